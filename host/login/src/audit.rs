@@ -1,0 +1,79 @@
+//! What happened, for whoever must answer for it later. Never a code, a secret or a full number.
+
+use crate::tenant::TenantId;
+use postern_otp::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One row: who, what, when, from where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditEvent {
+    pub at: Timestamp,
+    pub tenant: TenantId,
+    /// `Login::name`, if there is one.
+    pub login: Option<String>,
+    /// The account or subject's display name.
+    pub who: Option<String>,
+    /// The browser's or client's address as the host trusts it.
+    pub address: Option<String>,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum What {
+    FirstStepPassed,
+    FirstStepFailed,
+    CodeSent {
+        sender: String,
+        number: String,
+        attempt: u32,
+    },
+    CodeNotSent {
+        tried: Vec<String>,
+        reason: String,
+    },
+    CodeAccepted,
+    CodeRefused {
+        why: String,
+        attempts_left: u32,
+    },
+    AttemptsExhausted,
+    /// A code that had been used already.
+    Replay,
+    FactorLocked {
+        until: Timestamp,
+    },
+    FactorDisabled,
+    BackupCodeUsed {
+        left: u32,
+    },
+    BackupCodesReplaced,
+    NumberChanged {
+        from: Option<String>,
+        to: String,
+    },
+    OptOutChanged {
+        opted_out: bool,
+    },
+    SecondFactorSkipped {
+        why: String,
+    },
+    LoginSucceeded {
+        amr: Vec<String>,
+    },
+    LoginStopped {
+        reason: String,
+    },
+    SessionClosed,
+    AssociationRemoved {
+        identity_provider: String,
+    },
+    PasswordChanged,
+    TenantBudgetSpent,
+    Relayed {
+        client: String,
+        number: String,
+        sender: Option<String>,
+        accepted: bool,
+    },
+}

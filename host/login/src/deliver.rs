@@ -1,0 +1,1 @@
+//! Draws a code, words it, hands it to providers in order until one takes it.

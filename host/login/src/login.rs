@@ -1,0 +1,219 @@
+//! A login: from the first page to the session. Each state holds exactly what exists in it.
+
+use crate::TenantId;
+use crate::ports::{AccountRef, Subject};
+use postern_otp::challenge::{Closed, Requested, Sent};
+use postern_otp::need::{NotNeeded, Refusal};
+use postern_otp::{PhoneNumber, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// 128 random bits or more as base64url. It is a secret of the browser (or API client) that began
+/// the login: stores keep only its SHA-256.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LoginId(String);
+
+impl LoginId {
+    pub fn from_entropy(bytes: &[u8; 32]) -> Self {
+        let _ = bytes;
+        todo!()
+    }
+    /// What a browser or client sent: 43 characters of base64url, or nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let orderly = text.len() == 43
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        orderly.then(|| Self(text.to_owned()))
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for LoginId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[login id]")
+    }
+}
+
+/// Who began it, and where the answer goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A browser; `return_to` is opaque to this crate (a parked SAML or OIDC request, or the account page).
+    Browser { return_to: String },
+    /// An API client that ran its own first step.
+    Api { client: String },
+    /// The account page: proving a number that shall become the account's.
+    Account { session_subject: String },
+}
+
+/// What a code is for. A code of one purpose is no code of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    Login,
+    VerifyNumber,
+    DisableFactor,
+    /// Named by an API client: 1 to 32 of a-z, 0-9, `-`.
+    Named(String),
+}
+
+impl Purpose {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Login => "login",
+            Self::VerifyNumber => "verify-number",
+            Self::DisableFactor => "disable-factor",
+            Self::Named(name) => name,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Login {
+    pub id: LoginId,
+    /// A short random name for logs and pages: not a secret, says nothing.
+    pub name: String,
+    /// Raised by every `LoginStore::advance`; the one seen is the one expected.
+    pub version: u64,
+    pub tenant: TenantId,
+    pub origin: Origin,
+    pub purpose: Purpose,
+    /// BCP 47 tag the person reads.
+    pub locale: String,
+    pub created_at: Timestamp,
+    /// 15 minutes after it began, whatever happens in between.
+    pub expires_at: Timestamp,
+    pub state: State,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum State {
+    Started(Started),
+    Identified(Identified),
+    NumberWanted(NumberWanted),
+    Challenged(Challenged),
+    Authenticated(Authenticated),
+    Stopped(Stopped),
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Started {
+    pub notice: Option<Notice>,
+}
+
+/// The first step is proven.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Identified {
+    pub who: Who,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NumberWanted {
+    pub who: Who,
+    /// The number is kept in the profile once its code was right; otherwise used once.
+    pub keep: bool,
+    pub notice: Option<Notice>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Challenged {
+    pub who: Who,
+    pub challenge: Challenge,
+    /// Stored in the profile when its own code was right, never before (attack B-03).
+    pub pending_number: Option<PhoneNumber>,
+    /// Shown on the code page; by the seeds' masking rule.
+    pub shown: Option<String>,
+    pub attempts_left: u32,
+    pub notice: Option<Notice>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Challenge {
+    /// Being sent right now; whoever finds this waits or retries (fifty clicks, one SMS).
+    Sending {
+        requested: Requested,
+        since: Timestamp,
+    },
+    /// Nothing could be sent: the person may ask again or use a backup code.
+    NotSent {
+        requested: Requested,
+        retry_at: Timestamp,
+    },
+    Sent(Sent),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Authenticated {
+    pub who: Who,
+    pub second: SecondFactor,
+    pub at: Timestamp,
+}
+
+/// Every way to `Authenticated` carries its reason.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum SecondFactor {
+    Sms { number: PhoneNumber },
+    BackupCode,
+    NotNeeded(NotNeeded),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stopped {
+    pub reason: StopReason,
+    /// A locked factor still takes backup codes: who it would be.
+    pub who: Option<Who>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    Refused(Refusal),
+    Closed(Closed),
+    Locked { until: Timestamp },
+    FactorDisabled,
+    Abandoned,
+}
+
+/// Who proved the first step, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Whose attempts are counted.
+    pub subject: Subject,
+    /// The local account, if there is one.
+    pub account: Option<AccountRef>,
+    /// What the session will say: the name the person signed in with.
+    pub display: String,
+    pub first: FirstFactor,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FirstFactor {
+    Password,
+    Federated {
+        identity_provider: String,
+    },
+    /// The API client vouches for it.
+    Client {
+        client: String,
+    },
+}
+
+/// What the next page says about the last act. Each is one fixed sentence in `web`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    WrongPassword,
+    CodeWrong,
+    CodeExpired,
+    /// "That was the earlier code, use the newest."
+    CodeSuperseded,
+    BackupCodeWrong,
+    NotSent,
+    NewCodeSent,
+    ResendTooSoon,
+    ResendTooOften,
+    SendLimit,
+    NumberInvalid,
+    NumberRefused,
+}

@@ -1,0 +1,578 @@
+//! What a login needs from the world. Small traits; the world implements them.
+
+use crate::audit::AuditEvent;
+use crate::error::StoreError;
+use crate::login::{Login, LoginId, Purpose, State};
+use crate::session::{Session, SessionId};
+use crate::tenant::TenantId;
+use async_trait::async_trait;
+use postern_otp::{
+    AttemptPolicy, BackupCode, Code, FactorSettings, KeyRing, PaidAttempt, PhoneNumber, Timestamp,
+    lock::Ledger,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Everything at once, for whoever assembles the host.
+pub struct Ports {
+    pub logins: Arc<dyn LoginStore>,
+    pub attempts: Arc<dyn AttemptStore>,
+    pub backup_codes: Arc<dyn BackupCodeStore>,
+    pub sessions: Arc<dyn SessionStore>,
+    pub counters: Arc<dyn Counters>,
+    pub clients: Arc<dyn ApiClients>,
+    pub replies: Arc<dyn Idempotency>,
+    pub directory: Arc<dyn Directory>,
+    pub settings: Arc<dyn SettingsSource>,
+    pub senders: Arc<dyn Senders>,
+    pub resolver: Arc<dyn UserResolver>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub audit: Arc<dyn AuditLog>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+// ---------------------------------------------------------------- time and chance
+
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+pub trait Entropy: Send + Sync {
+    /// Fills from the system's random source. An error refuses whatever needed it.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), StoreError>;
+}
+
+// ---------------------------------------------------------------- logins
+
+/// Logins in progress. All writes are durable when the call returns.
+#[async_trait]
+pub trait LoginStore: Send + Sync {
+    async fn insert(&self, login: &Login) -> Result<(), StoreError>;
+    /// `None` also if it has expired. A row that cannot be read is an error, never "absent".
+    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError>;
+    /// Compare-and-swap: writes `next` only if the version is still the one `seen` carries; one
+    /// writer wins. On success gives the login back with its new version.
+    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError>;
+    /// As `advance`, and the login continues under a new id: the old one is dead (attack S-01).
+    async fn advance_renamed(
+        &self,
+        seen: &Login,
+        next: State,
+        id: LoginId,
+    ) -> Result<Advanced, StoreError>;
+    /// Takes the login out exactly once: of two callers one gets it.
+    async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError>;
+    /// Kills every open challenge of the account (its number changed, attack B-04). Returns how many.
+    async fn close_challenges_of(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<u64, StoreError>;
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+#[derive(Debug)]
+#[must_use]
+pub enum Advanced {
+    Won(Login),
+    Lost,
+}
+
+// ---------------------------------------------------------------- attempts
+
+/// Whose failures are counted together: never the code, the session or the address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Subject {
+    Account {
+        tenant: TenantId,
+        account: String,
+    },
+    Federated {
+        tenant: TenantId,
+        identity_provider: String,
+        subject: String,
+    },
+    /// An API client's number, as a keyed hash in hex.
+    Number {
+        tenant: TenantId,
+        client: String,
+        number: String,
+    },
+}
+
+impl Subject {
+    /// One text per subject, no two alike: parts are length-prefixed.
+    pub fn key(&self) -> String {
+        let part = |s: &str| format!("{}:{s}", s.len());
+        match self {
+            Self::Account { tenant, account } => {
+                format!("a{}{}", part(tenant.as_str()), part(account))
+            }
+            Self::Federated {
+                tenant,
+                identity_provider,
+                subject,
+            } => {
+                format!(
+                    "f{}{}{}",
+                    part(tenant.as_str()),
+                    part(identity_provider),
+                    part(subject)
+                )
+            }
+            Self::Number {
+                tenant,
+                client,
+                number,
+            } => {
+                format!("n{}{}{}", part(tenant.as_str()), part(client), part(number))
+            }
+        }
+    }
+    pub fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Account { tenant, .. }
+            | Self::Federated { tenant, .. }
+            | Self::Number { tenant, .. } => tenant,
+        }
+    }
+}
+
+/// Durable only: an attempt is on disk before it may be used.
+#[async_trait]
+pub trait AttemptStore: Send + Sync {
+    /// Raises the challenge's and the subject's counters in one atomic, durable statement, before
+    /// any comparison. `challenge` is the login's id: the budget survives a resend.
+    async fn pay(
+        &self,
+        subject: &Subject,
+        challenge: &LoginId,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Payment, StoreError>;
+    /// As `pay`, for a backup code: also raises the tries left to a locked factor.
+    async fn pay_backup(
+        &self,
+        subject: &Subject,
+        challenge: &LoginId,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Payment, StoreError>;
+    async fn ledger(&self, subject: &Subject) -> Result<Ledger, StoreError>;
+    /// After a success: the consecutive counter of this subject, and no other (attack A-14).
+    async fn clear(&self, subject: &Subject) -> Result<(), StoreError>;
+    /// An administrator unlocks; failures are counted anew, not forgotten silently (attack D-03).
+    async fn unlock(&self, subject: &Subject) -> Result<(), StoreError>;
+}
+
+#[derive(Debug)]
+#[must_use]
+pub enum Payment {
+    Paid(PaidAttempt),
+    /// The challenge's budget is spent.
+    Exhausted,
+    Locked {
+        until: Timestamp,
+    },
+    Disabled,
+}
+
+// ---------------------------------------------------------------- backup codes
+
+/// Backup codes: one salt a set, so that a try costs one password hash.
+#[async_trait]
+pub trait BackupCodeStore: Send + Sync {
+    /// All earlier ones are dead.
+    async fn replace(
+        &self,
+        subject: &Subject,
+        codes: &[BackupCode],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    async fn remaining(&self, subject: &Subject) -> Result<u32, StoreError>;
+    /// True exactly once per code, durably, before it returns.
+    async fn consume(
+        &self,
+        subject: &Subject,
+        code: &BackupCode,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+}
+
+// ---------------------------------------------------------------- sessions
+
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    async fn open(&self, session: &Session) -> Result<(), StoreError>;
+    /// `None` also if it has expired.
+    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;
+    async fn close(&self, id: &SessionId) -> Result<(), StoreError>;
+    /// By the session's name (its id is a secret of its browser).
+    async fn close_named(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        name: &str,
+    ) -> Result<bool, StoreError>;
+    async fn all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+    /// All but `except`. Returns how many.
+    async fn close_all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        except: Option<&SessionId>,
+    ) -> Result<u64, StoreError>;
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+// ---------------------------------------------------------------- budgets
+
+/// A bound on how often something happens in a sliding or fixed window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Names what is counted, tenant included. Numbers only as keyed hashes.
+    pub key: String,
+    pub window: Duration,
+    pub max: u32,
+}
+
+#[async_trait]
+pub trait Counters: Send + Sync {
+    /// Counts one on every budget if none of them is spent; otherwise counts nothing. One durable
+    /// statement.
+    async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError>;
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Spending {
+    Granted,
+    /// The first budget in the list that is spent, and when it has room again.
+    Spent {
+        index: usize,
+        at: Timestamp,
+    },
+}
+
+// ---------------------------------------------------------------- API clients
+
+/// An application that calls the JSON API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiClient {
+    pub name: String,
+    pub tenant: TenantId,
+    pub created_at: Timestamp,
+}
+
+#[async_trait]
+pub trait ApiClients: Send + Sync {
+    /// Stored is SHA-256 of the token (256 random bits, so no salt is needed).
+    async fn find(&self, token_sha256: &[u8; 32]) -> Result<Option<ApiClient>, StoreError>;
+    async fn add(&self, client: &ApiClient, token_sha256: &[u8; 32]) -> Result<Added, StoreError>;
+    async fn list(&self) -> Result<Vec<ApiClient>, StoreError>;
+    async fn revoke(&self, name: &str) -> Result<bool, StoreError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Added {
+    Added,
+    NameTaken,
+}
+
+/// Answers to requests that carried an idempotency key.
+#[async_trait]
+pub trait Idempotency: Send + Sync {
+    /// Reserves the key for a request of this fingerprint, or says what became of it.
+    async fn reserve(
+        &self,
+        client: &str,
+        key: &str,
+        fingerprint: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError>;
+    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError>;
+    /// Nothing was sent: the key may be used again.
+    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError>;
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Reservation {
+    Reserved,
+    InProgress,
+    Answered(String),
+    /// The same key with another request.
+    Differs,
+}
+
+// ---------------------------------------------------------------- users
+
+/// An account of a user store: its name as the store spells it, `DOMAIN/name` for secondary stores.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AccountRef {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub account: Option<AccountRef>,
+    pub display_name: Option<String>,
+    pub number: Option<String>,
+    pub opted_out: bool,
+    pub locked: bool,
+    pub had_factor: bool,
+    pub locale: Option<String>,
+    /// Claim URI and value, for `screenUserAttribute` and the account page.
+    pub claims: Vec<(String, String)>,
+}
+
+/// A linked account at an identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Association {
+    pub identity_provider: String,
+    pub subject: String,
+}
+
+#[derive(Debug)]
+#[must_use]
+pub enum PasswordCheck {
+    Right(AccountRef),
+    /// Also for a name nobody has, at the same cost (attack E-01).
+    Wrong,
+    /// Right, but the account is locked by an administrator. Outwardly the same as `Wrong`.
+    Locked(AccountRef),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Hashing capacity is used up: 503, not out-of-memory.
+    #[error("too many password checks at once")]
+    Busy,
+    #[error("the user store does not allow this")]
+    ReadOnly,
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+}
+
+/// The user directory of a tenant: primary store and secondary ones in order.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    async fn check_password(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        password: &str,
+    ) -> Result<PasswordCheck, DirectoryError>;
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<Option<AccountRef>, DirectoryError>;
+    /// `domain` narrows to one store; empty means wherever it is.
+    async fn find_association(
+        &self,
+        tenant: &TenantId,
+        identity_provider: &str,
+        subject: &str,
+        domain: &str,
+    ) -> Result<Option<AccountRef>, DirectoryError>;
+    async fn profile(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<Profile, DirectoryError>;
+    /// Also marks that the account has had a factor.
+    async fn save_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<(), DirectoryError>;
+    async fn save_opt_out(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        opted_out: bool,
+    ) -> Result<(), DirectoryError>;
+    async fn associations(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<Vec<Association>, DirectoryError>;
+    async fn remove_association(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        association: &Association,
+    ) -> Result<bool, DirectoryError>;
+    async fn set_password(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        password: &str,
+    ) -> Result<(), DirectoryError>;
+}
+
+// ---------------------------------------------------------------- settings
+
+/// What a tenant's logins run by. A snapshot: one login may see the next one at its next act.
+#[derive(Debug)]
+pub struct TenantSettings {
+    pub factor: FactorSettings,
+    pub keys: KeyRing,
+    /// Templates by BCP 47 tag; `en` is always there. `{code}`, `{brand}`, `{minutes}`.
+    pub templates: Vec<(String, String)>,
+    pub brand: String,
+    pub limits: SendLimits,
+    pub login_lifetime: Duration,
+    pub session_lifetime: Duration,
+    /// 1,000 failures an hour over the whole tenant (attack A-07).
+    pub failures_per_hour: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendLimits {
+    /// 5 in 10 minutes.
+    pub per_account: (u32, Duration),
+    pub per_number: (u32, Duration),
+    /// 30 in an hour.
+    pub per_address: (u32, Duration),
+    /// Calls for one message over all senders, whatever they answer. Default 3.
+    pub calls_per_message: u32,
+}
+
+#[async_trait]
+pub trait SettingsSource: Send + Sync {
+    /// `None`: no such tenant. An error fails that tenant's logins and nobody else's.
+    async fn of(&self, tenant: &TenantId) -> Result<Option<Arc<TenantSettings>>, StoreError>;
+}
+
+// ---------------------------------------------------------------- sending
+
+/// A finished message on its way to a provider.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// At most 32 of a-z, 0-9; the same over all senders tried.
+    pub id: String,
+    pub tenant: TenantId,
+    pub to: PhoneNumber,
+    pub text: crate::text::MessageText,
+    pub code: Option<Code>,
+    pub validity: Duration,
+    /// 1, then counting resends.
+    pub attempt: u32,
+    pub locale: String,
+    pub purpose: Purpose,
+    /// `brand`, `app-hash`, ...
+    pub extra: Vec<(String, String)>,
+}
+
+/// A provider's verdict, as the host understands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Delivery {
+    Accepted {
+        provider_id: Option<String>,
+        parts: Option<u32>,
+    },
+    Failed(SendFailure),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendFailure {
+    pub reason: FailureReason,
+    pub retry_after: Option<Duration>,
+    /// For the log: capped, cleaned.
+    pub detail: String,
+}
+
+/// `spec` of the verdicts: decides retry, fail-over and the page; never the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureReason {
+    Throttled,
+    RecipientThrottled,
+    ProviderDown,
+    OutcomeUnknown,
+    InvalidRecipient,
+    Unroutable,
+    OptedOut,
+    ContentRejected,
+    SenderRejected,
+    RegionBlocked,
+    TrialRestricted,
+    AuthFailed,
+    AccountSuspended,
+    InsufficientFunds,
+    Misconfigured,
+    /// The plugin trapped, ran out of budget or broke its contract before anything was sent.
+    PluginFault,
+    Unknown,
+}
+
+#[async_trait]
+pub trait Senders: Send + Sync {
+    /// Sends through one configured sender. Ends by the deadline.
+    async fn send(&self, sender: &str, message: &Message, deadline: Instant) -> Delivery;
+    /// False while its breaker is open or its plugin is quarantined or absent.
+    fn ready(&self, tenant: &TenantId, sender: &str) -> bool;
+    /// Whether this sender honours an idempotency key: only then is an unknown outcome repeated.
+    fn idempotent(&self, tenant: &TenantId, sender: &str) -> bool;
+}
+
+// ---------------------------------------------------------------- resolving
+
+/// What an identity provider said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FederatedLogin {
+    pub tenant: TenantId,
+    pub identity_provider: String,
+    pub subject: String,
+    pub subject_identifier: String,
+    pub attributes: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Resolution {
+    Account(AccountRef),
+    NotFound,
+    /// A trap, a timeout, a broken contract, or the plugin's own refusal: the login stops.
+    Refuse {
+        detail: String,
+    },
+}
+
+#[async_trait]
+pub trait UserResolver: Send + Sync {
+    /// `usecase` is a resolver plugin's id; the seeds' spellings are aliases.
+    async fn resolve(
+        &self,
+        usecase: &str,
+        settings: &[(String, String)],
+        login: &FederatedLogin,
+    ) -> Resolution;
+}
+
+// ---------------------------------------------------------------- audit
+
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Durable before it returns for events that decide a login.
+    async fn record(&self, event: AuditEvent) -> Result<(), StoreError>;
+}

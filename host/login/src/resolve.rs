@@ -1,0 +1,1 @@
+//! A federated person becomes a local account, or none, or the login stops.
