@@ -1,0 +1,442 @@
+//! What every plugin must do, whatever it is for.
+//!
+//! Owns: the generic tests behind [`conformance!`](crate::conformance): all vectors hold, hostile
+//! settings and replies do not break it, the same input gives the same answer, and the manifest
+//! says what the code does. Knows nothing of any provider.
+
+use crate::evaluate::render;
+use crate::manifest::{Kind, Manifest};
+use crate::message::Message;
+use crate::provider::{self, Action, Event};
+use crate::reply::Reply;
+use crate::resolver::{self, FederatedLogin, QUERIES_MAX};
+use crate::settings::{Base, Settings};
+use crate::vectors::{Expect, ProviderUnderTest, ResolverUnderTest, StandIns, Vector};
+use crate::verdict::{Reason, Verdict};
+use crate::wire::{Op, Request};
+
+/// Values that have broken templates, parsers and headers before.
+const HOSTILE: &[&str] = &[
+    "",
+    " ",
+    "\0",
+    "a\r\nX-Evil: 1",
+    "\",\"to\":[\"+999",
+    "]]><to>+999</to>&x;",
+    "&to=+999;#?%26",
+    "$1 ${x} $$ \\ %s {{7*7}} {0}",
+    "$ctx.msg$ctx.otp$ctxXnum$ctx.number&num&msg",
+    "../../..//\\",
+    "https://user@evil.example\\@a?b#c",
+    "é€\u{202e}\u{2028}😀\u{fffe}",
+    "-1",
+    "99999999999999999999",
+    "true",
+    "[]",
+    "{\"a\":",
+];
+
+/// Bodies no provider should send, and some do.
+const GARBAGE: &[&str] = &[
+    "",
+    "null",
+    "true",
+    "0",
+    "[]",
+    "[[]]",
+    "{}",
+    "[{}]",
+    "\"text\"",
+    "{\"messages\":null}",
+    "{\"messages\":[]}",
+    "{\"messages\":[null]}",
+    "{\"messages\":{\"0\":1}}",
+    "<html>Bad gateway</html>",
+    "|||",
+    "0|",
+    "99999999999999999999|x|y",
+];
+
+/// Every vector of the manifest, or the first that does not hold.
+pub fn provider_vectors(manifest: &str, plugin: ProviderUnderTest) {
+    let manifest = parse(manifest, Kind::SmsProvider);
+    assert!(
+        manifest
+            .vectors
+            .iter()
+            .any(|vector| matches!(vector.expect, Expect::Request(_))),
+        "no vector shows a request"
+    );
+    assert!(
+        manifest
+            .vectors
+            .iter()
+            .any(|vector| matches!(vector.expect, Expect::Accepted(_))),
+        "no vector shows a message that was accepted"
+    );
+    for vector in &manifest.vectors {
+        if let Err(difference) = vector.run_provider(&plugin) {
+            panic!("vector `{}`: {difference}", vector.name);
+        }
+    }
+}
+
+/// Every vector of the manifest, or the first that does not hold.
+pub fn resolver_vectors(manifest: &str, plugin: ResolverUnderTest) {
+    let manifest = parse(manifest, Kind::UserResolver);
+    assert!(
+        manifest
+            .vectors
+            .iter()
+            .any(|vector| matches!(vector.expect, Expect::Lookup(_))),
+        "no vector shows a lookup"
+    );
+    for vector in &manifest.vectors {
+        if let Err(difference) = vector.run_resolver(&plugin) {
+            panic!("vector `{}`: {difference}", vector.name);
+        }
+    }
+}
+
+/// Whatever a setting says, the plugin answers, its request can be worked out, and the origin is
+/// one the manifest names.
+pub fn provider_hostile_settings(manifest: &str, plugin: ProviderUnderTest) {
+    let manifest = parse(manifest, Kind::SmsProvider);
+    for pairs in hostile_settings(&manifest) {
+        let settings = Settings::new(pairs.clone());
+        let _ = (plugin.check)(&settings);
+        for encoding in ["gsm-7", "ucs-2"] {
+            let message = Message {
+                encoding: encoding.to_owned(),
+                ..Message::sample()
+            };
+            let action = (plugin.step)(&Settings::new(pairs.clone()), &message, &Event::Start, &[]);
+            if let Action::Send(outgoing) = action {
+                judge_request(&manifest, &pairs, &outgoing.request);
+            }
+        }
+    }
+}
+
+/// Whatever a provider replies, the plugin answers, and a status that is no success is not
+/// accepted.
+pub fn provider_hostile_replies(manifest: &str, plugin: ProviderUnderTest) {
+    let manifest = parse(manifest, Kind::SmsProvider);
+    for vector in starts(&manifest) {
+        let message = vector.message().to_message();
+        let Action::Send(outgoing) =
+            (plugin.step)(&vector.settings(), &message, &Event::Start, &[])
+        else {
+            continue;
+        };
+        let reply = |status: u16, body: &[u8]| {
+            let event = Event::Reply(Reply::new(
+                status,
+                vec![("retry-after".to_owned(), "soon".to_owned())],
+                body,
+            ));
+            (plugin.step)(&vector.settings(), &message, &event, &outgoing.state)
+        };
+        let bodies = manifest
+            .vectors
+            .iter()
+            .filter_map(|vector| vector.reply.as_ref())
+            .map(|reply| reply.body_text());
+        for body in bodies.chain(GARBAGE.iter().map(|body| (*body).to_owned())) {
+            for status in [
+                0, 199, 200, 201, 202, 204, 299, 302, 400, 401, 403, 404, 429, 500, 503, 999,
+            ] {
+                let action = reply(status, body.as_bytes());
+                let accepted = matches!(action, Action::Done(Verdict::Accepted(_)));
+                assert!(
+                    !(accepted && status >= 400),
+                    "status {status} was accepted with {body}"
+                );
+            }
+            // Cut anywhere, a reply is not a crash.
+            for end in (0..body.len()).step_by(7) {
+                let _ = reply(200, &body.as_bytes()[..end]);
+            }
+        }
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let _ = reply(200, deep.as_bytes());
+        let _ = reply(200, &[0xff, 0xfe, 0x00]);
+        for how in [
+            "denied",
+            "dns",
+            "connect",
+            "tls",
+            "timeout",
+            "too-large",
+            "protocol",
+            "something new",
+        ] {
+            let action = (plugin.step)(
+                &vector.settings(),
+                &message,
+                &Event::Failed(how.to_owned()),
+                &outgoing.state,
+            );
+            assert!(
+                matches!(action, Action::Done(Verdict::Refused(_))),
+                "no reply ({how}) is not a success"
+            );
+        }
+        // A state it never wrote is not a crash.
+        let _ = (plugin.step)(
+            &vector.settings(),
+            &message,
+            &Event::Reply(Reply::new(200, Vec::new(), "{}")),
+            b"\xff",
+        );
+    }
+}
+
+/// P-35: the same input a hundred times is the same answer.
+pub fn provider_same_answer(manifest: &str, plugin: ProviderUnderTest) {
+    let manifest = parse(manifest, Kind::SmsProvider);
+    for vector in starts(&manifest) {
+        let message = vector.message().to_message();
+        let run = || (plugin.step)(&vector.settings(), &message, &Event::Start, &[]);
+        let first = run();
+        assert!(
+            (0..100).all(|_| run() == first),
+            "vector `{}`: two answers to the same input",
+            vector.name
+        );
+    }
+}
+
+/// The settings and secrets the code names are those of the manifest, and a default in the
+/// manifest is what the code assumes.
+pub fn provider_manifest(manifest: &str, plugin: ProviderUnderTest) {
+    let manifest = parse(manifest, Kind::SmsProvider);
+    for vector in starts(&manifest) {
+        let message = vector.message().to_message();
+        let settings = vector.settings();
+        let action = (plugin.step)(&settings, &message, &Event::Start, &[]);
+        judge_asked(&manifest, &settings);
+        if let Action::Send(outgoing) = &action {
+            judge_secrets(&manifest, &outgoing.request);
+        }
+        let with_defaults =
+            (plugin.step)(&defaulted(&manifest, vector), &message, &Event::Start, &[]);
+        assert_eq!(
+            with_defaults, action,
+            "vector `{}`: a default in plugin.toml is not the code's",
+            vector.name
+        );
+    }
+    for event in [Event::Feedback(true), Event::Poll(vec!["x".to_owned()])] {
+        if let Action::Done(verdict) =
+            (plugin.step)(&Settings::default(), &Message::sample(), &event, &[])
+        {
+            assert!(
+                matches!(&verdict, Verdict::Refused(refusal) if refusal.reason == Reason::Unsupported),
+                "an event it does not know is answered with `unsupported`: {verdict:?}"
+            );
+        }
+    }
+}
+
+/// Whatever settings and attributes say, the plugin answers within the limits, always the same,
+/// and asks only for settings the manifest lists.
+pub fn resolver_hostile(manifest: &str, plugin: ResolverUnderTest) {
+    let manifest = parse(manifest, Kind::UserResolver);
+    for pairs in hostile_settings(&manifest) {
+        for value in HOSTILE {
+            let value = (*value).to_owned();
+            let login = FederatedLogin {
+                identity_provider: value.clone(),
+                subject: value.clone(),
+                subject_identifier: value.clone(),
+                attributes: vec![(value.clone(), value.clone()), ("email".to_owned(), value)],
+                ..FederatedLogin::default()
+            };
+            let run = |event: &resolver::Event| {
+                let settings = Settings::new(pairs.clone());
+                let action = (plugin.step)(&settings, &login, event, &[]);
+                judge_asked(&manifest, &settings);
+                action
+            };
+            let action = run(&resolver::Event::Start);
+            assert_eq!(
+                action,
+                run(&resolver::Event::Start),
+                "two answers to the same input"
+            );
+            if let resolver::Action::Lookup(lookup) = action {
+                assert!(
+                    (1..=QUERIES_MAX).contains(&lookup.queries.len()),
+                    "{} queries",
+                    lookup.queries.len()
+                );
+            }
+            for answers in [Vec::new(), vec![None; QUERIES_MAX]] {
+                let action = run(&resolver::Event::Found(answers));
+                assert!(
+                    !matches!(
+                        action,
+                        resolver::Action::Done(resolver::Resolution::Account(_))
+                    ),
+                    "an account was named that nobody found"
+                );
+            }
+        }
+        let _ = (plugin.check)(&Settings::new(pairs));
+    }
+}
+
+fn parse(manifest: &str, kind: Kind) -> Manifest {
+    let manifest = match Manifest::parse(manifest) {
+        Ok(manifest) => manifest,
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(
+        manifest.kind, kind,
+        "the manifest is of another kind than the tests"
+    );
+    manifest
+}
+
+/// The vectors that begin a conversation.
+fn starts(manifest: &Manifest) -> impl Iterator<Item = &Vector> {
+    manifest
+        .vectors
+        .iter()
+        .filter(|vector| matches!(vector.expect, Expect::Request(_)))
+}
+
+/// The settings of the first vector, with one after the other made hostile; and none, and all.
+fn hostile_settings(manifest: &Manifest) -> Vec<Vec<(String, String)>> {
+    let usual: Vec<(String, String)> = manifest.vectors.first().map_or_else(Vec::new, |vector| {
+        vector
+            .settings
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .collect()
+    });
+    let names: Vec<&String> = manifest
+        .settings
+        .iter()
+        .filter(|setting| !setting.secret)
+        .map(|setting| &setting.name)
+        .collect();
+    let mut all = vec![Vec::new(), usual.clone()];
+    for value in HOSTILE {
+        all.push(
+            names
+                .iter()
+                .map(|name| ((*name).clone(), (*value).to_owned()))
+                .collect(),
+        );
+        for name in &names {
+            let mut pairs = usual.clone();
+            pairs.retain(|(key, _)| key != *name);
+            pairs.push(((*name).clone(), (*value).to_owned()));
+            all.push(pairs);
+        }
+    }
+    all
+}
+
+fn judge_request(manifest: &Manifest, pairs: &[(String, String)], request: &Request) {
+    let stand_ins = StandIns::of(&crate::vectors::MessageVector::default());
+    match render(request, &stand_ins) {
+        Ok(rendered) => {
+            for (name, value) in &rendered.headers {
+                assert!(
+                    !value.contains(['\r', '\n']),
+                    "a line break went into the header {name} from {pairs:?}"
+                );
+            }
+        }
+        // A header or character set that cannot carry a literal is the host's to refuse.
+        Err(why) => assert!(
+            why.contains("place of kind `header`") || why.contains("is not in"),
+            "{why} with {pairs:?}"
+        ),
+    }
+    let from_settings = manifest.origin_settings.iter().filter_map(|name| {
+        pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.trim().to_ascii_lowercase())
+    });
+    let known = manifest
+        .origins
+        .iter()
+        .filter_map(|origin| Base::parse(origin))
+        .any(|base| base.origin == request.origin)
+        || from_settings
+            .into_iter()
+            .any(|value| value.starts_with(&request.origin.to_ascii_lowercase()));
+    assert!(
+        known,
+        "the origin {} is not in the manifest, with {pairs:?}",
+        request.origin
+    );
+}
+
+fn judge_asked(manifest: &Manifest, settings: &Settings) {
+    for name in settings.asked() {
+        match manifest
+            .settings
+            .iter()
+            .find(|setting| setting.name == name)
+        {
+            None => panic!("the code reads the setting `{name}`, plugin.toml does not list it"),
+            Some(setting) => assert!(
+                !setting.secret,
+                "the code reads the secret `{name}`: use secret(\"{name}\")"
+            ),
+        }
+    }
+}
+
+fn judge_secrets(manifest: &Manifest, request: &Request) {
+    for op in &request.program {
+        if let Op::Secret(name) | Op::Sign(_, name, _) = op {
+            let listed = manifest
+                .settings
+                .iter()
+                .any(|setting| setting.name == *name && setting.secret);
+            assert!(
+                listed || manifest.open_secrets,
+                "secret `{name}` is not listed as one in plugin.toml"
+            );
+        }
+    }
+}
+
+fn defaulted(manifest: &Manifest, vector: &Vector) -> Settings {
+    let mut pairs: Vec<(String, String)> = vector
+        .settings
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+        .collect();
+    for setting in &manifest.settings {
+        if let Some(default) = &setting.default
+            && !pairs.iter().any(|(name, _)| *name == setting.name)
+        {
+            pairs.push((setting.name.clone(), default.clone()));
+        }
+    }
+    Settings::new(pairs)
+}
+
+#[doc(hidden)]
+pub fn provider(
+    step: fn(&Settings, &Message, &Event, &[u8]) -> provider::Action,
+    check: fn(&Settings) -> Vec<crate::wire::Problem>,
+) -> ProviderUnderTest {
+    ProviderUnderTest { step, check }
+}
+
+#[doc(hidden)]
+pub fn resolver(
+    step: fn(&Settings, &FederatedLogin, &resolver::Event, &[u8]) -> resolver::Action,
+    check: fn(&Settings) -> Vec<crate::wire::Problem>,
+) -> ResolverUnderTest {
+    ResolverUnderTest { step, check }
+}
