@@ -32,6 +32,7 @@
 pub mod export;
 pub mod message;
 pub mod provider;
+pub mod recipe;
 pub mod reply;
 pub mod request;
 pub mod resolver;
