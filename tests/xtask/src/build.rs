@@ -1,0 +1,34 @@
+//! Building: the host, the stand-in gateway, the plugins.
+
+use crate::{machine, processes};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The host and the stand-in gateway, in the profile the tests share.
+pub(crate) fn host() -> Result<PathBuf> {
+    let first = !machine::target_folder()?.join("debug/postern").is_file();
+    let what = if first {
+        "building the host (10 to 15 minutes the first time on two cores: the engine is compiled with optimizations)"
+    } else {
+        "building the host"
+    };
+    processes::run(
+        what,
+        processes::cargo().args(["build", "-p", "postern-server", "-p", "sms-gateway"]),
+    )?;
+    Ok(machine::target_folder()?.join("debug/postern"))
+}
+
+/// All plugins, as components in `target/plugins`.
+pub(crate) fn plugins() -> Result<()> {
+    machine::wasm_target()?;
+    let postern = host()?;
+    processes::run(
+        "building the plugins",
+        Command::new(postern)
+            .current_dir(machine::workspace())
+            .args(["plugin", "build", "--all", "plugins", "--out"])
+            .arg(machine::target_folder()?.join("plugins")),
+    )
+}

@@ -1,0 +1,142 @@
+//! What the machine must have, and how it gets it.
+
+use crate::processes;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The root of the source tree.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("tests/xtask is two folders deep")
+        .to_owned()
+}
+
+/// Where cargo builds: this program lies in `<target>/<profile>/`.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    Ok(program
+        .ancestors()
+        .nth(2)
+        .context("this program is not in cargo's target folder")?
+        .to_owned())
+}
+
+/// Plugins are built for WebAssembly; rustup brings the target in a few seconds.
+pub(crate) fn wasm_target() -> Result<()> {
+    let sysroot = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .context("cannot run rustc")?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    if sysroot
+        .join("lib/rustlib")
+        .join(WASM_TARGET)
+        .join("lib")
+        .is_dir()
+    {
+        return Ok(());
+    }
+    let added = processes::run(
+        &format!("adding the target {WASM_TARGET}"),
+        Command::new("rustup").args(["target", "add", WASM_TARGET]),
+    );
+    added.with_context(|| {
+        format!("plugins need the target {WASM_TARGET}: run `rustup target add {WASM_TARGET}`")
+    })
+}
+
+/// A browser and its driver, for the tests that use Postern as a person does.
+pub(crate) fn browser() -> Result<()> {
+    packages(&[
+        ("chromium", "chromium"),
+        ("chromedriver", "chromium-driver"),
+    ])
+}
+
+/// A Python environment with the API tester in it. Gives its `schemathesis` program.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    let venv = target_folder()?.join("python");
+    let program = venv.join("bin/schemathesis");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let made = Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(&venv)
+        .stdout(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        packages(&[
+            ("python3", "python3"),
+            (
+                "/usr/lib/python3/dist-packages/venv-missing",
+                "python3-venv",
+            ),
+        ])?;
+        processes::run(
+            "making a Python environment",
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv),
+        )?;
+    }
+    processes::run(
+        "installing schemathesis, the API tester",
+        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "schemathesis==4.*"]),
+    )?;
+    Ok(program)
+}
+
+/// Installs what is missing where that is allowed, and otherwise names the command.
+fn packages(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let command = format!("apt-get install -y {}", missing.join(" "));
+    if !is_root() || !on_path("apt-get") {
+        bail!(
+            "the tests need {}: run `sudo {command}`, then this again",
+            missing.join(" and ")
+        );
+    }
+    processes::run(
+        "fetching the list of system packages",
+        quiet("apt-get").args(["update", "-qq"]),
+    )?;
+    processes::run(
+        &format!("installing {}", missing.join(" and ")),
+        quiet("apt-get")
+            .args(["install", "-y", "-qq"])
+            .args(&missing),
+    )
+}
+
+fn quiet(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null());
+    command
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n")
+}

@@ -1,0 +1,29 @@
+//! The API's document against the API: a property-based tester sends what the document allows, and
+//! what it does not, and checks every answer against it.
+
+use crate::stage::Stage;
+use crate::{machine, processes};
+use anyhow::Result;
+use std::process::Command;
+
+pub(crate) fn run() -> Result<()> {
+    let program = machine::schemathesis()?;
+    let stage = Stage::set("api-check", "")?;
+    let token = stage.client("tester")?;
+    processes::run(
+        "testing the API against its document",
+        Command::new(program)
+            .arg("run")
+            .arg(format!("{}/api/v1/openapi.json", stage.sign_in))
+            .args([
+                "--checks",
+                "all",
+                "--max-examples",
+                "40",
+                "--seed",
+                "1",
+                "--no-color",
+            ])
+            .args(["--header", &format!("Authorization: Bearer {token}")]),
+    )
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask test`: everything that must hold, on a machine that had nothing.
+
+use crate::processes::{self, cargo};
+use crate::{build, demo, machine, schemathesis};
+use anyhow::Result;
+
+fn everything() -> Result<()> {
+    processes::run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
+    machine::browser()?;
+    build::plugins()?;
+    processes::run(
+        "lints",
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    processes::run(
+        "tests",
+        cargo()
+            .args(["test", "--workspace"])
+            .env("POSTERN_PLUGINS", machine::target_folder()?.join("plugins")),
+    )?;
+    demo::check()?;
+    schemathesis::run()
+}
+
+pub(crate) fn run() -> Result<()> {
+    everything()?;
+    println!(
+        "\neverything passed: formatting, lints, tests, a whole sign-in, the API against its document"
+    );
+    Ok(())
+}
