@@ -21,5 +21,5 @@ pub use code::{Alphabet, Code, CodeFormat};
 pub use hash::{CodeHash, HashKey, KeyRing};
 pub use need::{AccountFacts, FactorSettings, Need};
 pub use phone::{NumberError, PhoneNumber, Region};
-pub use policy::{AttemptPolicy, ChallengePolicy, ResendPolicy};
+pub use policy::{AttemptPolicy, CODE_LIFETIME_MAX, ChallengePolicy, ResendPolicy};
 pub use time::Timestamp;

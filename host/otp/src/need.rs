@@ -86,7 +86,244 @@ pub enum Refusal {
 }
 
 /// The table of the step's specification, row by row.
+///
+/// Two rows are stricter than the original: a locked account gets no message in either branch, and
+/// a number is never asked of an account that had a factor before (attack B-01).
 pub fn need(settings: &FactorSettings, facts: &AccountFacts) -> Need {
-    let _ = (settings, facts);
-    todo!()
+    if facts.exists {
+        need_of_account(settings, facts)
+    } else {
+        need_of_stranger(settings, facts)
+    }
+}
+
+fn need_of_account(settings: &FactorSettings, facts: &AccountFacts) -> Need {
+    let opted_out = settings.enable_by_user_claim && facts.opted_out;
+    match &facts.number {
+        _ if facts.locked => Need::Refuse(Refusal::Locked),
+        _ if opted_out && settings.mandatory => Need::Refuse(Refusal::OptedOutButMandatory),
+        _ if opted_out => Need::Skip(NotNeeded::OptedOut),
+        Some(number) => Need::Send(number.clone()),
+        None if settings.capture_number && !facts.had_factor => Need::AskNumber,
+        None => Need::Refuse(Refusal::NoNumber),
+    }
+}
+
+/// Somebody an identity provider vouched for, without an account here.
+fn need_of_stranger(settings: &FactorSettings, facts: &AccountFacts) -> Need {
+    match &facts.federated_number {
+        _ if !settings.mandatory => Need::Skip(NotNeeded::NoLocalAccount),
+        _ if settings.send_directly => Need::AskNumber,
+        Some(number) => Need::Send(number.clone()),
+        None => Need::Refuse(Refusal::NoLocalAccount),
+    }
+}
+
+impl Default for FactorSettings {
+    /// The safe defaults: mandatory, no capture, no number of the person's own choice.
+    fn default() -> Self {
+        Self {
+            senders: Vec::new(),
+            mandatory: true,
+            enable_by_user_claim: true,
+            usecase: "local".to_owned(),
+            resolver_settings: Vec::new(),
+            retry: true,
+            backup_codes: true,
+            capture_number: false,
+            send_directly: false,
+            screen_user_attribute: None,
+            screen_digits: 4,
+            screen_from_end: true,
+            default_region: None,
+            regions: Vec::new(),
+            otp_host: None,
+            lock_account: false,
+            challenge: ChallengePolicy::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn number() -> PhoneNumber {
+        PhoneNumber::parse("+94771234567", None).unwrap()
+    }
+
+    fn federated_number() -> PhoneNumber {
+        PhoneNumber::parse("+447700900123", None).unwrap()
+    }
+
+    fn check(
+        row: &str,
+        settings: impl FnOnce(&mut FactorSettings),
+        facts: impl FnOnce(&mut AccountFacts),
+        expected: Need,
+    ) {
+        let mut s = FactorSettings::default();
+        settings(&mut s);
+        let mut f = AccountFacts {
+            exists: true,
+            ..AccountFacts::default()
+        };
+        facts(&mut f);
+        assert_eq!(need(&s, &f), expected, "{row}");
+    }
+
+    #[test]
+    fn mandatory_and_the_account_exists() {
+        check(
+            "opted out",
+            |_| (),
+            |f| (f.opted_out, f.number) = (true, Some(number())),
+            Need::Refuse(Refusal::OptedOutButMandatory),
+        );
+        check(
+            "opted out, but the claim is not looked at",
+            |s| s.enable_by_user_claim = false,
+            |f| (f.opted_out, f.number) = (true, Some(number())),
+            Need::Send(number()),
+        );
+        check(
+            "number present",
+            |_| (),
+            |f| f.number = Some(number()),
+            Need::Send(number()),
+        );
+        check(
+            "no number, capture off",
+            |_| (),
+            |_| (),
+            Need::Refuse(Refusal::NoNumber),
+        );
+        check(
+            "no number, capture on",
+            |s| s.capture_number = true,
+            |_| (),
+            Need::AskNumber,
+        );
+    }
+
+    /// B-01
+    #[test]
+    fn a_number_is_never_asked_of_an_account_that_had_a_factor() {
+        for mandatory in [true, false] {
+            check(
+                "no number, capture on, had a factor",
+                |s| (s.capture_number, s.mandatory) = (true, mandatory),
+                |f| f.had_factor = true,
+                Need::Refuse(Refusal::NoNumber),
+            );
+        }
+    }
+
+    #[test]
+    fn mandatory_and_no_account() {
+        check(
+            "number typed by the person",
+            |s| s.send_directly = true,
+            |f| f.exists = false,
+            Need::AskNumber,
+        );
+        check(
+            "number of the identity provider",
+            |_| (),
+            |f| (f.exists, f.federated_number) = (false, Some(federated_number())),
+            Need::Send(federated_number()),
+        );
+        check(
+            "typed before the identity provider's",
+            |s| s.send_directly = true,
+            |f| (f.exists, f.federated_number) = (false, Some(federated_number())),
+            Need::AskNumber,
+        );
+        check(
+            "neither",
+            |_| (),
+            |f| f.exists = false,
+            Need::Refuse(Refusal::NoLocalAccount),
+        );
+    }
+
+    #[test]
+    fn optional_and_the_account_exists() {
+        check(
+            "opted out",
+            |s| s.mandatory = false,
+            |f| (f.opted_out, f.number) = (true, Some(number())),
+            Need::Skip(NotNeeded::OptedOut),
+        );
+        check(
+            "opted out, but the claim is not looked at",
+            |s| (s.mandatory, s.enable_by_user_claim) = (false, false),
+            |f| (f.opted_out, f.number) = (true, Some(number())),
+            Need::Send(number()),
+        );
+        check(
+            "number present",
+            |s| s.mandatory = false,
+            |f| f.number = Some(number()),
+            Need::Send(number()),
+        );
+        check(
+            "no number, capture off",
+            |s| s.mandatory = false,
+            |_| (),
+            Need::Refuse(Refusal::NoNumber),
+        );
+        check(
+            "no number, capture on",
+            |s| (s.mandatory, s.capture_number) = (false, true),
+            |_| (),
+            Need::AskNumber,
+        );
+    }
+
+    #[test]
+    fn optional_and_no_account() {
+        check(
+            "the first step is all there is",
+            |s| (s.mandatory, s.send_directly) = (false, true),
+            |f| f.exists = false,
+            Need::Skip(NotNeeded::NoLocalAccount),
+        );
+    }
+
+    #[test]
+    fn a_locked_account_gets_no_message_in_either_branch() {
+        for mandatory in [true, false] {
+            for opted_out in [true, false] {
+                check(
+                    "locked",
+                    |s| s.mandatory = mandatory,
+                    |f| {
+                        f.locked = true;
+                        f.opted_out = opted_out;
+                        f.number = Some(number());
+                    },
+                    Need::Refuse(Refusal::Locked),
+                );
+            }
+        }
+    }
+
+    /// A federated number never replaces what the account says (attack B-08).
+    #[test]
+    fn an_account_is_never_sent_to_a_federated_number() {
+        check(
+            "account without a number",
+            |_| (),
+            |f| f.federated_number = Some(federated_number()),
+            Need::Refuse(Refusal::NoNumber),
+        );
+        check(
+            "account with its own",
+            |_| (),
+            |f| (f.number, f.federated_number) = (Some(number()), Some(federated_number())),
+            Need::Send(number()),
+        );
+    }
 }

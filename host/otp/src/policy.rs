@@ -1,8 +1,11 @@
 //! The bounds of a challenge and of an account, each with its reason.
 
-use crate::code::CodeFormat;
+use crate::code::{Alphabet, CodeFormat};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// Longer than this no code lives, whatever is configured or stored (NIST SP 800-63B-4, 3.1.3.2).
+pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
 
 /// How a code is made and how long it lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,4 +43,51 @@ pub struct ResendPolicy {
     pub waits: Vec<Duration>,
     /// Resends of one challenge. Default 3.
     pub resends_max: u32,
+}
+
+impl ResendPolicy {
+    /// The wait after a message that `resends` others came before.
+    pub fn wait_after(&self, resends: u32) -> Duration {
+        let index = usize::try_from(resends).unwrap_or(usize::MAX);
+        let wait = self.waits.get(index).or(self.waits.last());
+        wait.copied().unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Default for ChallengePolicy {
+    fn default() -> Self {
+        Self {
+            format: CodeFormat {
+                length: 6,
+                alphabet: Alphabet::Digits,
+            },
+            code_lifetime: Duration::from_secs(300),
+            attempts: AttemptPolicy::default(),
+            resend: ResendPolicy::default(),
+        }
+    }
+}
+
+impl Default for AttemptPolicy {
+    fn default() -> Self {
+        Self {
+            attempts_max: 5,
+            failures_max: 10,
+            failure_window: Duration::from_secs(60 * 60),
+            lock_first: Duration::from_secs(15 * 60),
+            lock_max: Duration::from_secs(24 * 60 * 60),
+            failures_in_a_row_max: 100,
+            backup_tries_when_locked: 5,
+        }
+    }
+}
+
+impl Default for ResendPolicy {
+    fn default() -> Self {
+        Self {
+            allowed: true,
+            waits: [30, 60, 120].map(Duration::from_secs).to_vec(),
+            resends_max: 3,
+        }
+    }
 }
