@@ -1,0 +1,193 @@
+//! The configuration: one TOML file (and `senders/*.toml` beside it) becomes a checked [`Config`] or
+//! the list of ALL its problems, each with its key and what was expected there.
+//!
+//! Owns: names, defaults and bounds of what an operator may set. Contains no rule of a login: it
+//! fills in the types the other crates define. Unknown keys are refused, because a misspelt
+//! protection is no protection.
+
+mod limits;
+mod log;
+mod outbox;
+mod plugins;
+mod problems;
+mod secret;
+mod section;
+mod sender;
+mod server;
+mod sms_otp;
+mod template;
+mod tls;
+
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use outbox::Outbox;
+pub use plugins::{Isolation, Plugins};
+pub use problems::{ConfigError, Problem, Warning};
+pub use secret::{Secret, Surroundings};
+pub use sender::{Sender, Setting};
+pub use server::Server;
+pub use sms_otp::SmsOtp;
+pub use template::TEMPLATE;
+pub use tls::Tls;
+
+use problems::Findings;
+use section::Section;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A file larger than this is not a configuration.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Everything the operator decided, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub tls: Option<Tls>,
+    pub plugins: Plugins,
+    /// By name.
+    pub senders: BTreeMap<String, Sender>,
+    pub sms_otp: SmsOtp,
+    pub limits: Limits,
+    /// The test outbox; absent in every real installation.
+    pub outbox: Option<Outbox>,
+    pub log: Log,
+    /// What is allowed and yet unwise.
+    pub warnings: Vec<Warning>,
+    /// The files it was read from, for whoever watches them.
+    pub files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`, with environment and files as they are now.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_in(path, &Surroundings::real())
+    }
+
+    /// As [`Config::load`], in surroundings of the caller's choice.
+    pub fn load_in(path: &Path, surroundings: &Surroundings) -> Result<Self, ConfigError> {
+        let text = surroundings
+            .read(path, FILE_BYTES_MAX)
+            .map_err(|reason| ConfigError::unreadable(path, reason))?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let files = sender::files_beside(&base, surroundings)
+            .map_err(|reason| ConfigError::unreadable(&base.join(sender::FOLDER), reason))?;
+        Self::read(path, &text, files, &base, surroundings)
+    }
+
+    fn read(
+        path: &Path,
+        text: &str,
+        sender_files: Vec<(PathBuf, String)>,
+        base: &Path,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ConfigError> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| ConfigError::syntax(path, &error))?;
+        let mut findings = Findings::default();
+        let mut root = Section::root(table, &mut findings);
+
+        let server = Server::read(root.table("server"), base, surroundings);
+        let tls = root.optional_table("tls").map(|tls| Tls::read(tls, base));
+        let plugins = Plugins::read(root.table("plugins"), base);
+        let log = Log::read(root.table("log"));
+        let limits = Limits::read(root.table("limits"));
+        let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
+        let outbox = root.optional_table("outbox").map(Outbox::read);
+        let mut senders = sender::read_all(root.table("sender"), base, surroundings);
+        root.finish();
+
+        let mut files = vec![path.to_owned()];
+        for (file, text) in sender_files {
+            sender::read_file(&file, &text, &mut senders, base, surroundings, &mut findings);
+            files.push(file);
+        }
+        together(&server, tls.as_ref(), &plugins, &senders, &sms_otp, outbox.as_ref(), &mut findings);
+
+        let Findings { problems, warnings } = findings;
+        match (server, problems.is_empty()) {
+            (server, true) => Ok(Self {
+                server,
+                tls: tls.flatten(),
+                plugins,
+                senders,
+                sms_otp,
+                limits,
+                outbox: outbox.flatten(),
+                log,
+                warnings,
+                files,
+            }),
+            (_, false) => Err(ConfigError::Wrong {
+                file: path.to_owned(),
+                problems,
+                warnings,
+            }),
+        }
+    }
+}
+
+/// What only shows when sections are looked at side by side.
+fn together(
+    server: &Server,
+    tls: Option<&Option<Tls>>,
+    plugins: &Plugins,
+    senders: &BTreeMap<String, Sender>,
+    sms_otp: &SmsOtp,
+    outbox: Option<&Option<Outbox>>,
+    findings: &mut Findings,
+) {
+    for name in &sms_otp.factor.senders {
+        if !senders.contains_key(name) {
+            let known: Vec<_> = senders.keys().map(String::as_str).collect();
+            findings.problem(
+                "sms_otp.senders",
+                format!(
+                    "there is no sender `{name}`: expected names of `[sender.NAME]` sections (there are: {})",
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                ),
+            );
+        }
+    }
+    if outbox.is_some() {
+        for sender in senders.values().filter(|sender| sender.plugin != "fake") {
+            findings.problem(
+                "outbox",
+                format!(
+                    "the test outbox never stands beside a real sender: remove `[outbox]`, or `[sender.{}]` with its plugin `{}`",
+                    sender.name, sender.plugin
+                ),
+            );
+        }
+        findings.warning(
+            "outbox",
+            "the test outbox is on: finished messages are kept in memory and no SMS is sent",
+        );
+    } else if let Some(sender) = senders.values().find(|sender| sender.plugin == "fake") {
+        findings.problem(
+            &format!("sender.{}.plugin", sender.name),
+            "the plugin `fake` sends to the test outbox only: add an `[outbox]` section, or choose another plugin",
+        );
+    }
+    let behind_proxy = !server.trusted_proxies.is_empty();
+    if server.public_url.starts_with("https:") && tls.is_none() && !behind_proxy {
+        findings.warning(
+            "server.public_url",
+            "it says https, but there is neither a `[tls]` section nor `server.trusted_proxies`: browsers will only get through if something in front ends TLS",
+        );
+    }
+    if !server.listen.ip().is_loopback() && tls.is_none() && !behind_proxy {
+        findings.warning(
+            "server.listen",
+            "listens beyond this machine without TLS: passwords and codes are readable on the way",
+        );
+    }
+    if plugins.isolation == Isolation::InProcess {
+        findings.warning(
+            "plugins.isolation",
+            "plugins run inside the host process: a sandbox escape would find every secret; `worker` is the safe choice",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

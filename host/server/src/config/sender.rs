@@ -1,0 +1,190 @@
+//! `[sender.NAME]`, or one file each in `senders/`: a provider's account, by the plugin that speaks
+//! to it. What the settings must be is the plugin's manifest's business; here they are resolved.
+
+use super::problems::Findings;
+use super::secret::{self, Secret, Surroundings};
+use super::section::Section;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The folder beside the configuration file.
+pub(super) const FOLDER: &str = "senders";
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    pub name: String,
+    /// Id in the plugin's manifest.
+    pub plugin: String,
+    /// Which of them are secret the manifest says; so none prints.
+    pub settings: Vec<(String, Setting)>,
+    /// Named credentials for recipes: `$secret.NAME`.
+    pub secrets: Vec<(String, Secret)>,
+    /// Origins beside those the plugin asks for itself.
+    pub allow: Vec<String>,
+    /// Lets it reach loopback and private addresses: for test gateways.
+    pub allow_private_networks: bool,
+    /// Further certificate authorities, PEM.
+    pub ca_files: Vec<PathBuf>,
+}
+
+/// One setting's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub value: Secret,
+    /// It does not stand in the configuration file.
+    pub referenced: bool,
+}
+
+pub(super) fn read_all(
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> BTreeMap<String, Sender> {
+    let mut senders = BTreeMap::new();
+    for (name, value) in section.entries() {
+        let toml::Value::Table(table) = value else {
+            section.problem(&name, format!("expected a table, `[sender.{name}]`"));
+            continue;
+        };
+        let path = section.key(&name);
+        let below = Section::at(path, table, section.findings());
+        if let Some(sender) = read(&name, below, base, surroundings) {
+            senders.insert(name, sender);
+        }
+    }
+    senders
+}
+
+/// One file of the folder; its name is the sender's.
+pub(super) fn read_file(
+    file: &Path,
+    text: &str,
+    senders: &mut BTreeMap<String, Sender>,
+    base: &Path,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let key = format!("sender.{name}");
+    if senders.contains_key(&name) {
+        findings.problem(&key, format!("defined twice: expected it either in the configuration file or in `{}`", file.display()));
+        return;
+    }
+    match toml::from_str::<toml::Table>(text) {
+        Ok(table) => {
+            if let Some(sender) = read(&name, Section::at(key, table, findings), base, surroundings) {
+                senders.insert(name, sender);
+            }
+        }
+        Err(error) => findings.problem(&key, format!("`{}` is not TOML: {}", file.display(), error.message())),
+    }
+}
+
+/// The files of the folder with their texts.
+pub(super) fn files_beside(base: &Path, surroundings: &Surroundings) -> Result<Vec<(PathBuf, String)>, String> {
+    surroundings
+        .list(&base.join(FOLDER), "toml")?
+        .into_iter()
+        .map(|path| {
+            let text = surroundings
+                .read(&path, FILE_BYTES_MAX)
+                .map_err(|reason| format!("`{}`: {reason}", path.display()))?;
+            Ok((path, text))
+        })
+        .collect()
+}
+
+fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surroundings) -> Option<Sender> {
+    let s = &mut section;
+    let orderly = !name.is_empty()
+        && name.len() <= 32
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    if !orderly {
+        s.problem("", format!("`{name}` is no name of a sender: expected 1 to 32 of a-z, 0-9, `-` and `_`"));
+    }
+    let plugin = s.optional::<String>("plugin", "the id of a plugin such as `twilio`");
+    if plugin.is_none() {
+        s.problem("plugin", "missing: expected the id of a plugin such as `twilio`");
+    }
+    let settings = read_values(s.table("settings"), base, surroundings);
+    for (key, setting) in &settings {
+        if !setting.referenced && names_a_secret(key) {
+            s.warning(&format!("settings.{key}"), "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
+        }
+        if setting.value.expose().starts_with("http://") {
+            s.warning(&format!("settings.{key}"), "plain http: the message and the credentials are readable on the way");
+        }
+    }
+    if plugin.as_deref() == Some("http-recipe") {
+        warn_of_recipe(s, &settings);
+    }
+    let secrets = read_values(s.table("secrets"), base, surroundings)
+        .into_iter()
+        .map(|(key, setting)| (key, setting.value))
+        .collect();
+    let allow = s.or("allow", "a list of origins such as [\"https://sms.example\"]", Vec::new());
+    let allow_private_networks = s.flag("allow_private_networks", false);
+    if allow_private_networks {
+        s.warning("allow_private_networks", "this sender may reach loopback and private addresses: meant for test gateways");
+    }
+    let ca_files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
+    section.finish();
+    Some(Sender {
+        name: name.to_owned(),
+        plugin: plugin?,
+        settings,
+        secrets,
+        allow,
+        allow_private_networks,
+        ca_files: ca_files.into_iter().map(|file| base.join(file)).collect(),
+    })
+}
+
+fn read_values(mut section: Section<'_>, base: &Path, surroundings: &Surroundings) -> Vec<(String, Setting)> {
+    let mut values = Vec::new();
+    for (key, value) in section.entries() {
+        match secret::resolve(&value, base, surroundings) {
+            Ok(resolved) => values.push((
+                key,
+                Setting {
+                    value: resolved.value,
+                    referenced: resolved.referenced,
+                },
+            )),
+            Err(message) => section.problem(&key, message),
+        }
+    }
+    values
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["token", "secret", "password", "api_key", "apikey"].iter().any(|word| key.contains(word))
+}
+
+/// A recipe hides credentials in addresses and headers, and its GET form puts them into every log
+/// between here and the provider.
+fn warn_of_recipe(section: &mut Section<'_>, settings: &[(String, Setting)]) {
+    let value = |name: &str| {
+        settings
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, setting)| setting.value.expose())
+    };
+    let suspicious = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["api_key=", "api_secret=", "password=", "authorization:", "token="]
+            .iter()
+            .any(|word| text.contains(word))
+            && !text.contains("$secret.")
+    };
+    for name in ["sms_url", "http_headers", "http_payload"] {
+        if suspicious(value(name)) {
+            section.warning(&format!("settings.{name}"), "credentials stand in the recipe: put them under `[sender.NAME.secrets]` and write `$secret.NAME` here");
+        }
+    }
+    if value("http_method").eq_ignore_ascii_case("get") {
+        section.warning("settings.http_method", "GET puts number, text and credentials into the address, which logs and proxies keep: use POST if the provider takes it");
+    }
+}
