@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod begin;
 pub mod challenges;
+pub mod clients;
 pub mod deliver;
 pub mod error;
 pub mod finish;

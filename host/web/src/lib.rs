@@ -1,1 +1,30 @@
+//! The pages and the JSON API over the use cases of `login` and `admin`.
+//!
+//! Owns: addresses, forms, cookies, templates, HTTP status codes, the listener.
+//! Never: touches a store or a plugin; decides who gets in or what comes next.
 
+pub mod account;
+pub mod admin;
+pub mod api;
+pub mod assets;
+pub mod cookies;
+pub mod error;
+pub mod extract;
+pub mod form_token;
+pub mod health;
+pub mod layer;
+pub mod listener;
+pub mod page;
+pub mod proxies;
+pub mod public_url;
+pub mod router;
+pub mod sign_in;
+pub mod state;
+pub mod texts;
+pub mod time;
+
+pub use form_token::FormKey;
+pub use listener::{Bounds, Tls};
+pub use proxies::TrustedProxies;
+pub use public_url::PublicUrl;
+pub use state::{AdminToken, Readiness, Ready, WebParts, WebState};

@@ -1,0 +1,36 @@
+//! New backup codes, shown once.
+
+use super::frame;
+use crate::error::unmoved;
+use crate::extract::SessionForm;
+use crate::page::{self, Frame};
+use crate::state::WebState;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+#[derive(Template)]
+#[template(path = "account/backup_codes.html")]
+struct BackupCodesPage<'a> {
+    f: Frame<'a>,
+    codes: &'a [String],
+}
+
+/// `POST /account/backup-codes`. The answer itself shows them: a redirect would mean to keep them
+/// somewhere in clear for the next request.
+pub async fn make(State(state): State<WebState>, form: SessionForm) -> Response {
+    match state
+        .logins
+        .new_backup_codes(&form.session, &form.client)
+        .await
+    {
+        Ok(codes) => {
+            let codes: Vec<String> = codes.iter().map(|code| code.display()).collect();
+            page::draw(&BackupCodesPage {
+                f: frame(&state, &form.client.locale),
+                codes: &codes,
+            })
+        }
+        Err(error) => unmoved(error, state.clock.now(), "/account"),
+    }
+}

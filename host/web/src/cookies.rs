@@ -1,0 +1,165 @@
+//! The cookies: their names, how they are set, how they are read. Values are secrets of one
+//! browser and say nothing.
+
+use crate::public_url::PublicUrl;
+use http::{HeaderMap, HeaderValue, header};
+use postern_login::LoginId;
+use postern_login::session::SessionId;
+
+/// How long the cookie of a login in progress lives: as long as the login, 15 minutes.
+const LOGIN_SECONDS: u32 = 900;
+
+/// Names and attributes, fixed when the host starts.
+#[derive(Debug, Clone)]
+pub struct Cookies {
+    login: String,
+    session: String,
+    proof: String,
+    secure: bool,
+}
+
+impl Cookies {
+    /// With `__Host-`, so that no other subdomain can plant one (attack S-03); without it and
+    /// without Secure on plain HTTP at a loopback address, where browsers would drop them.
+    pub fn new(public_url: &PublicUrl) -> Self {
+        let prefix = if public_url.secure() { "__Host-" } else { "" };
+        let hash = public_url.short_hash();
+        let name = |what: &str| format!("{prefix}postern-{what}-{hash}");
+        Self {
+            login: name("login"),
+            session: name("session"),
+            proof: name("proof"),
+            secure: public_url.secure(),
+        }
+    }
+
+    /// The login in progress.
+    pub fn login(&self, headers: &HeaderMap) -> Option<LoginId> {
+        read(headers, &self.login).and_then(LoginId::parse)
+    }
+
+    /// The number on the account page that is being proven.
+    pub fn proof(&self, headers: &HeaderMap) -> Option<LoginId> {
+        read(headers, &self.proof).and_then(LoginId::parse)
+    }
+
+    pub fn session(&self, headers: &HeaderMap) -> Option<SessionId> {
+        read(headers, &self.session).and_then(SessionId::parse)
+    }
+
+    pub fn set_login(&self, id: &LoginId) -> HeaderValue {
+        self.set(&self.login, id.as_str(), Some(LOGIN_SECONDS))
+    }
+
+    pub fn clear_login(&self) -> HeaderValue {
+        self.set(&self.login, "", Some(0))
+    }
+
+    pub fn set_proof(&self, id: &LoginId) -> HeaderValue {
+        self.set(&self.proof, id.as_str(), Some(LOGIN_SECONDS))
+    }
+
+    pub fn clear_proof(&self) -> HeaderValue {
+        self.set(&self.proof, "", Some(0))
+    }
+
+    /// Ends with the browser; how long the session itself lives is the store's to say.
+    pub fn set_session(&self, id: &SessionId) -> HeaderValue {
+        self.set(&self.session, id.as_str(), None)
+    }
+
+    pub fn clear_session(&self) -> HeaderValue {
+        self.set(&self.session, "", Some(0))
+    }
+
+    fn set(&self, name: &str, value: &str, max_age: Option<u32>) -> HeaderValue {
+        let mut text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax");
+        if self.secure {
+            text.push_str("; Secure");
+        }
+        if let Some(seconds) = max_age {
+            text.push_str(&format!("; Max-Age={seconds}"));
+        }
+        HeaderValue::from_str(&text).expect("names and ids are visible ASCII")
+    }
+}
+
+/// The value of a cookie; none if the name comes twice, for then someone else may have written one.
+fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for line in headers.get_all(header::COOKIE) {
+        for pair in line.to_str().ok()?.split(';') {
+            if let Some((key, value)) = pair.trim().split_once('=')
+                && key == name
+            {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(value);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn headers(cookie: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_str(cookie).unwrap());
+        headers
+    }
+
+    #[test]
+    fn https_cookies_carry_the_host_prefix_and_secure() {
+        let cookies = Cookies::new(&PublicUrl::parse("https://login.example").unwrap());
+        let id = SessionId::parse(&"a".repeat(43)).unwrap();
+        let set = cookies.set_session(&id);
+        let set = set.to_str().unwrap();
+        assert!(set.starts_with("__Host-postern-session-"), "{set}");
+        assert!(
+            set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"),
+            "{set}"
+        );
+    }
+
+    #[test]
+    fn loopback_cookies_go_without_prefix_and_secure() {
+        let cookies = Cookies::new(&PublicUrl::parse("http://localhost:9443").unwrap());
+        let set = cookies.clear_session();
+        let set = set.to_str().unwrap();
+        assert!(set.starts_with("postern-session-"), "{set}");
+        assert!(!set.contains("Secure"), "{set}");
+        assert!(set.ends_with("Max-Age=0"), "{set}");
+    }
+
+    #[test]
+    fn two_ports_of_one_name_do_not_share_cookies() {
+        let one = Cookies::new(&PublicUrl::parse("http://localhost:1").unwrap());
+        let two = Cookies::new(&PublicUrl::parse("http://localhost:2").unwrap());
+        assert_ne!(one.session, two.session);
+    }
+
+    /// S-03
+    #[test]
+    fn a_cookie_that_comes_twice_is_no_cookie() {
+        let cookies = Cookies::new(&PublicUrl::parse("http://localhost:1").unwrap());
+        let id = "b".repeat(43);
+        let name = &cookies.login;
+        assert!(
+            cookies
+                .login(&headers(&format!("x=1; {name}={id}")))
+                .is_some()
+        );
+        assert!(
+            cookies
+                .login(&headers(&format!("{name}={id}; {name}={id}")))
+                .is_none()
+        );
+        assert!(cookies.login(&headers(&format!("{name}={id}x"))).is_none());
+        assert!(cookies.login(&headers(&format!("{name}="))).is_none());
+    }
+}

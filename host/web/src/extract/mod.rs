@@ -1,0 +1,10 @@
+//! What a handler may ask of a request, as types.
+
+pub mod client;
+pub mod fields;
+pub mod forms;
+pub mod session;
+
+pub use client::Client;
+pub use forms::{LoginForm, SessionForm};
+pub use session::SignedIn;

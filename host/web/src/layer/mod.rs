@@ -1,0 +1,76 @@
+//! What happens around every handler, one concern a file, put together once for the pages and once
+//! for the API.
+
+pub mod act;
+pub mod headers;
+pub mod host;
+pub mod method;
+pub mod origin;
+
+use crate::api::problem::{self, Problem};
+use crate::error::PageError;
+use crate::extract::client::locale;
+use crate::page::Frame;
+use crate::state::WebState;
+use crate::texts::Texts;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header;
+
+/// Around the pages: who may ask, one act to its end, errors drawn, headers set.
+pub async fn pages(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let frame = Frame {
+        t: Texts::of(&locale(request.headers())),
+        brand: &state.brand,
+    };
+    let refusal = if !host::known(&request, &state) {
+        Some(PageError::Host)
+    } else if method::disguised(request.headers())
+        || !origin::ours(
+            request.method(),
+            request.headers(),
+            state.public_url.origin(),
+        )
+    {
+        Some(PageError::Refused)
+    } else {
+        None
+    };
+    let mut response = match refusal {
+        Some(error) => error.into_response(),
+        None => match act::to_its_end(next.run(request)).await {
+            Ok(response) => response,
+            Err(failure) => failure.page().into_response(),
+        },
+    };
+    if let Some(error) = response.extensions_mut().remove::<PageError>() {
+        let mut drawn = error.draw(frame);
+        for kept in [header::SET_COOKIE, header::ALLOW] {
+            for value in response.headers().get_all(&kept) {
+                drawn.headers_mut().append(kept.clone(), value.clone());
+            }
+        }
+        response = drawn;
+    }
+    headers::page(response.headers_mut(), state.public_url.secure());
+    response
+}
+
+/// Around the JSON API: the same, in its own language and as light as it can be.
+pub async fn api(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let mut response = if !host::known(&request, &state) {
+        Problem::new(&problem::MISDIRECTED).into_response()
+    } else if method::disguised(request.headers()) {
+        Problem::new(&problem::INVALID_REQUEST)
+            .detail("a header that changes the method is refused")
+            .into_response()
+    } else {
+        match act::to_its_end(next.run(request)).await {
+            Ok(response) => response,
+            Err(failure) => failure.problem().into_response(),
+        }
+    };
+    headers::api(response.headers_mut(), state.public_url.secure());
+    response
+}

@@ -1,0 +1,120 @@
+//! Every address, grouped by who calls it.
+
+use crate::layer;
+use crate::state::WebState;
+use crate::{account, admin, api, assets, health, sign_in};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+/// What the world reaches.
+pub fn public(state: WebState) -> Router {
+    Router::new()
+        .merge(pages(&state))
+        .merge(applications(&state))
+        .merge(probes())
+        .with_state(state)
+}
+
+/// What only the operator's network reaches (attack S-17).
+pub fn admin(state: WebState) -> Router {
+    let administrator = Router::new()
+        .route("/admin/plugins", get(admin::plugins::list))
+        .route("/admin/plugins/rescan", post(admin::plugins::rescan))
+        .route_layer(from_fn_with_state(state.clone(), admin::authorized));
+    let monitoring = Router::new()
+        .route("/metrics", get(admin::metrics))
+        .route("/api/v1/openapi.json", get(api::openapi::serve));
+    Router::new()
+        .merge(administrator)
+        .merge(monitoring)
+        .merge(probes())
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(from_fn(admin_headers))
+        .with_state(state)
+}
+
+/// Browsers.
+fn pages(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route("/", get(sign_in::home))
+        // signing in: one page, every form comes back to it
+        .route("/sign-in", get(sign_in::show))
+        .route("/sign-in/password", post(sign_in::password::submit))
+        .route("/sign-in/number", post(sign_in::number::submit))
+        .route("/sign-in/code", post(sign_in::code::submit))
+        .route("/sign-in/resend", post(sign_in::code::resend))
+        .route("/sign-in/backup-code", post(sign_in::code::backup))
+        .route("/sign-in/abandon", post(sign_in::abandon))
+        .route("/sign-in/finish", post(sign_in::finish))
+        .route("/sign-out", post(account::sign_out))
+        .route("/signed-out", get(account::signed_out))
+        // one's own account
+        .route("/account", get(account::show))
+        .route(
+            "/account/number",
+            get(account::number::show).post(account::number::change),
+        )
+        .route("/account/number/code", post(account::number::confirm))
+        .route("/account/number/resend", post(account::number::resend))
+        .route("/account/number/abandon", post(account::number::abandon))
+        .route("/account/sms-codes", post(account::opt_out::set))
+        .route("/account/backup-codes", post(account::backup_codes::make))
+        .route("/account/links/remove", post(account::links::remove))
+        .route("/account/sessions/end", post(account::sessions::end))
+        .route(
+            "/account/sessions/end-others",
+            post(account::sessions::end_others),
+        )
+        // what the pages are made of
+        .route("/assets/{name}", get(assets::serve))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::pages))
+}
+
+/// Applications with a bearer token.
+fn applications(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route("/api/v1/challenges", post(api::challenges::create))
+        .route(
+            "/api/v1/challenges/{id}/verify",
+            post(api::challenges::verify),
+        )
+        .route(
+            "/api/v1/challenges/{id}/resend",
+            post(api::challenges::resend),
+        )
+        .route("/api/v1/messages", post(api::messages::send))
+        .route("/api/{*rest}", axum::routing::any(api::not_found))
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::api))
+}
+
+/// Load balancers, by whatever name or address they use.
+fn probes() -> Router<WebState> {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+}
+
+async fn not_found() -> crate::error::PageError {
+    crate::error::PageError::NotFound
+}
+
+async fn method_not_allowed() -> crate::error::PageError {
+    crate::error::PageError::Method
+}
+
+async fn admin_headers(
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    let mut response = next.run(request).await;
+    layer::headers::api(response.headers_mut(), false);
+    response
+}

@@ -1,0 +1,164 @@
+//! The code page: a code from the message, a new message, or a backup code.
+
+use super::moved;
+use crate::extract::LoginForm;
+use crate::page::{self, Frame};
+use crate::state::WebState;
+use crate::texts::{Texts, counted};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use postern_login::login::Notice;
+use postern_login::step::AskCode;
+
+/// Where the forms of the page go, and what it is called: signing in, or proving a new number.
+#[derive(Debug)]
+pub struct Place {
+    pub submit: &'static str,
+    pub resend: &'static str,
+    pub backup: &'static str,
+    pub abandon: &'static str,
+    title: fn(&Texts) -> &'static str,
+    check: fn(&Texts) -> &'static str,
+    cancel: fn(&Texts) -> &'static str,
+}
+
+pub static SIGN_IN: Place = Place {
+    submit: "/sign-in/code",
+    resend: "/sign-in/resend",
+    backup: "/sign-in/backup-code",
+    abandon: "/sign-in/abandon",
+    title: |t| t.code_title,
+    check: |t| t.code_check,
+    cancel: |t| t.start_over,
+};
+
+pub static NEW_NUMBER: Place = Place {
+    submit: "/account/number/code",
+    resend: "/account/number/resend",
+    backup: "",
+    abandon: "/account/number/abandon",
+    title: |t| t.change_code_title,
+    check: |t| t.change_confirm,
+    cancel: |t| t.change_cancel,
+};
+
+#[derive(Template)]
+#[template(path = "sign_in/code.html")]
+struct CodePage<'a> {
+    f: Frame<'a>,
+    token: &'a str,
+    place: &'a Place,
+    title: &'a str,
+    check: &'a str,
+    cancel: &'a str,
+    notice: Option<&'a str>,
+    /// The notice is good news.
+    calm: bool,
+    sent: bool,
+    lead: String,
+    valid: Option<String>,
+    digits_only: bool,
+    length: u8,
+    resend: Resend,
+    tries: Option<String>,
+    backup_codes: bool,
+}
+
+/// The wait comes from the server's clock; the script only counts down from it.
+enum Resend {
+    Never,
+    Now,
+    After { seconds: u64, sentence: String },
+}
+
+pub(crate) fn draw(f: Frame<'_>, token: &str, ask: &AskCode, place: &Place) -> Response {
+    page::draw(&CodePage::new(f, token, ask, place))
+}
+
+impl<'a> CodePage<'a> {
+    fn new(f: Frame<'a>, token: &'a str, ask: &AskCode, place: &'a Place) -> Self {
+        let t = f.t;
+        let lead = match &ask.number {
+            Some(number) => t.code_sent_to.replace("{number}", number),
+            None => t.code_sent.to_owned(),
+        };
+        let valid = ask
+            .expires_at
+            .map(|at| at.since(ask.now).as_secs() / 60)
+            .filter(|minutes| *minutes >= 2)
+            .map(|minutes| counted("", t.code_valid, minutes));
+        let resend = match ask.resend_at {
+            None => Resend::Never,
+            // Rounded up: who waits as long as the page says is never too soon.
+            Some(at) => match at.since(ask.now).as_millis().div_ceil(1000) {
+                0 => Resend::Now,
+                seconds => {
+                    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+                    Resend::After {
+                        seconds,
+                        sentence: counted(t.resend_wait_one, t.resend_wait_many, seconds),
+                    }
+                }
+            },
+        };
+        let tried = matches!(
+            ask.notice,
+            Some(Notice::CodeWrong | Notice::CodeSuperseded | Notice::BackupCodeWrong)
+        );
+        Self {
+            f,
+            token,
+            place,
+            title: if ask.sent {
+                (place.title)(t)
+            } else {
+                t.code_not_sent_title
+            },
+            check: (place.check)(t),
+            cancel: (place.cancel)(t),
+            notice: ask.notice.map(|notice| t.notice(notice)),
+            calm: matches!(ask.notice, Some(Notice::NewCodeSent)),
+            sent: ask.sent,
+            lead,
+            valid,
+            digits_only: ask.digits_only,
+            length: ask.code_length,
+            resend,
+            tries: tried.then(|| {
+                counted(
+                    t.tries_left_one,
+                    t.tries_left_many,
+                    u64::from(ask.attempts_left),
+                )
+            }),
+            backup_codes: ask.backup_codes && !place.backup.is_empty(),
+        }
+    }
+}
+
+/// `POST /sign-in/code`
+pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
+    let typed = form.fields.text("code");
+    let outcome = state
+        .logins
+        .submit_code(&form.id, typed, &form.client)
+        .await;
+    moved(&state, &form, outcome).await
+}
+
+/// `POST /sign-in/backup-code`: its own form, so that a wrong SMS code is never tried as one (attack C-06).
+pub async fn backup(State(state): State<WebState>, form: LoginForm) -> Response {
+    let typed = form.fields.text("backup_code");
+    let outcome = state
+        .logins
+        .submit_backup_code(&form.id, typed, &form.client)
+        .await;
+    moved(&state, &form, outcome).await
+}
+
+/// `POST /sign-in/resend`: needs no code, and answers politely if it is too soon.
+pub async fn resend(State(state): State<WebState>, form: LoginForm) -> Response {
+    let outcome = state.logins.resend(&form.id, &form.client).await;
+    moved(&state, &form, outcome).await
+}

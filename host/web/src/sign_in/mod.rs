@@ -1,0 +1,155 @@
+//! The sign-in pages. There is one address: `login::step` decides which page it shows, every form
+//! comes back to it, and no page knows the next one.
+
+pub mod code;
+pub mod number;
+pub mod password;
+pub mod stopped;
+
+use crate::error::{PageError, unmoved};
+use crate::extract::{Client, LoginForm, session};
+use crate::page::{self, Frame, see_other, with_cookie};
+use crate::state::WebState;
+use crate::texts::Texts;
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use postern_login::begin::{ClientFacts, Moved};
+use postern_login::finish::Finished;
+use postern_login::{LoginError, LoginId, Origin, Step};
+
+/// Where a login leads that nobody else asked for.
+const ACCOUNT: &str = "/account";
+
+/// `GET /`
+pub async fn home(State(state): State<WebState>, headers: HeaderMap) -> Response {
+    match session::current(&state, &headers).await {
+        Ok(Some(_)) => see_other(ACCOUNT),
+        Ok(None) => see_other("/sign-in"),
+        Err(response) => response,
+    }
+}
+
+/// `GET /sign-in`: the page of the step the login is at. Looking changes nothing and sends nothing;
+/// at most a login begins, of which only its cookie is known (attack S-04).
+pub async fn show(
+    State(state): State<WebState>,
+    Client(client): Client,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let ended = query.as_deref() == Some("ended");
+    if let Some(id) = state.cookies().login(&headers) {
+        match state.logins.step(&id).await {
+            Ok(step) => return draw(&state, &client, &id, &step, ended),
+            Err(LoginError::Gone) => {}
+            Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
+        }
+    }
+    let origin = Origin::Browser {
+        return_to: ACCOUNT.to_owned(),
+    };
+    match state.logins.begin(&state.tenant, origin, &client).await {
+        Ok(Moved { id, step }) => with_cookie(
+            draw(&state, &client, &id, &step, ended),
+            state.cookies().set_login(&id),
+        ),
+        // Were it a redirect, a store that forgets would make a browser run in circles.
+        Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
+            PageError::Stale.into_response()
+        }
+        Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// `POST /sign-in/abandon`
+pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response {
+    match state.logins.abandon(&form.id).await {
+        Ok(()) | Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
+            with_cookie(see_other("/sign-in"), state.cookies().clear_login())
+        }
+        Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// `POST /sign-in/finish`: the answer to the last step was lost, or another tab did it.
+pub async fn finish(State(state): State<WebState>, form: LoginForm) -> Response {
+    open(&state, &form.id, &form).await
+}
+
+/// What follows an act: the one page again, or the session.
+async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginError>) -> Response {
+    match outcome {
+        Ok(Moved {
+            id,
+            step: Step::Authenticated,
+        }) => open(state, &id, form).await,
+        Ok(Moved { id, .. }) if id == form.id => see_other("/sign-in"),
+        Ok(Moved { id, .. }) => with_cookie(see_other("/sign-in"), state.cookies().set_login(&id)),
+        Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// The login is taken and becomes a session with a cookie of its own (attack S-01); the one this
+/// browser had before ends.
+async fn open(state: &WebState, id: &LoginId, form: &LoginForm) -> Response {
+    let Finished { session, origin } = match state.logins.finish(id, &form.client).await {
+        Ok(finished) => finished,
+        Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
+    };
+    let return_to = match &origin {
+        Origin::Browser { return_to } => page::local_path(return_to).unwrap_or(ACCOUNT),
+        // A code that an application or the account page asked for opens no session here.
+        Origin::Api { .. } | Origin::Account { .. } => {
+            end(state, &session.id).await;
+            return PageError::Stale.into_response();
+        }
+    };
+    if let Some(earlier) = state.cookies().session(&form.headers) {
+        end(state, &earlier).await;
+    }
+    let response = with_cookie(see_other(return_to), state.cookies().clear_login());
+    with_cookie(response, state.cookies().set_session(&session.id))
+}
+
+/// Ends a session that must not live on; if that fails, it is said, and the login goes on.
+async fn end(state: &WebState, id: &postern_login::session::SessionId) {
+    if let Err(error) = state.logins.logout(id).await {
+        tracing::error!(
+            error = crate::error::chain(&error),
+            "an earlier session could not be ended"
+        );
+    }
+}
+
+fn draw(
+    state: &WebState,
+    client: &ClientFacts,
+    id: &LoginId,
+    step: &Step,
+    ended: bool,
+) -> Response {
+    let f = Frame {
+        t: Texts::of(&client.locale),
+        brand: &state.brand,
+    };
+    let token = &state.form_key.token(id.as_str());
+    match step {
+        Step::FirstStep { notice } => password::draw(f, token, *notice, ended),
+        Step::AskNumber { notice } => number::draw(f, token, *notice),
+        Step::AskCode(ask) => code::draw(f, token, ask, &code::SIGN_IN),
+        Step::Stopped {
+            reason,
+            backup_codes,
+        } => stopped::draw(f, token, *reason, *backup_codes, state.clock.now()),
+        Step::Authenticated => page::draw(&ContinuePage { f, token }),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "continue.html")]
+struct ContinuePage<'a> {
+    f: Frame<'a>,
+    token: &'a str,
+}

@@ -1,0 +1,148 @@
+//! What every handler may use. Assembled once by the server; cheap to clone.
+
+use crate::cookies::Cookies;
+use crate::form_token::FormKey;
+use crate::proxies::TrustedProxies;
+use crate::public_url::PublicUrl;
+use async_trait::async_trait;
+use postern_admin::plugins::Plugins;
+use postern_login::ports::Clock;
+use postern_login::{Logins, TenantId};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::ops::Deref;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// What the server puts together.
+#[derive(Clone)]
+pub struct WebParts {
+    pub logins: Logins,
+    /// Whose users sign in at `/sign-in`.
+    pub tenant: TenantId,
+    /// The name at the top of the pages.
+    pub brand: String,
+    pub public_url: PublicUrl,
+    /// Further values of `Host` that are answered (an internal name of the API, say).
+    pub other_hosts: Vec<String>,
+    pub trusted_proxies: TrustedProxies,
+    pub clock: Arc<dyn Clock>,
+    pub form_key: FormKey,
+    pub plugins: Arc<dyn Plugins>,
+    pub readiness: Arc<dyn Readiness>,
+    /// The metrics as Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Without one the administrator's requests are refused.
+    pub admin_token: Option<AdminToken>,
+}
+
+#[derive(Clone)]
+pub struct WebState {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    parts: WebParts,
+    cookies: Cookies,
+}
+
+impl WebState {
+    pub fn new(parts: WebParts) -> Self {
+        if !parts.public_url.secure() {
+            tracing::warn!(
+                public_url = parts.public_url.origin(),
+                "plain http at a loopback address: cookies go without `Secure` and without the `__Host-` prefix"
+            );
+        }
+        let cookies = Cookies::new(&parts.public_url);
+        Self {
+            shared: Arc::new(Shared { parts, cookies }),
+        }
+    }
+
+    pub fn cookies(&self) -> &Cookies {
+        &self.shared.cookies
+    }
+}
+
+impl Deref for WebState {
+    type Target = WebParts;
+    fn deref(&self) -> &WebParts {
+        &self.shared.parts
+    }
+}
+
+impl std::fmt::Debug for WebState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebState({})", self.public_url.origin())
+    }
+}
+
+impl std::fmt::Debug for WebParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebParts({})", self.public_url.origin())
+    }
+}
+
+/// SHA-256 of the administrator's bearer token.
+#[derive(Clone)]
+pub struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    /// The token as its file holds it, without the line's end. At least 16 bytes.
+    pub fn new(token: &str) -> Option<Self> {
+        let token = token.trim_end();
+        (token.len() >= 16).then(|| Self(Sha256::digest(token.as_bytes()).into()))
+    }
+
+    /// Constant time.
+    #[must_use]
+    pub fn matches(&self, token: &str) -> bool {
+        Sha256::digest(token.as_bytes()).ct_eq(&self.0).into()
+    }
+}
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[admin token]")
+    }
+}
+
+/// Whether this host can do its work now. Asked by whoever routes traffic to it.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Answers within a second or so; says nothing that a stranger must not read.
+    async fn check(&self) -> Ready;
+}
+
+/// One line a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ready {
+    /// The store takes writes.
+    pub store: bool,
+    /// At least one configured sender can send.
+    pub senders: bool,
+}
+
+impl Ready {
+    pub fn all(&self) -> bool {
+        self.store && self.senders
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_admin_token_is_compared_whole_and_never_printed() {
+        let token = AdminToken::new("0123456789abcdef\n").unwrap();
+        assert!(token.matches("0123456789abcdef"));
+        assert!(!token.matches("0123456789abcdeg"));
+        assert!(!token.matches("0123456789abcde"));
+        assert!(!token.matches(""));
+        assert_eq!(format!("{token:?}"), "[admin token]");
+        assert!(AdminToken::new("short").is_none());
+    }
+}
