@@ -1,0 +1,314 @@
+//! The wasm engine: its switches, its pool, and the components loaded into it.
+//!
+//! Owns: wasmtime's configuration, the only `unsafe` of the crate (loading our own compiled code),
+//! and the order in which calls get memories of the pool. Knows nothing of files or processes.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, RwLock};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{
+    Config, Enabled, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy,
+};
+
+use crate::bindings::log;
+use crate::bindings::sms_provider::SmsProviderPre;
+use crate::bindings::user_resolver::UserResolverPre;
+use crate::error::{Fault, FaultKind, Refusal, Stage, StartError};
+use crate::limits::{ClassLimits, Limits};
+use crate::manifest::Kind;
+use crate::step::{self, Guest, Linked, panic_text};
+use crate::wire::{Answer, CallRef, Outcome, Shape};
+
+/// Components loaded and ready, and the pool they run in.
+pub(crate) struct Engine {
+    engine: wasmtime::Engine,
+    limits: Limits,
+    linker: Linker<Guest>,
+    /// Memories of the pool that are free. A full pool is an error to wasmtime; here it is a wait.
+    memories: Semaphore,
+    plugins: RwLock<HashMap<u32, Arc<Plugin>>>,
+    pooled: bool,
+}
+
+struct Plugin {
+    linked: Linked,
+    class: ClassLimits,
+    memories: u32,
+}
+
+impl Engine {
+    /// An engine that runs guests, with its pool where the address space allows one.
+    ///
+    /// # Errors
+    /// If wasmtime refuses the limits or the machine.
+    pub(crate) fn new(limits: &Limits) -> Result<Self, StartError> {
+        let refused = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
+        let mut pooling = config(limits);
+        pooling.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        let (engine, pooled) = match wasmtime::Engine::new(&pooling) {
+            Ok(engine) => (engine, true),
+            // Where the address space is limited (`ulimit -v`, some containers) the pool's
+            // reservation fails. Instances then cost three times as much, and work.
+            Err(_) => (wasmtime::Engine::new(&config(limits)).map_err(refused)?, false),
+        };
+        let mut linker = Linker::new(&engine);
+        log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(refused)?;
+        start_ticker(engine.weak(), limits)?;
+        Ok(Engine {
+            engine,
+            linker,
+            memories: Semaphore::new(limits.pool_memories.try_into().unwrap_or(Semaphore::MAX_PERMITS)),
+            plugins: RwLock::default(),
+            limits: limits.clone(),
+            pooled,
+        })
+    }
+
+    /// Whether instances come from the pool, for the log.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// Names the compiled code this engine takes: version, target and every switch that matters.
+    pub(crate) fn code_key(&self) -> String {
+        code_key(&self.engine)
+    }
+
+    /// Loads compiled code as plugin number `plugin`: links it, and really instantiates it, for a
+    /// record of another version passes the linker and fails only here.
+    ///
+    /// # Errors
+    /// `Stage::Link` if it does not fit the interface or does not start, `Stage::Host` if the code
+    /// is not of this engine.
+    pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: &[u8]) -> Result<(), Refusal> {
+        let component = deserialize(&self.engine, code)
+            .map_err(|error| Refusal::new(Stage::Host, format!("the compiled code cannot be loaded: {error:#}")))?;
+        let class = self.limits.class(shape.class).clone();
+        let memories = count_memories(&component, &class)?;
+        let linked = self.link(&component, shape.kind)?;
+        let loaded = Arc::new(Plugin {
+            linked,
+            class,
+            memories,
+        });
+        let outcome = self.run(&loaded, &CallRef::Instantiate).await;
+        match outcome.result {
+            Ok(Answer::Instantiated) => {}
+            Ok(_) => return Err(Refusal::new(Stage::Host, "an instantiation gave another answer")),
+            Err(fault) if fault.blame() == crate::error::Blame::Host => {
+                return Err(Refusal::new(Stage::Host, fault.to_string()));
+            }
+            Err(fault) => {
+                return Err(Refusal::new(
+                    Stage::Link,
+                    format!("the component cannot be instantiated: {}", fault.detail),
+                ));
+            }
+        }
+        self.write().insert(plugin, loaded);
+        Ok(())
+    }
+
+    /// Forgets a plugin. Calls in flight finish on what they hold.
+    pub(crate) fn unload(&self, plugin: u32) {
+        self.write().remove(&plugin);
+    }
+
+    /// Runs one call in a fresh instance of the plugin.
+    pub(crate) async fn call(&self, plugin: u32, call: &CallRef<'_>) -> Outcome {
+        let found = self.plugins.read().unwrap_or_else(|e| e.into_inner()).get(&plugin).cloned();
+        match found {
+            Some(plugin) => self.run(&plugin, call).await,
+            None => Outcome::failed(Fault::new(FaultKind::Misuse, "this plugin is not loaded")),
+        }
+    }
+
+    async fn run(&self, plugin: &Plugin, call: &CallRef<'_>) -> Outcome {
+        let turn = tokio::time::timeout(self.limits.wait(), self.memories.acquire_many(plugin.memories));
+        // An uncontended semaphore is ready at once: the timer is never armed then.
+        let Ok(Ok(_turn)) = turn.await else {
+            return Outcome::failed(Fault::new(
+                FaultKind::Busy,
+                format!("no memory of the pool came free within {} ms", self.limits.wait_ms),
+            ));
+        };
+        step::run(&self.engine, &plugin.linked, &self.limits, &plugin.class, call).await
+    }
+
+    fn link(&self, component: &Component, kind: Kind) -> Result<Linked, Refusal> {
+        let refuse = |error: wasmtime::Error| {
+            Refusal::new(
+                Stage::Link,
+                format!("the component does not fit the world `{}`: {error:#}", kind.as_str()),
+            )
+        };
+        let pre = self.linker.instantiate_pre(component).map_err(refuse)?;
+        match kind {
+            Kind::SmsProvider => SmsProviderPre::new(pre).map(Linked::Provider).map_err(refuse),
+            Kind::UserResolver => UserResolverPre::new(pre).map(Linked::Resolver).map_err(refuse),
+        }
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<u32, Arc<Plugin>>> {
+        // The map is whole between any two of its operations, whoever panicked.
+        self.plugins.write().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Compiles a component to code that [`Engine::load`] of the same limits takes.
+///
+/// Slow (seconds) and hungry for large components, and it may panic inside on hostile bytes, which
+/// is caught: run it off the request path, best in a process of its own.
+///
+/// # Errors
+/// What is wrong with the component, in one line.
+pub(crate) fn compile(wasm: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let engine = wasmtime::Engine::new(&config(limits))
+            .map_err(|error| Refusal::new(Stage::Host, format!("no compiler could be made: {error:#}")))?;
+        engine
+            .precompile_component(wasm)
+            .map_err(|error| Refusal::new(Stage::Compile, format!("the component is not valid: {error:#}")))
+    }))
+    .unwrap_or_else(|panic| {
+        Err(Refusal::new(
+            Stage::Compile,
+            format!("the compiler gave up on it: {}", panic_text(panic.as_ref())),
+        ))
+    })
+}
+
+/// The switches that compiling and running must share.
+fn config(limits: &Limits) -> Config {
+    let mut config = Config::new();
+    config
+        // Winch, the other compiler, had a sandbox escape this year and cannot do epochs.
+        .strategy(Strategy::Cranelift)
+        .epoch_interruption(true)
+        // Plugins are synchronous functions: no component-model async, nothing to interleave.
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        .max_wasm_stack(limits.wasm_stack_bytes)
+        // The rest is for the host's own frames on the guest's fiber.
+        .async_stack_size(limits.wasm_stack_bytes + (512 << 10))
+        // The same input gives the same request on every machine (P-35).
+        .relaxed_simd_deterministic(true)
+        .cranelift_nan_canonicalization(true)
+        // What no plugin needs stays off, whatever the engine can do: most advisories of the last
+        // year are in these. Multi-memory stays on, adapters of other languages need it.
+        .wasm_memory64(false)
+        .wasm_threads(false)
+        .shared_memory(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_tail_call(false)
+        .wasm_stack_switching(false)
+        // Nobody reads a guest's backtrace, and its symbol names are the guest's to choose.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false);
+    config
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let class = &limits.language_runtime;
+    let memories = limits.pool_memories;
+    let largest = limits.native.memory_bytes.max(class.memory_bytes);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_memories(memories)
+        // A call holds at least one memory, so no more than these are ever in use.
+        .total_stacks(memories)
+        .total_component_instances(memories)
+        .total_core_instances(memories.saturating_mul(8))
+        .total_tables(memories.saturating_mul(4))
+        .max_memory_size(largest)
+        .max_memories_per_component(count(class.memories.max(limits.native.memories)))
+        .max_tables_per_component(count(class.tables.max(limits.native.tables)))
+        .max_core_instances_per_component(count(class.instances.max(limits.native.instances)))
+        .table_elements(class.table_elements.max(limits.native.table_elements))
+        .max_memories_per_module(count(class.memories.max(limits.native.memories)))
+        .max_tables_per_module(count(class.tables.max(limits.native.tables)))
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        .linear_memory_keep_resident(limits.kept_resident_bytes)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .max_unused_warm_slots(64)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// How many memories of the pool an instance takes; refused if it is more than its class may have.
+fn count_memories(component: &Component, class: &ClassLimits) -> Result<u32, Refusal> {
+    let refuse = |reason: String| Refusal::new(Stage::Link, reason);
+    let needs = component
+        .resources_required()
+        .ok_or_else(|| refuse("the component instantiates something it imports: nothing can be imported".into()))?;
+    let memories = usize::try_from(needs.num_memories).unwrap_or(usize::MAX);
+    if memories > class.memories {
+        return Err(refuse(format!(
+            "the component has {memories} memories: at most {} are allowed (`memories`)",
+            class.memories
+        )));
+    }
+    let tables = usize::try_from(needs.num_tables).unwrap_or(usize::MAX);
+    if tables > class.tables {
+        return Err(refuse(format!(
+            "the component has {tables} tables: at most {} are allowed (`tables`)",
+            class.tables
+        )));
+    }
+    // A guest without a memory still holds a stack and an instance of the pool.
+    Ok(needs.num_memories.max(1))
+}
+
+/// A std thread raises the epoch; it ends with the engine.
+fn start_ticker(engine: EngineWeak, limits: &Limits) -> Result<(), StartError> {
+    let tick = limits.tick();
+    std::thread::Builder::new()
+        .name("wasm-ticker".into())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(tick);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })
+        .map(drop)
+        .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))
+}
+
+/// The key under which compiled code of this engine may be kept.
+fn code_key(engine: &wasmtime::Engine) -> String {
+    /// Feeds what is hashed to SHA-256: the standard hasher promises nothing between releases.
+    struct Sink(Sha256);
+    impl Hasher for Sink {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut sink = Sink(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut sink);
+    format!("{}-{}", std::env::consts::ARCH, &hex::encode(sink.0.finalize())[..32])
+}
+
+#[allow(unsafe_code, reason = "the one place where compiled code becomes executable")]
+fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` trusts the bytes to be code that this version of wasmtime compiled.
+    // They come from `compile` in a process of ours, through our own pipe, or out of the compile
+    // cache, which gives back nothing whose MAC does not prove that `compile` wrote it. Bytes that
+    // a user can put anywhere never reach this function: files of compiled code are refused by
+    // their magic. The bytes are copied, so nothing can change them afterwards.
+    unsafe { Component::deserialize(engine, code) }
+}

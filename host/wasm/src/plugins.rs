@@ -1,0 +1,361 @@
+//! The one handle to all plugins, whether they run in a worker process or in this one.
+//!
+//! Owns: the order of admission, the turns of each plugin's callers, and what a guest's log lines
+//! become. Knows nothing of how a call is carried out (`engine`, `client`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::admission::{self, Candidate};
+use crate::contract;
+use crate::engine::{self, Engine};
+use crate::error::{Fault, FaultKind, Refusal, Stage, StartError, one_line};
+use crate::limits::Limits;
+use crate::manifest::{Kind, Manifest};
+use crate::wire::{Answer, CallRef, Level, Log, Outcome, Shape};
+use crate::{provider, resolver, types};
+
+/// Where plugins run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Isolation {
+    /// In this process. For tests, and for measuring what the wall costs.
+    InProcess,
+}
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where plugins run.
+    pub isolation: Isolation,
+    /// What bounds them.
+    pub limits: Limits,
+}
+
+/// All plugins. Clones are the same handle.
+#[derive(Clone)]
+pub struct Plugins {
+    host: Arc<Host>,
+}
+
+struct Host {
+    limits: Limits,
+    place: Place,
+    last_number: AtomicU32,
+    /// One compilation at a time: it is the most expensive thing a file can ask for.
+    compiling: Semaphore,
+}
+
+enum Place {
+    Here(Engine),
+}
+
+/// An admitted plugin. It stays loaded as long as a clone of this exists.
+#[derive(Clone)]
+pub struct PluginHandle {
+    entry: Arc<Entry>,
+}
+
+struct Entry {
+    number: u32,
+    id: String,
+    version: String,
+    kind: Kind,
+    turns: Semaphore,
+    waiting: AtomicUsize,
+    host: Arc<Host>,
+}
+
+/// What admission gives back.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// For the calls.
+    pub handle: PluginHandle,
+    /// What the plugin says about itself.
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// Bytes of the file.
+    pub size: usize,
+}
+
+impl Plugins {
+    /// Starts the engine or the worker.
+    ///
+    /// # Errors
+    /// If the machine or the limits do not allow it.
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let place = match setup.isolation {
+            Isolation::InProcess => Place::Here(Engine::new(&setup.limits)?),
+        };
+        Ok(Plugins {
+            host: Arc::new(Host {
+                limits: setup.limits,
+                place,
+                last_number: AtomicU32::new(0),
+                compiling: Semaphore::new(1),
+            }),
+        })
+    }
+
+    /// Judges a file and, if nothing is wrong with it, loads it: format, manifest, imports and
+    /// exports, compilation, a real instantiation, and the self-test on its own vectors.
+    ///
+    /// A new version is a new admission with a handle of its own; the old one serves until its
+    /// last handle is gone.
+    ///
+    /// # Errors
+    /// The stage at which the file stopped and one reason an operator can act on.
+    pub async fn admit(&self, bytes: Arc<[u8]>) -> Result<Loaded, Refusal> {
+        let candidate = self.examine(Arc::clone(&bytes)).await?;
+        let shape = Shape {
+            kind: candidate.manifest.kind,
+            class: candidate.manifest.runtime,
+        };
+        let code = self.compiled(&bytes, &candidate).await?;
+        let number = self.host.last_number.fetch_add(1, Ordering::Relaxed);
+        match &self.host.place {
+            Place::Here(engine) => engine.load(number, shape, &code).await?,
+        }
+        let loaded = Loaded {
+            handle: self.handle(number, &candidate.manifest),
+            manifest: Arc::new(candidate.manifest),
+            sha256: candidate.sha256,
+            size: bytes.len(),
+        };
+        admission::self_test(self, &loaded).await?;
+        Ok(loaded)
+    }
+
+    /// One step of a conversation with an SMS provider.
+    ///
+    /// # Errors
+    /// Whatever kept the guest from a well-formed answer within bounds.
+    pub async fn provider_step(
+        &self,
+        plugin: &PluginHandle,
+        settings: &[types::Pair],
+        message: &provider::Message,
+        event: &provider::Event,
+        state: &[u8],
+    ) -> Result<provider::Action, Fault> {
+        let call = CallRef::ProviderStep {
+            settings,
+            message,
+            event,
+            state,
+        };
+        match self.call(plugin, call).await? {
+            Answer::Provider(action) => {
+                contract::check_provider(&action, &self.host.limits)?;
+                Ok(action)
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// One step of a resolution.
+    ///
+    /// # Errors
+    /// Whatever kept the guest from a well-formed answer within bounds; the login is then refused.
+    pub async fn resolver_step(
+        &self,
+        plugin: &PluginHandle,
+        settings: &[types::Pair],
+        login: &resolver::FederatedLogin,
+        event: &resolver::Event,
+        state: &[u8],
+    ) -> Result<resolver::Action, Fault> {
+        let call = CallRef::ResolverStep {
+            settings,
+            login,
+            event,
+            state,
+        };
+        match self.call(plugin, call).await? {
+            Answer::Resolver(action) => {
+                contract::check_resolver(&action, event, &self.host.limits)?;
+                Ok(action)
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// What the plugin finds wrong with settings; empty if nothing.
+    ///
+    /// # Errors
+    /// Whatever kept the guest from a well-formed answer within bounds.
+    pub async fn check(&self, plugin: &PluginHandle, settings: &[types::Pair]) -> Result<Vec<types::Problem>, Fault> {
+        match self.call(plugin, CallRef::Check { settings }).await? {
+            Answer::Problems(problems) => {
+                contract::check_problems(&problems, &self.host.limits)?;
+                Ok(problems)
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.host.limits
+    }
+
+    async fn call(&self, plugin: &PluginHandle, call: CallRef<'_>) -> Result<Answer, Fault> {
+        let entry = &plugin.entry;
+        let _turn = entry.turn(&self.host.limits).await?;
+        let Outcome { result, log } = match &self.host.place {
+            Place::Here(engine) => engine.call(entry.number, &call).await,
+        };
+        entry.write(&log, &self.host.limits);
+        result
+    }
+
+    /// Looks at the file from outside, off the runtime's threads: a parser's panic or a long parse
+    /// costs this admission only.
+    async fn examine(&self, bytes: Arc<[u8]>) -> Result<Candidate, Refusal> {
+        let host = Arc::clone(&self.host);
+        tokio::task::spawn_blocking(move || admission::examine(&bytes, &host.limits))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new(Stage::Format, "the file makes the parser fail")))
+    }
+
+    async fn compiled(&self, bytes: &Arc<[u8]>, _candidate: &Candidate) -> Result<Vec<u8>, Refusal> {
+        let _turn = self.host.compiling.acquire().await;
+        let (host, bytes) = (Arc::clone(&self.host), Arc::clone(bytes));
+        let compiling = tokio::task::spawn_blocking(move || engine::compile(&bytes, &host.limits));
+        match tokio::time::timeout(self.host.limits.compile_time(), compiling).await {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(_)) => Err(Refusal::new(Stage::Host, "the compiling thread was lost")),
+            Err(_) => Err(too_slow(&self.host.limits)),
+        }
+    }
+
+    fn handle(&self, number: u32, manifest: &Manifest) -> PluginHandle {
+        PluginHandle {
+            entry: Arc::new(Entry {
+                number,
+                id: manifest.id.clone(),
+                version: manifest.version.to_string(),
+                kind: manifest.kind,
+                turns: Semaphore::new(self.host.limits.calls_per_plugin.clamp(1, Semaphore::MAX_PERMITS)),
+                waiting: AtomicUsize::new(0),
+                host: Arc::clone(&self.host),
+            }),
+        }
+    }
+}
+
+impl PluginHandle {
+    /// The plugin's id.
+    pub fn id(&self) -> &str {
+        &self.entry.id
+    }
+
+    /// The plugin's own version.
+    pub fn version(&self) -> &str {
+        &self.entry.version
+    }
+
+    /// Which world it implements.
+    pub fn kind(&self) -> Kind {
+        self.entry.kind
+    }
+}
+
+impl Entry {
+    /// Waits for one of the plugin's turns: bounded in number and time, so that a plugin that is
+    /// slow costs its own callers only.
+    async fn turn(&self, limits: &Limits) -> Result<SemaphorePermit<'_>, Fault> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Ok(turn);
+        }
+        let _place = Waiting::join(&self.waiting, limits.calls_waiting)
+            .ok_or_else(|| Fault::new(FaultKind::Busy, format!("{} calls of this plugin wait already", limits.calls_waiting)))?;
+        match tokio::time::timeout(limits.wait(), self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Fault::new(
+                FaultKind::Busy,
+                format!("no call of this plugin ended within {} ms", limits.wait_ms),
+            )),
+        }
+    }
+
+    fn write(&self, log: &Log, limits: &Limits) {
+        let (id, version) = (self.id.as_str(), self.version.as_str());
+        // The lines may come out of a captured worker: count and measure them again.
+        let mut bytes = limits.log_bytes;
+        for line in log.lines.iter().take(limits.log_lines) {
+            let text = one_line(&line.text, bytes);
+            bytes = bytes.saturating_sub(line.text.len());
+            match line.level {
+                Level::Debug => tracing::debug!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
+                Level::Info => tracing::info!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
+                Level::Warn => tracing::warn!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
+                Level::Error => tracing::error!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
+            }
+        }
+        if log.dropped > 0 {
+            tracing::warn!(
+                target: "plugin", { plugin.id = id, plugin.version = version, plugin.dropped = log.dropped },
+                "log lines of plugin `{id}` were cut or dropped: at most {} bytes a step are kept", limits.log_bytes
+            );
+        }
+    }
+}
+
+/// A place among those who wait; given up when dropped, however the waiting ends.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1))
+            .ok()
+            .map(|_| Waiting(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        match &self.host.place {
+            Place::Here(engine) => engine.unload(self.number),
+        }
+    }
+}
+
+fn wrong_answer() -> Fault {
+    Fault::new(FaultKind::Misuse, "the worker answered another question")
+}
+
+pub(crate) fn too_slow(limits: &Limits) -> Refusal {
+    Refusal::new(
+        Stage::Compile,
+        format!(
+            "compiling took longer than {} seconds (`compile_seconds`)",
+            limits.compile_seconds
+        ),
+    )
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugins").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PluginHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginHandle")
+            .field("id", &self.entry.id)
+            .field("version", &self.entry.version)
+            .finish_non_exhaustive()
+    }
+}
