@@ -47,7 +47,9 @@ pub(crate) mod user_resolver {
 
 /// Types both kinds of plugin use.
 pub mod types {
-    pub use super::sms_provider::postern::plugin::types::{Keep, Op, Pair, Problem, Reply, Request, TextOrBytes};
+    pub use super::sms_provider::postern::plugin::types::{
+        Keep, Op, Pair, Problem, Reply, Request, TextOrBytes,
+    };
 }
 
 /// What an SMS provider plugin takes and gives.

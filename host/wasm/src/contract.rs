@@ -20,7 +20,9 @@ pub(crate) fn check_provider(action: &provider::Action, limits: &Limits) -> Resu
                     length(&receipt.id) + length(&receipt.price) + length(&receipt.currency),
                     &receipt.extra,
                 ),
-                provider::Verdict::Refused(refusal) => (refusal.reason.len() + refusal.detail.len(), &refusal.extra),
+                provider::Verdict::Refused(refusal) => {
+                    (refusal.reason.len() + refusal.detail.len(), &refusal.extra)
+                }
             };
             at_most("the verdict's `extra`", extra.len(), limits.list_items)?;
             at_most("the verdict", texts + pairs(extra), limits.verdict_bytes)
@@ -29,10 +31,26 @@ pub(crate) fn check_provider(action: &provider::Action, limits: &Limits) -> Resu
 }
 
 fn check_request(request: &types::Request, limits: &Limits) -> Result<(), Fault> {
-    at_most("the request's program", request.program.len(), limits.operations)?;
-    at_most("the request's headers", request.headers.len(), limits.list_items)?;
-    at_most("the request's `keep`", request.keep.len(), limits.list_items)?;
-    at_most("the request's `extra`", request.extra.len(), limits.list_items)?;
+    at_most(
+        "the request's program",
+        request.program.len(),
+        limits.operations,
+    )?;
+    at_most(
+        "the request's headers",
+        request.headers.len(),
+        limits.list_items,
+    )?;
+    at_most(
+        "the request's `keep`",
+        request.keep.len(),
+        limits.list_items,
+    )?;
+    at_most(
+        "the request's `extra`",
+        request.extra.len(),
+        limits.list_items,
+    )?;
     let headers: usize = request.headers.iter().map(|(name, _)| name.len()).sum();
     let keep: usize = request
         .keep
@@ -40,9 +58,17 @@ fn check_request(request: &types::Request, limits: &Limits) -> Result<(), Fault>
         .map(|keep| keep.name.len() + keep.pointer.len() + length(&keep.lifetime_pointer))
         .sum();
     let program: usize = request.program.iter().map(operation).sum();
-    let body = request.body.as_ref().map_or(0, |(media_type, _)| media_type.len());
-    let bytes =
-        request.method.len() + request.origin.len() + headers + keep + program + body + pairs(&request.extra);
+    let body = request
+        .body
+        .as_ref()
+        .map_or(0, |(media_type, _)| media_type.len());
+    let bytes = request.method.len()
+        + request.origin.len()
+        + headers
+        + keep
+        + program
+        + body
+        + pairs(&request.extra);
     at_most("the request", bytes, limits.request_bytes)
 }
 
@@ -68,7 +94,11 @@ fn operation(op: &types::Op) -> usize {
 }
 
 /// Bounds of a resolver's action; `found` is how many answers its last lookup brought.
-pub(crate) fn check_resolver(action: &resolver::Action, event: &resolver::Event, limits: &Limits) -> Result<(), Fault> {
+pub(crate) fn check_resolver(
+    action: &resolver::Action,
+    event: &resolver::Event,
+    limits: &Limits,
+) -> Result<(), Fault> {
     match action {
         resolver::Action::Lookup(lookup) => {
             at_most("the state", lookup.state.len(), limits.state_bytes)?;
@@ -89,7 +119,9 @@ pub(crate) fn check_resolver(action: &resolver::Action, event: &resolver::Event,
             } else {
                 Err(Fault::new(
                     FaultKind::Contract,
-                    format!("the resolver chose account {position}, which the directory did not return"),
+                    format!(
+                        "the resolver chose account {position}, which the directory did not return"
+                    ),
                 ))
             }
         }
@@ -103,14 +135,19 @@ pub(crate) fn check_resolver(action: &resolver::Action, event: &resolver::Event,
 fn query(query: &resolver::Query) -> usize {
     match query {
         resolver::Query::Name(name) => name.len(),
-        resolver::Query::Association(a) => a.identity_provider.len() + a.subject.len() + a.domain.len(),
+        resolver::Query::Association(a) => {
+            a.identity_provider.len() + a.subject.len() + a.domain.len()
+        }
     }
 }
 
 /// Bounds of what `check` found.
 pub(crate) fn check_problems(problems: &[types::Problem], limits: &Limits) -> Result<(), Fault> {
     at_most("the list of problems", problems.len(), limits.list_items)?;
-    let bytes = problems.iter().map(|p| p.setting.len() + p.message.len()).sum();
+    let bytes = problems
+        .iter()
+        .map(|p| p.setting.len() + p.message.len())
+        .sum();
     at_most("the list of problems", bytes, limits.verdict_bytes)
 }
 
@@ -129,5 +166,8 @@ fn length(text: &Option<String>) -> usize {
 }
 
 fn pairs(pairs: &[types::Pair]) -> usize {
-    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
+    pairs
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
 }

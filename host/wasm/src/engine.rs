@@ -11,9 +11,7 @@ use std::sync::{Arc, RwLock};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{
-    Config, Enabled, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy,
-};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use crate::bindings::log;
 use crate::bindings::sms_provider::SmsProviderPre;
@@ -54,19 +52,50 @@ impl Engine {
             Ok(engine) => (engine, true),
             // Where the address space is limited (`ulimit -v`, some containers) the pool's
             // reservation fails. Instances then cost three times as much, and work.
-            Err(_) => (wasmtime::Engine::new(&config(limits)).map_err(refused)?, false),
+            Err(_) => (
+                wasmtime::Engine::new(&config(limits)).map_err(refused)?,
+                false,
+            ),
         };
         let mut linker = Linker::new(&engine);
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(refused)?;
-        start_ticker(engine.weak(), limits)?;
         Ok(Engine {
             engine,
             linker,
-            memories: Semaphore::new(limits.pool_memories.try_into().unwrap_or(Semaphore::MAX_PERMITS)),
+            memories: Semaphore::new(
+                limits
+                    .pool_memories
+                    .try_into()
+                    .unwrap_or(Semaphore::MAX_PERMITS),
+            ),
             plugins: RwLock::default(),
             limits: limits.clone(),
             pooled,
         })
+    }
+
+    /// Starts the thread that looks at CPU budgets. Apart from `new`, so that a worker can put up
+    /// its walls before it has a second thread.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(crate) fn start_ticker(&self) -> Result<(), StartError> {
+        let (engine, tick) = (self.engine.weak(), self.limits.tick());
+        let ticker = std::thread::Builder::new().name("wasm-ticker".into());
+        let raise = move || {
+            loop {
+                std::thread::sleep(tick);
+                // The thread ends with the engine.
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                engine.increment_epoch();
+            }
+        };
+        ticker
+            .spawn(raise)
+            .map(drop)
+            .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))
     }
 
     /// Whether instances come from the pool, for the log.
@@ -86,8 +115,12 @@ impl Engine {
     /// `Stage::Link` if it does not fit the interface or does not start, `Stage::Host` if the code
     /// is not of this engine.
     pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: &[u8]) -> Result<(), Refusal> {
-        let component = deserialize(&self.engine, code)
-            .map_err(|error| Refusal::new(Stage::Host, format!("the compiled code cannot be loaded: {error:#}")))?;
+        let component = deserialize(&self.engine, code).map_err(|error| {
+            Refusal::new(
+                Stage::Host,
+                format!("the compiled code cannot be loaded: {error:#}"),
+            )
+        })?;
         let class = self.limits.class(shape.class).clone();
         let memories = count_memories(&component, &class)?;
         let linked = self.link(&component, shape.kind)?;
@@ -99,7 +132,12 @@ impl Engine {
         let outcome = self.run(&loaded, &CallRef::Instantiate).await;
         match outcome.result {
             Ok(Answer::Instantiated) => {}
-            Ok(_) => return Err(Refusal::new(Stage::Host, "an instantiation gave another answer")),
+            Ok(_) => {
+                return Err(Refusal::new(
+                    Stage::Host,
+                    "an instantiation gave another answer",
+                ));
+            }
             Err(fault) if fault.blame() == crate::error::Blame::Host => {
                 return Err(Refusal::new(Stage::Host, fault.to_string()));
             }
@@ -121,7 +159,12 @@ impl Engine {
 
     /// Runs one call in a fresh instance of the plugin.
     pub(crate) async fn call(&self, plugin: u32, call: &CallRef<'_>) -> Outcome {
-        let found = self.plugins.read().unwrap_or_else(|e| e.into_inner()).get(&plugin).cloned();
+        let found = self
+            .plugins
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .get(&plugin)
+            .cloned();
         match found {
             Some(plugin) => self.run(&plugin, call).await,
             None => Outcome::failed(Fault::new(FaultKind::Misuse, "this plugin is not loaded")),
@@ -129,28 +172,48 @@ impl Engine {
     }
 
     async fn run(&self, plugin: &Plugin, call: &CallRef<'_>) -> Outcome {
-        let turn = tokio::time::timeout(self.limits.wait(), self.memories.acquire_many(plugin.memories));
+        let turn = tokio::time::timeout(
+            self.limits.wait(),
+            self.memories.acquire_many(plugin.memories),
+        );
         // An uncontended semaphore is ready at once: the timer is never armed then.
         let Ok(Ok(_turn)) = turn.await else {
             return Outcome::failed(Fault::new(
                 FaultKind::Busy,
-                format!("no memory of the pool came free within {} ms", self.limits.wait_ms),
+                format!(
+                    "no memory of the pool came free within {} ms",
+                    self.limits.wait_ms
+                ),
             ));
         };
-        step::run(&self.engine, &plugin.linked, &self.limits, &plugin.class, call).await
+        step::run(
+            &self.engine,
+            &plugin.linked,
+            &self.limits,
+            &plugin.class,
+            call,
+        )
+        .await
     }
 
     fn link(&self, component: &Component, kind: Kind) -> Result<Linked, Refusal> {
         let refuse = |error: wasmtime::Error| {
             Refusal::new(
                 Stage::Link,
-                format!("the component does not fit the world `{}`: {error:#}", kind.as_str()),
+                format!(
+                    "the component does not fit the world `{}`: {error:#}",
+                    kind.as_str()
+                ),
             )
         };
         let pre = self.linker.instantiate_pre(component).map_err(refuse)?;
         match kind {
-            Kind::SmsProvider => SmsProviderPre::new(pre).map(Linked::Provider).map_err(refuse),
-            Kind::UserResolver => UserResolverPre::new(pre).map(Linked::Resolver).map_err(refuse),
+            Kind::SmsProvider => SmsProviderPre::new(pre)
+                .map(Linked::Provider)
+                .map_err(refuse),
+            Kind::UserResolver => UserResolverPre::new(pre)
+                .map(Linked::Resolver)
+                .map_err(refuse),
         }
     }
 
@@ -169,11 +232,15 @@ impl Engine {
 /// What is wrong with the component, in one line.
 pub(crate) fn compile(wasm: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
     catch_unwind(AssertUnwindSafe(|| {
-        let engine = wasmtime::Engine::new(&config(limits))
-            .map_err(|error| Refusal::new(Stage::Host, format!("no compiler could be made: {error:#}")))?;
-        engine
-            .precompile_component(wasm)
-            .map_err(|error| Refusal::new(Stage::Compile, format!("the component is not valid: {error:#}")))
+        let engine = wasmtime::Engine::new(&config(limits)).map_err(|error| {
+            Refusal::new(Stage::Host, format!("no compiler could be made: {error:#}"))
+        })?;
+        engine.precompile_component(wasm).map_err(|error| {
+            Refusal::new(
+                Stage::Compile,
+                format!("the component is not valid: {error:#}"),
+            )
+        })
     }))
     .unwrap_or_else(|panic| {
         Err(Refusal::new(
@@ -247,9 +314,9 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 /// How many memories of the pool an instance takes; refused if it is more than its class may have.
 fn count_memories(component: &Component, class: &ClassLimits) -> Result<u32, Refusal> {
     let refuse = |reason: String| Refusal::new(Stage::Link, reason);
-    let needs = component
-        .resources_required()
-        .ok_or_else(|| refuse("the component instantiates something it imports: nothing can be imported".into()))?;
+    let needs = component.resources_required().ok_or_else(|| {
+        refuse("the component instantiates something it imports: nothing can be imported".into())
+    })?;
     let memories = usize::try_from(needs.num_memories).unwrap_or(usize::MAX);
     if memories > class.memories {
         return Err(refuse(format!(
@@ -268,24 +335,6 @@ fn count_memories(component: &Component, class: &ClassLimits) -> Result<u32, Ref
     Ok(needs.num_memories.max(1))
 }
 
-/// A std thread raises the epoch; it ends with the engine.
-fn start_ticker(engine: EngineWeak, limits: &Limits) -> Result<(), StartError> {
-    let tick = limits.tick();
-    std::thread::Builder::new()
-        .name("wasm-ticker".into())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(tick);
-                match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
-            }
-        })
-        .map(drop)
-        .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))
-}
-
 /// The key under which compiled code of this engine may be kept.
 fn code_key(engine: &wasmtime::Engine) -> String {
     /// Feeds what is hashed to SHA-256: the standard hasher promises nothing between releases.
@@ -300,10 +349,17 @@ fn code_key(engine: &wasmtime::Engine) -> String {
     }
     let mut sink = Sink(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut sink);
-    format!("{}-{}", std::env::consts::ARCH, &hex::encode(sink.0.finalize())[..32])
+    format!(
+        "{}-{}",
+        std::env::consts::ARCH,
+        &hex::encode(sink.0.finalize())[..32]
+    )
 }
 
-#[allow(unsafe_code, reason = "the one place where compiled code becomes executable")]
+#[allow(
+    unsafe_code,
+    reason = "the one place where compiled code becomes executable"
+)]
 fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` trusts the bytes to be code that this version of wasmtime compiled.
     // They come from `compile` in a process of ours, through our own pipe, or out of the compile

@@ -14,18 +14,26 @@
 
 pub mod admission;
 mod bindings;
+mod cache;
+mod client;
 mod contract;
 mod engine;
 mod error;
 mod limits;
 pub mod manifest;
 pub mod package;
+mod pipe;
 mod plugins;
 mod step;
+pub mod vectors;
+mod walls;
 mod wire;
+pub mod worker;
 
 pub use admission::{Inspection, inspect};
 pub use bindings::{provider, resolver, types};
+pub use cache::CachePlace;
+pub use client::WorkerCommand;
 pub use error::{Blame, Fault, FaultKind, Refusal, Stage, StartError};
 pub use limits::{ClassLimits, Limits};
 pub use manifest::Manifest;

@@ -165,7 +165,7 @@ impl Limits {
     pub fn class(&self, class: RuntimeClass) -> &ClassLimits {
         match class {
             RuntimeClass::Native => &self.native,
-            RuntimeClass::LanguageRuntime => &self.language_runtime,
+            RuntimeClass::Language => &self.language_runtime,
         }
     }
 

@@ -4,13 +4,13 @@
 //! exports). Knows nothing of grants: what a plugin asks for is not what it gets.
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
 use crate::error::{Refusal, Stage, one_line};
 use crate::limits::Limits;
+use crate::vectors::Vector;
 
 /// What a plugin says about itself: JSON in the custom section `postern:manifest`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,11 +20,31 @@ pub struct Manifest {
     pub id: String,
     /// Its own version.
     pub version: semver::Version,
+    /// The version of the interface it was built for, as its author saw it; what counts is what
+    /// the component exports.
+    #[serde(default)]
+    pub wit: String,
     /// Which world it implements.
     pub kind: Kind,
-    /// Where it wants to send requests. Only an SMS provider may name any.
+    /// What people call it, as in `Twilio`.
     #[serde(default)]
-    pub origins: Vec<Origin>,
+    pub title: String,
+    /// One or two sentences for the operator.
+    #[serde(default)]
+    pub description: String,
+    /// Other names a configuration may use for the id.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Where it wants to send requests: `https://host[:port]`, and perhaps a path that every
+    /// request's path then starts with. Only an SMS provider may name any.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// Settings whose value is a URL that names a further origin.
+    #[serde(default)]
+    pub origin_settings: Vec<String>,
+    /// HTTP methods it uses.
+    #[serde(default)]
+    pub methods: Vec<String>,
     /// Which limits it needs.
     #[serde(default)]
     pub runtime: RuntimeClass,
@@ -34,21 +54,15 @@ pub struct Manifest {
     /// Whether the text may end with the origin-bound line (`@host #code`).
     #[serde(default = "yes")]
     pub origin_bound_line: bool,
-    /// The settings it reads; forms and checks are made from them.
+    /// Whether the operator may add secrets this manifest does not list.
+    #[serde(default)]
+    pub open_secrets: bool,
+    /// The settings it reads, in the order in which a form shows them.
     #[serde(default)]
     pub settings: Vec<Setting>,
-    /// Rows of its self-test (`admission::Vector`), run whenever the file is admitted.
+    /// What it must answer to what; [`crate::admission::self_test`] runs them.
     #[serde(default)]
-    pub vectors: Vec<serde_json::Value>,
-    /// One sentence for the operator.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// Where to read more.
-    #[serde(default)]
-    pub homepage: Option<String>,
-    /// SPDX expression.
-    #[serde(default)]
-    pub license: Option<String>,
+    pub vectors: Vec<Vector>,
 }
 
 fn yes() -> bool {
@@ -87,11 +101,11 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RuntimeClass {
-    /// Compiled from a language without a runtime of its own.
+    /// Compiled ahead of time from a language without a runtime of its own.
     #[default]
     Native,
-    /// Carries an interpreter.
-    LanguageRuntime,
+    /// Carries a language's interpreter.
+    Language,
 }
 
 /// Who words the message.
@@ -105,76 +119,49 @@ pub enum Wording {
     Provider,
 }
 
-/// Where a plugin wants to send requests.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Origin {
-    /// Scheme, host and port: `https://api.example.com`.
-    Literal(String),
-    /// Whatever origin the URL in this setting has.
-    #[serde(with = "named_setting")]
-    Setting(String),
-}
-
-/// `{"setting": "base_url"}`, and nothing beside it.
-mod named_setting {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Named<S> {
-        setting: S,
-    }
-
-    pub(super) fn serialize<S: Serializer>(name: &str, to: S) -> Result<S::Ok, S::Error> {
-        Named { setting: name }.serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-        Named::<String>::deserialize(from).map(|named| named.setting)
-    }
-}
-
 /// A setting a plugin reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// `[A-Za-z][A-Za-z0-9_.-]{0,63}`.
+    /// `[a-z0-9_]{1,64}`.
     pub name: String,
-    /// What its value looks like.
+    /// How its text is read.
+    #[serde(default)]
     pub kind: SettingKind,
+    /// A secret is never told to the plugin: it names it, and the host puts it in its place.
+    #[serde(default)]
+    pub secret: bool,
     /// Whether a sender without it is refused.
     #[serde(default)]
     pub required: bool,
-    /// What holds where the operator says nothing. Never for a secret.
+    /// What the plugin assumes where the operator says nothing. Never for a secret.
     #[serde(default)]
     pub default: Option<String>,
-    /// One sentence for the form.
-    #[serde(default)]
-    pub help: Option<String>,
-    /// The values of a `choice`.
+    /// The permitted values of a `choice`.
     #[serde(default)]
     pub choices: Vec<String>,
+    /// One line for the operator.
+    #[serde(default)]
+    pub help: String,
 }
 
-/// What a setting's value looks like. Whatever it is, the plugin reads it as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How a setting's text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SettingKind {
     /// One line.
+    #[default]
     Text,
-    /// Several lines: headers, a payload template.
-    Lines,
     /// A whole number.
     Integer,
     /// `true` or `false`.
     Boolean,
+    /// An absolute http or https URL.
+    Url,
     /// One of `choices`.
     Choice,
-    /// An absolute http or https URL; the only kind an origin may name.
-    Url,
-    /// A value the plugin never reads: it names it, and the host puts it in its place.
-    Secret,
+    /// Several lines: headers, a payload template.
+    Lines,
 }
 
 /// What a component's file says of itself, before anything in it is trusted.
@@ -293,48 +280,77 @@ impl Manifest {
 
     fn check(&self, limits: &Limits) -> Result<(), String> {
         let id = one_line(&self.id, 64);
-        if !is_name(&self.id, |c| c.is_ascii_lowercase(), b"-") || self.id.bytes().any(|c| c.is_ascii_uppercase()) {
+        if !is_name(&self.id, b'-') || !self.id.starts_with(|c: char| c.is_ascii_lowercase()) {
             return Err(format!(
-                "the plugin's id is `{id}`: a lower-case letter, then up to 63 lower-case letters, digits or hyphens are expected"
+                "the plugin's id is `{id}`: a letter and up to 63 of a-z, 0-9 and - are expected"
             ));
         }
+        let told = |reason: String| format!("plugin `{id}`: {reason}");
         if self.vectors.len() > limits.vectors {
-            return Err(format!(
-                "plugin `{id}` has {} vectors: at most {} are run",
+            return Err(told(format!(
+                "it has {} vectors: at most {} are run",
                 self.vectors.len(),
                 limits.vectors
-            ));
+            )));
+        }
+        if let Some(alias) = self.aliases.iter().find(|alias| !is_name(alias, b'-')) {
+            return Err(told(format!(
+                "the alias `{}` must be 1 to 64 of a-z, 0-9 and -",
+                one_line(alias, 64)
+            )));
         }
 
         let mut names = HashSet::new();
         for setting in &self.settings {
-            setting.check().map_err(|reason| format!("plugin `{id}`: {reason}"))?;
+            setting.check().map_err(told)?;
             if !names.insert(setting.name.as_str()) {
-                return Err(format!("plugin `{id}` has the setting `{}` twice", setting.name));
+                return Err(told(format!(
+                    "the setting `{}` is there twice",
+                    setting.name
+                )));
             }
         }
 
-        if self.kind == Kind::UserResolver && !self.origins.is_empty() {
-            return Err(format!(
-                "plugin `{id}` is a user-resolver and names origins: only an sms-provider sends requests"
+        let asks_for_any = !self.origins.is_empty() || !self.origin_settings.is_empty();
+        if self.kind == Kind::UserResolver && asks_for_any {
+            return Err(told(
+                "a user-resolver names origins: only an sms-provider sends requests".into(),
             ));
         }
         for origin in &self.origins {
-            match origin {
-                Origin::Literal(text) => {
-                    check_origin(text).map_err(|reason| format!("plugin `{id}` asks for the origin `{}`: {reason}", one_line(text, 200)))?;
+            check_origin(origin).map_err(|reason| {
+                told(format!(
+                    "it asks for the origin `{}`: {reason}",
+                    one_line(origin, 200)
+                ))
+            })?;
+        }
+        for name in &self.origin_settings {
+            let name = one_line(name, 64);
+            match self.setting(&name) {
+                None => {
+                    return Err(told(format!(
+                        "it takes an origin from the setting `{name}`, which it does not have"
+                    )));
                 }
-                Origin::Setting(name) => {
-                    let name = one_line(name, 64);
-                    match self.setting(&name) {
-                        None => return Err(format!("plugin `{id}` takes an origin from the setting `{name}`, which it does not have")),
-                        Some(setting) if setting.kind != SettingKind::Url => {
-                            return Err(format!("plugin `{id}` takes an origin from the setting `{name}`: its kind must be `url`"));
-                        }
-                        Some(_) => {}
-                    }
+                Some(setting) if setting.secret || setting.kind != SettingKind::Url => {
+                    return Err(told(format!(
+                        "it takes an origin from the setting `{name}`: its kind must be `url`, and not secret"
+                    )));
                 }
+                Some(_) => {}
             }
+        }
+        const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        if let Some(method) = self
+            .methods
+            .iter()
+            .find(|method| !METHODS.contains(&method.as_str()))
+        {
+            return Err(told(format!(
+                "it asks for the method `{}`: GET, POST, PUT, PATCH and DELETE are offered",
+                one_line(method, 32)
+            )));
         }
         Ok(())
     }
@@ -343,9 +359,9 @@ impl Manifest {
 impl Setting {
     fn check(&self) -> Result<(), String> {
         let name = one_line(&self.name, 64);
-        if !is_name(&self.name, |c| c.is_ascii_alphabetic(), b"_.-") {
+        if !is_name(&self.name, b'_') {
             return Err(format!(
-                "a setting is named `{name}`: a letter, then up to 63 letters, digits or `_.-` are expected"
+                "the setting `{name}` must be named by 1 to 64 of a-z, 0-9 and _"
             ));
         }
         let is_choice = self.kind == SettingKind::Choice;
@@ -357,62 +373,74 @@ impl Setting {
         let Some(default) = &self.default else {
             return Ok(());
         };
+        if self.secret {
+            // What everybody can read in the file is no secret.
+            return Err(format!("the setting `{name}` is secret and has a default"));
+        }
         let fits = match self.kind {
             SettingKind::Text => !default.contains(['\n', '\r']),
             SettingKind::Lines => true,
-            SettingKind::Integer => default.parse::<i64>().is_ok(),
+            SettingKind::Integer => default.is_empty() || default.parse::<i64>().is_ok(),
             SettingKind::Boolean => matches!(default.as_str(), "true" | "false"),
             SettingKind::Choice => self.choices.contains(default),
-            SettingKind::Url => default.is_empty() || default.starts_with("https://") || default.starts_with("http://"),
-            // A default that everybody can read in the file is no secret.
-            SettingKind::Secret => false,
+            SettingKind::Url => {
+                default.is_empty()
+                    || default.starts_with("https://")
+                    || default.starts_with("http://")
+            }
         };
         if fits {
             Ok(())
         } else {
-            Err(format!("the default of the setting `{name}` does not fit its kind"))
+            Err(format!(
+                "the default of the setting `{name}` does not fit its kind"
+            ))
         }
     }
 }
 
-fn is_name(text: &str, first: impl Fn(u8) -> bool, also: &[u8]) -> bool {
-    const LENGTH: RangeInclusive<usize> = 1..=64;
-    LENGTH.contains(&text.len())
-        && text.bytes().next().is_some_and(first)
-        && text.bytes().all(|c| c.is_ascii_alphanumeric() || also.contains(&c))
+fn is_name(text: &str, joint: u8) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
 }
 
-/// A first look at a literal origin, so that a wildcard or a path is refused with the file. What
+/// A first look at an origin, so that a wildcard or a login in it is refused with the file. What
 /// the address is worth is decided where requests leave.
 fn check_origin(text: &str) -> Result<(), &'static str> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
         .ok_or("it must begin with https://")?;
-    if rest.contains('*') {
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if authority.contains('*') {
         return Err("list the hosts it needs, without wildcards");
     }
-    if rest.contains(['/', '?', '#', '@', '\\']) {
-        return Err("scheme, host and port are expected, and nothing after them");
-    }
-    let (host, port) = match rest.rsplit_once(':') {
+    let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
-        None => (rest, None),
+        None => (authority, None),
     };
     let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
     };
     if host.len() > 253 || !host.split('.').all(label) {
         return Err("a host name in lower-case ASCII is expected");
     }
-    match port {
-        Some(port) if port.len() > 5 || !port.bytes().all(|c| c.is_ascii_digit()) || port.parse::<u16>().map_or(true, |port| port == 0) => {
-            Err("the port must be a number from 1 to 65535")
-        }
-        _ => Ok(()),
+    let is_port = |port: &str| {
+        port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if !port.is_none_or(is_port) {
+        return Err("the port must be a number from 1 to 65535");
     }
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"/-._~".contains(&c);
+    if !path.bytes().all(plain) || path.split('/').any(|part| part == "..") {
+        return Err("after the host only a plain path may stand");
+    }
+    Ok(())
 }
 
 /// Says what the bytes are, where they are not a component, before a parser touches them.
@@ -429,7 +457,9 @@ fn check_magic(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
         ));
     }
     let what = match bytes {
-        [0x7f, b'E', b'L', b'F', ..] => "compiled code (ELF): Postern compiles the component itself",
+        [0x7f, b'E', b'L', b'F', ..] => {
+            "compiled code (ELF): Postern compiles the component itself"
+        }
         [0x1f, 0x8b, ..] => "a gzip file: unpack it first",
         [b'P', b'K', 3, 4, ..] => "a zip file: unpack it first",
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
@@ -441,10 +471,13 @@ fn check_magic(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
         _ if looks_like_text(bytes) => "text: build it to a component first",
         _ => "not WebAssembly",
     };
-    refuse(format!("the file is {what}; a WebAssembly component is expected"))
+    refuse(format!(
+        "the file is {what}; a WebAssembly component is expected"
+    ))
 }
 
 fn looks_like_text(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(64)];
-    head.iter().all(|c| matches!(c, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
+    head.iter()
+        .all(|c| matches!(c, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
 }

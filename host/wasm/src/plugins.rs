@@ -3,13 +3,16 @@
 //! Owns: the order of admission, the turns of each plugin's callers, and what a guest's log lines
 //! become. Knows nothing of how a call is carried out (`engine`, `client`).
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::admission::{self, Candidate};
+use crate::cache::{Cache, CachePlace, Known};
+use crate::client::{Client, Code, WorkerCommand};
 use crate::contract;
 use crate::engine::{self, Engine};
 use crate::error::{Fault, FaultKind, Refusal, Stage, StartError, one_line};
@@ -23,6 +26,8 @@ use crate::{provider, resolver, types};
 pub enum Isolation {
     /// In this process. For tests, and for measuring what the wall costs.
     InProcess,
+    /// In a worker process that has nothing to steal.
+    Worker(WorkerCommand),
 }
 
 /// How to start.
@@ -32,6 +37,8 @@ pub struct Setup {
     pub isolation: Isolation,
     /// What bounds them.
     pub limits: Limits,
+    /// Where compiled code is kept between starts; without it every start compiles again.
+    pub cache: Option<CachePlace>,
 }
 
 /// All plugins. Clones are the same handle.
@@ -44,12 +51,19 @@ struct Host {
     limits: Limits,
     place: Place,
     last_number: AtomicU32,
+    cache: Option<Arc<Cache>>,
     /// One compilation at a time: it is the most expensive thing a file can ask for.
     compiling: Semaphore,
+    /// Files the compiler refused, by SHA-256, so that none is compiled twice.
+    verdicts: Mutex<HashMap<[u8; 32], Refusal>>,
 }
+
+/// Verdicts remembered at most; a folder holds far fewer files.
+const VERDICTS: usize = 1_024;
 
 enum Place {
     Here(Engine),
+    Worker(Client),
 }
 
 /// An admitted plugin. It stays loaded as long as a clone of this exists.
@@ -62,7 +76,7 @@ struct Entry {
     number: u32,
     id: String,
     version: String,
-    kind: Kind,
+    shape: Shape,
     turns: Semaphore,
     waiting: AtomicUsize,
     host: Arc<Host>,
@@ -87,21 +101,35 @@ impl Plugins {
     /// # Errors
     /// If the machine or the limits do not allow it.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let cache = match &setup.cache {
+            Some(place) => Some(Arc::new(Cache::open(place, setup.limits.cache_bytes)?)),
+            None => None,
+        };
         let place = match setup.isolation {
-            Isolation::InProcess => Place::Here(Engine::new(&setup.limits)?),
+            Isolation::InProcess => {
+                let engine = Engine::new(&setup.limits)?;
+                engine.start_ticker()?;
+                Place::Here(engine)
+            }
+            Isolation::Worker(command) => {
+                Place::Worker(Client::start(command, setup.limits.clone()).await?)
+            }
         };
         Ok(Plugins {
             host: Arc::new(Host {
                 limits: setup.limits,
                 place,
                 last_number: AtomicU32::new(0),
+                cache,
                 compiling: Semaphore::new(1),
+                verdicts: Mutex::default(),
             }),
         })
     }
 
     /// Judges a file and, if nothing is wrong with it, loads it: format, manifest, imports and
-    /// exports, compilation, a real instantiation, and the self-test on its own vectors.
+    /// exports, compilation, and a real instantiation. What needs an opinion of the host's comes
+    /// after: grants, settings ([`Plugins::check`]), and [`admission::self_test`].
     ///
     /// A new version is a new admission with a handle of its own; the old one serves until its
     /// last handle is gone.
@@ -117,16 +145,18 @@ impl Plugins {
         let code = self.compiled(&bytes, &candidate).await?;
         let number = self.host.last_number.fetch_add(1, Ordering::Relaxed);
         match &self.host.place {
-            Place::Here(engine) => engine.load(number, shape, &code).await?,
+            Place::Here(engine) => {
+                let code = code.read().ok_or_else(code_is_gone)?;
+                engine.load(number, shape, &code).await?;
+            }
+            Place::Worker(client) => client.load(number, shape, code).await?,
         }
-        let loaded = Loaded {
-            handle: self.handle(number, &candidate.manifest),
+        Ok(Loaded {
+            handle: self.handle(number, shape, &candidate.manifest),
             manifest: Arc::new(candidate.manifest),
             sha256: candidate.sha256,
             size: bytes.len(),
-        };
-        admission::self_test(self, &loaded).await?;
-        Ok(loaded)
+        })
     }
 
     /// One step of a conversation with an SMS provider.
@@ -187,13 +217,25 @@ impl Plugins {
     ///
     /// # Errors
     /// Whatever kept the guest from a well-formed answer within bounds.
-    pub async fn check(&self, plugin: &PluginHandle, settings: &[types::Pair]) -> Result<Vec<types::Problem>, Fault> {
+    pub async fn check(
+        &self,
+        plugin: &PluginHandle,
+        settings: &[types::Pair],
+    ) -> Result<Vec<types::Problem>, Fault> {
         match self.call(plugin, CallRef::Check { settings }).await? {
             Answer::Problems(problems) => {
                 contract::check_problems(&problems, &self.host.limits)?;
                 Ok(problems)
             }
             _ => Err(wrong_answer()),
+        }
+    }
+
+    /// The worker's process id, if there is one now; for figures and logs.
+    pub fn worker_pid(&self) -> Option<u32> {
+        match &self.host.place {
+            Place::Here(_) => None,
+            Place::Worker(client) => client.pid(),
         }
     }
 
@@ -207,6 +249,7 @@ impl Plugins {
         let _turn = entry.turn(&self.host.limits).await?;
         let Outcome { result, log } = match &self.host.place {
             Place::Here(engine) => engine.call(entry.number, &call).await,
+            Place::Worker(client) => client.call(entry.number, entry.shape, call).await,
         };
         entry.write(&log, &self.host.limits);
         result
@@ -218,28 +261,115 @@ impl Plugins {
         let host = Arc::clone(&self.host);
         tokio::task::spawn_blocking(move || admission::examine(&bytes, &host.limits))
             .await
-            .unwrap_or_else(|_| Err(Refusal::new(Stage::Format, "the file makes the parser fail")))
+            .unwrap_or_else(|_| {
+                Err(Refusal::new(
+                    Stage::Format,
+                    "the file makes the parser fail",
+                ))
+            })
     }
 
-    async fn compiled(&self, bytes: &Arc<[u8]>, _candidate: &Candidate) -> Result<Vec<u8>, Refusal> {
+    /// The component's compiled code: from the cache, or compiled now.
+    async fn compiled(&self, bytes: &Arc<[u8]>, candidate: &Candidate) -> Result<Code, Refusal> {
+        let code_key = match &self.host.place {
+            Place::Here(engine) => engine.code_key(),
+            Place::Worker(client) => client.code_key().await?,
+        };
+        let sha256 = candidate.sha256;
+        if let Some(known) = self.find(sha256, code_key.clone()).await {
+            return known;
+        }
         let _turn = self.host.compiling.acquire().await;
+        // The same file may have been compiled while this one waited.
+        if let Some(known) = self.find(sha256, code_key.clone()).await {
+            return known;
+        }
+        let compiled = match &self.host.place {
+            Place::Here(_) => self.compile_here(bytes).await,
+            Place::Worker(client) => client.compile(bytes).await,
+        };
+        self.remember(sha256, code_key, compiled).await
+    }
+
+    async fn find(&self, sha256: [u8; 32], code_key: String) -> Option<Result<Code, Refusal>> {
+        if let Some(refusal) = self.verdicts().get(&sha256) {
+            return Some(Err(refusal.clone()));
+        }
+        let cache = Arc::clone(self.host.cache.as_ref()?);
+        let found = tokio::task::spawn_blocking(move || cache.find(&sha256, &code_key)).await;
+        match found.ok()?? {
+            Known::Code(entry) => Some(Ok(Code::Cached(entry))),
+            Known::Refused(refusal) => Some(Err(refusal)),
+        }
+    }
+
+    async fn remember(
+        &self,
+        sha256: [u8; 32],
+        code_key: String,
+        compiled: Result<Vec<u8>, Refusal>,
+    ) -> Result<Code, Refusal> {
+        if let Err(refusal) = &compiled
+            && refusal.is_final()
+        {
+            let mut verdicts = self.verdicts();
+            if verdicts.len() >= VERDICTS {
+                verdicts.clear();
+            }
+            verdicts.insert(sha256, refusal.clone());
+        }
+        let Some(cache) = self.host.cache.as_ref().map(Arc::clone) else {
+            return compiled.map(Code::Memory);
+        };
+        let keep = move || match compiled {
+            Ok(code) => Ok(match cache.keep_code(&sha256, &code_key, &code) {
+                Some(entry) => Code::Cached(entry),
+                None => Code::Memory(code),
+            }),
+            Err(refusal) => {
+                if refusal.is_final() {
+                    cache.keep_refusal(&sha256, &code_key, &refusal);
+                }
+                Err(refusal)
+            }
+        };
+        tokio::task::spawn_blocking(keep)
+            .await
+            .unwrap_or_else(|_| Err(code_is_gone()))
+    }
+
+    async fn compile_here(&self, bytes: &Arc<[u8]>) -> Result<Vec<u8>, Refusal> {
         let (host, bytes) = (Arc::clone(&self.host), Arc::clone(bytes));
         let compiling = tokio::task::spawn_blocking(move || engine::compile(&bytes, &host.limits));
         match tokio::time::timeout(self.host.limits.compile_time(), compiling).await {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(_)) => Err(Refusal::new(Stage::Host, "the compiling thread was lost")),
+            // The thread goes on: only a process can be ended.
             Err(_) => Err(too_slow(&self.host.limits)),
         }
     }
 
-    fn handle(&self, number: u32, manifest: &Manifest) -> PluginHandle {
+    fn verdicts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Refusal>> {
+        // Each operation under the lock is whole in itself.
+        self.host
+            .verdicts
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn handle(&self, number: u32, shape: Shape, manifest: &Manifest) -> PluginHandle {
         PluginHandle {
             entry: Arc::new(Entry {
                 number,
                 id: manifest.id.clone(),
                 version: manifest.version.to_string(),
-                kind: manifest.kind,
-                turns: Semaphore::new(self.host.limits.calls_per_plugin.clamp(1, Semaphore::MAX_PERMITS)),
+                shape,
+                turns: Semaphore::new(
+                    self.host
+                        .limits
+                        .calls_per_plugin
+                        .clamp(1, Semaphore::MAX_PERMITS),
+                ),
                 waiting: AtomicUsize::new(0),
                 host: Arc::clone(&self.host),
             }),
@@ -260,7 +390,7 @@ impl PluginHandle {
 
     /// Which world it implements.
     pub fn kind(&self) -> Kind {
-        self.entry.kind
+        self.entry.shape.kind
     }
 }
 
@@ -271,8 +401,12 @@ impl Entry {
         if let Ok(turn) = self.turns.try_acquire() {
             return Ok(turn);
         }
-        let _place = Waiting::join(&self.waiting, limits.calls_waiting)
-            .ok_or_else(|| Fault::new(FaultKind::Busy, format!("{} calls of this plugin wait already", limits.calls_waiting)))?;
+        let _place = Waiting::join(&self.waiting, limits.calls_waiting).ok_or_else(|| {
+            Fault::new(
+                FaultKind::Busy,
+                format!("{} calls of this plugin wait already", limits.calls_waiting),
+            )
+        })?;
         match tokio::time::timeout(limits.wait(), self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Fault::new(
@@ -290,10 +424,18 @@ impl Entry {
             let text = one_line(&line.text, bytes);
             bytes = bytes.saturating_sub(line.text.len());
             match line.level {
-                Level::Debug => tracing::debug!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
-                Level::Info => tracing::info!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
-                Level::Warn => tracing::warn!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
-                Level::Error => tracing::error!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}"),
+                Level::Debug => {
+                    tracing::debug!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}")
+                }
+                Level::Info => {
+                    tracing::info!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}")
+                }
+                Level::Warn => {
+                    tracing::warn!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}")
+                }
+                Level::Error => {
+                    tracing::error!(target: "plugin", { plugin.id = id, plugin.version = version }, "{text}")
+                }
             }
         }
         if log.dropped > 0 {
@@ -311,7 +453,9 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl<'a> Waiting<'a> {
     fn join(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < most).then_some(n + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                (n < most).then_some(n + 1)
+            })
             .ok()
             .map(|_| Waiting(count))
     }
@@ -327,8 +471,13 @@ impl Drop for Entry {
     fn drop(&mut self) {
         match &self.host.place {
             Place::Here(engine) => engine.unload(self.number),
+            Place::Worker(client) => client.unload(self.number),
         }
     }
+}
+
+fn code_is_gone() -> Refusal {
+    Refusal::new(Stage::Host, "the compiled code can no longer be read")
 }
 
 fn wrong_answer() -> Fault {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{
+    PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline,
+};
 
 use crate::bindings::log;
 use crate::bindings::sms_provider::{SmsProvider, SmsProviderPre};
@@ -81,8 +83,12 @@ fn open(
         log_room: (limits.log_bytes, limits.log_lines),
         host_calls_left: limits.host_calls,
     };
-    let mut store = Store::try_new(engine, guest)
-        .map_err(|error| Fault::new(FaultKind::Engine, format!("no store could be made: {error}")))?;
+    let mut store = Store::try_new(engine, guest).map_err(|error| {
+        Fault::new(
+            FaultKind::Engine,
+            format!("no store could be made: {error}"),
+        )
+    })?;
     store.limiter(|guest| &mut guest.room);
     store.set_hostcall_fuel(limits.host_call_bytes);
     store.set_max_component_handles(limits.handles);
@@ -99,7 +105,11 @@ fn open(
     Ok(store)
 }
 
-async fn invoke(store: &mut Store<Guest>, linked: &Linked, call: &CallRef<'_>) -> wasmtime::Result<Answer> {
+async fn invoke(
+    store: &mut Store<Guest>,
+    linked: &Linked,
+    call: &CallRef<'_>,
+) -> wasmtime::Result<Answer> {
     match linked {
         Linked::Provider(pre) => {
             let instance: SmsProvider = pre.instantiate_async(&mut *store).await?;
@@ -115,8 +125,13 @@ async fn invoke(store: &mut Store<Guest>, linked: &Linked, call: &CallRef<'_>) -
                     .call_step(store, settings, message, event, state)
                     .await
                     .map(Answer::Provider),
-                CallRef::Check { settings } => provider.call_check(store, settings).await.map(Answer::Problems),
-                CallRef::ResolverStep { .. } => Err(Stop::OtherWorld("user-resolver", "sms-provider").into()),
+                CallRef::Check { settings } => provider
+                    .call_check(store, settings)
+                    .await
+                    .map(Answer::Problems),
+                CallRef::ResolverStep { .. } => {
+                    Err(Stop::OtherWorld("user-resolver", "sms-provider").into())
+                }
             }
         }
         Linked::Resolver(pre) => {
@@ -133,8 +148,13 @@ async fn invoke(store: &mut Store<Guest>, linked: &Linked, call: &CallRef<'_>) -
                     .call_step(store, settings, login, event, state)
                     .await
                     .map(Answer::Resolver),
-                CallRef::Check { settings } => resolver.call_check(store, settings).await.map(Answer::Problems),
-                CallRef::ProviderStep { .. } => Err(Stop::OtherWorld("sms-provider", "user-resolver").into()),
+                CallRef::Check { settings } => resolver
+                    .call_check(store, settings)
+                    .await
+                    .map(Answer::Problems),
+                CallRef::ProviderStep { .. } => {
+                    Err(Stop::OtherWorld("sms-provider", "user-resolver").into())
+                }
             }
         }
     }
@@ -203,7 +223,12 @@ impl Room {
 }
 
 impl ResourceLimiter for Room {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
         let within = maximum.is_none_or(|maximum| desired <= maximum);
         if more > self.memory_left || !within {
@@ -221,7 +246,12 @@ impl ResourceLimiter for Room {
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
         if more > self.elements_left || maximum.is_some_and(|maximum| desired > maximum) {
             self.elements_lent = 0;
@@ -278,7 +308,9 @@ impl<F: Future + Unpin> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.meter.turn_began.store(thread_cpu_nanos(), Ordering::Relaxed);
+        self.meter
+            .turn_began
+            .store(thread_cpu_nanos(), Ordering::Relaxed);
         let polled = Pin::new(&mut self.inner).poll(cx);
         if polled.is_pending() {
             let spent = self.meter.spent().as_nanos();
@@ -308,7 +340,10 @@ enum Stop {
 fn read_fault(error: &wasmtime::Error, guest: &Guest, class: &ClassLimits) -> Fault {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match stop {
-            Stop::Cpu => Fault::new(FaultKind::Cpu, format!("the step used up its {} ms of CPU time", class.cpu_ms)),
+            Stop::Cpu => Fault::new(
+                FaultKind::Cpu,
+                format!("the step used up its {} ms of CPU time", class.cpu_ms),
+            ),
             Stop::HostCalls => Fault::new(FaultKind::TooLarge, stop.to_string()),
             Stop::OtherWorld(..) => Fault::new(FaultKind::Misuse, stop.to_string()),
         };
@@ -328,7 +363,10 @@ fn read_fault(error: &wasmtime::Error, guest: &Guest, class: &ClassLimits) -> Fa
     match kind {
         FaultKind::Memory => Fault::new(
             kind,
-            format!("more than {} bytes of memory were asked for (`memory_bytes`): {cause}", class.memory_bytes),
+            format!(
+                "more than {} bytes of memory were asked for (`memory_bytes`): {cause}",
+                class.memory_bytes
+            ),
         ),
         _ => Fault::new(kind, cause),
     }

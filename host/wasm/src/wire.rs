@@ -3,8 +3,6 @@
 //! Owns: the messages and the framing. The peer is believed about nothing: every length is bounded
 //! before it is allocated, and a frame that does not parse ends the connection.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::bindings::log;
@@ -161,41 +159,83 @@ pub(crate) struct Shape {
 }
 
 /// Host to worker. Compiled code travels as the attachment of `Load`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) enum ToWorkerRef<'a> {
-    Start { limits: Cow<'a, Limits> },
-    Load { plugin: u32, shape: Shape },
-    Unload { plugin: u32 },
-    Call { request: u64, plugin: u32, call: CallRef<'a> },
-    Cancel { request: u64 },
+    /// The first frame of either kind of child; the component follows it to a compiling one.
+    Start {
+        limits: &'a Limits,
+    },
+    Load {
+        plugin: u32,
+        shape: Shape,
+    },
+    Unload {
+        plugin: u32,
+    },
+    Call {
+        request: u64,
+        plugin: u32,
+        call: CallRef<'a>,
+    },
 }
 
 /// The same as it arrives; the order of cases and fields is that of [`ToWorkerRef`].
 #[derive(Debug, Deserialize)]
 pub(crate) enum ToWorker {
-    Start { limits: Limits },
-    Load { plugin: u32, shape: Shape },
-    Unload { plugin: u32 },
-    Call { request: u64, plugin: u32, call: Call },
-    Cancel { request: u64 },
+    Start {
+        limits: Limits,
+    },
+    Load {
+        plugin: u32,
+        shape: Shape,
+    },
+    Unload {
+        plugin: u32,
+    },
+    Call {
+        request: u64,
+        plugin: u32,
+        call: Call,
+    },
 }
 
 /// Worker to host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// The first frame: which compiled code it takes, and which walls stand around it.
-    Ready { code_key: String, walls: Vec<String> },
+    /// The first frame: which compiled code it takes, how it makes instances, and which walls
+    /// stand around it.
+    Ready {
+        code_key: String,
+        pooled: bool,
+        walls: Vec<String>,
+    },
     /// It cannot run at all.
-    Failed { reason: String },
-    Loaded { plugin: u32, result: Result<(), Refusal> },
-    Ended { request: u64, outcome: Outcome },
+    Failed {
+        reason: String,
+    },
+    Loaded {
+        plugin: u32,
+        result: Result<(), Refusal>,
+    },
+    Ended {
+        request: u64,
+        outcome: Outcome,
+    },
+    /// The only frame of a compiling child; the code is its attachment.
+    Compiled {
+        result: Result<(), Refusal>,
+    },
 }
 
 /// Appends `head` as a frame, with `attachment` behind it.
 ///
 /// # Errors
 /// If the head is larger than a frame may be.
-pub(crate) fn encode(into: &mut Vec<u8>, head: &impl Serialize, attachment: &[u8]) -> Result<(), TooLarge> {
+pub(crate) fn encode(
+    into: &mut Vec<u8>,
+    head: &impl Serialize,
+    attachment: &[u8],
+) -> Result<(), TooLarge> {
     let start = into.len();
     into.extend([0; PREFIX_BYTES]);
     let filled = postcard::to_extend(head, std::mem::take(into)).map_err(|_| TooLarge)?;
@@ -254,7 +294,10 @@ impl Frames {
             // A large component passed through: its room is given back.
             self.buffer = Vec::new();
         }
-        let wanted = self.claimed().unwrap_or(0).saturating_sub(self.buffer.len());
+        let wanted = self
+            .claimed()
+            .unwrap_or(0)
+            .saturating_sub(self.buffer.len());
         self.buffer.reserve(wanted.clamp(64 << 10, 8 << 20));
         &mut self.buffer
     }
@@ -319,7 +362,10 @@ mod tests {
                     seen.push((text, code.to_vec()));
                 }
             }
-            assert_eq!(seen, [("one".into(), b"code".to_vec()), ("two".into(), vec![])]);
+            assert_eq!(
+                seen,
+                [("one".into(), b"code".to_vec()), ("two".into(), vec![])]
+            );
         }
     }
 
@@ -328,18 +374,27 @@ mod tests {
         let mut stream = Vec::new();
         stream.extend(u32::MAX.to_le_bytes());
         stream.extend(0_u32.to_le_bytes());
-        assert!(matches!(frames(&stream).next::<String>(), Err(Broken::TooLong(_))));
+        assert!(matches!(
+            frames(&stream).next::<String>(),
+            Err(Broken::TooLong(_))
+        ));
 
         let mut stream = Vec::new();
         encode(&mut stream, &"x", &[0; 17]).unwrap();
-        assert!(matches!(frames(&stream).next::<String>(), Err(Broken::TooLong(17))));
+        assert!(matches!(
+            frames(&stream).next::<String>(),
+            Err(Broken::TooLong(17))
+        ));
     }
 
     #[test]
     fn a_frame_of_garbage_is_an_error_and_not_a_panic() {
         let mut stream = vec![5, 0, 0, 0, 0, 0, 0, 0];
         stream.extend([0xff; 5]);
-        assert!(matches!(frames(&stream).next::<FromWorker>(), Err(Broken::Unreadable(_))));
+        assert!(matches!(
+            frames(&stream).next::<FromWorker>(),
+            Err(Broken::Unreadable(_))
+        ));
     }
 
     #[test]

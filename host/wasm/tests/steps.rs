@@ -17,5 +17,8 @@ async fn an_admitted_provider_answers() {
         .await
         .unwrap();
     assert_eq!(action, accepted());
-    assert_eq!(plugins.check(&loaded.handle, &settings()).await.unwrap(), []);
+    assert_eq!(
+        plugins.check(&loaded.handle, &settings()).await.unwrap(),
+        []
+    );
 }

@@ -3,7 +3,11 @@
 //! Owns: the wrapping of test guests. Every module is wrapped exactly as `wit-component` wraps a
 //! real plugin, so that only what the guest does is wrong.
 
-#![allow(dead_code, reason = "each test binary uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses some of it"
+)]
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -27,7 +31,8 @@ impl Guest {
             .join("../../tests/guests")
             .join(name)
             .with_extension("wat");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self::from_text(&text)
     }
 
@@ -64,14 +69,18 @@ impl Guest {
         let package = resolve.push_str("plugin.wit", &self.wit).unwrap();
         let world = resolve.select_world(&[package], Some(self.world)).unwrap();
         let mut module = self.module;
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+            .unwrap();
         let mut component = ComponentEncoder::default()
             .module(&module)
             .unwrap()
             .encode()
             .unwrap();
         if let Some(manifest) = self.manifest {
-            component.extend(custom_section(postern_wit::MANIFEST_SECTION, manifest.as_bytes()));
+            component.extend(custom_section(
+                postern_wit::MANIFEST_SECTION,
+                manifest.as_bytes(),
+            ));
         }
         component.into()
     }
@@ -114,6 +123,7 @@ pub async fn with_limits(limits: Limits) -> Plugins {
     Plugins::start(Setup {
         isolation: Isolation::InProcess,
         limits,
+        cache: None,
     })
     .await
     .unwrap()
@@ -150,4 +160,23 @@ pub fn accepted() -> provider::Action {
         currency: None,
         extra: vec![],
     }))
+}
+
+/// Plugins in a worker process.
+pub async fn in_worker() -> Plugins {
+    worker_with(Limits::default(), None).await
+}
+
+pub async fn worker_with(limits: Limits, cache: Option<postern_wasm::CachePlace>) -> Plugins {
+    let command = postern_wasm::WorkerCommand {
+        program: env!("CARGO_BIN_EXE_postern-wasm-worker").into(),
+        arguments: vec![],
+    };
+    Plugins::start(Setup {
+        isolation: Isolation::Worker(command),
+        limits,
+        cache,
+    })
+    .await
+    .unwrap()
 }
