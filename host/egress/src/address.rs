@@ -1,0 +1,398 @@
+//! What kind of address an address is. A pure table: it resolves nothing and connects to nothing.
+//!
+//! Only what is reachable by everybody on the Internet counts as global. An IPv6 address that carries an IPv4 address is
+//! judged by the address it carries, because that is where a translator on the way delivers the packet.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// What an address is for (IANA special-purpose registries, RFC 6890).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Reachable by everybody.
+    Global,
+    Loopback,
+    /// RFC 1918, unique local (RFC 4193), site-local, and NAT64 for local use (RFC 8215).
+    Private,
+    /// Carrier-grade NAT (RFC 6598).
+    Shared,
+    LinkLocal,
+    /// Where clouds serve instance credentials.
+    Metadata,
+    /// `0.0.0.0/8` and `::`.
+    Unspecified,
+    Multicast,
+    /// Documentation, benchmarking, protocol assignments, broadcast, not allocated.
+    Reserved,
+    /// 6to4, Teredo and IPv4-compatible addresses: no provider is served from one, and where the packet ends is decided by
+    /// whoever runs the tunnel.
+    Tunnel,
+}
+
+impl Class {
+    /// Whether `allow_private_networks` covers it. Metadata services are not in it: whoever wants one lists its address.
+    fn is_local_network(self) -> bool {
+        match self {
+            Class::Loopback | Class::Private | Class::Shared | Class::LinkLocal => true,
+            Class::Global
+            | Class::Metadata
+            | Class::Unspecified
+            | Class::Multicast
+            | Class::Reserved
+            | Class::Tunnel => false,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Class::Global => "a global address",
+            Class::Loopback => "a loopback address",
+            Class::Private => "a private address",
+            Class::Shared => "a carrier-grade NAT address",
+            Class::LinkLocal => "a link-local address",
+            Class::Metadata => "a cloud metadata address",
+            Class::Unspecified => "an unspecified address",
+            Class::Multicast => "a multicast address",
+            Class::Reserved => "a reserved address",
+            Class::Tunnel => "a tunnel address",
+        })
+    }
+}
+
+/// Which addresses beyond the global ones the operator lets a sender reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Private {
+    /// `allow_private_networks`: loopback, private, shared and link-local addresses.
+    pub networks: bool,
+    /// Networks by name, whatever they are.
+    pub listed: Vec<Network>,
+}
+
+impl Private {
+    /// Whether a connection may go to this address.
+    pub fn permits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let class = classify(address);
+        class == Class::Global
+            || (self.networks && class.is_local_network())
+            || self.listed.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Judges an address.
+pub fn classify(address: IpAddr) -> Class {
+    match address {
+        IpAddr::V4(address) => classify_v4(address),
+        IpAddr::V6(address) => classify_v6(address),
+    }
+}
+
+fn classify_v4(address: Ipv4Addr) -> Class {
+    match address.octets() {
+        // AWS, Azure, GCP and others; Alibaba's 100.100.100.200; Azure's wire server.
+        [169, 254, 169, 254] | [169, 254, 170, 2] | [100, 100, 100, 200] | [168, 63, 129, 16] => {
+            Class::Metadata
+        }
+        [0, ..] => Class::Unspecified,
+        [127, ..] => Class::Loopback,
+        [10, ..] | [192, 168, ..] => Class::Private,
+        [172, second, ..] if second & 0xf0 == 16 => Class::Private,
+        [100, second, ..] if second & 0xc0 == 64 => Class::Shared,
+        [169, 254, ..] => Class::LinkLocal,
+        // Protocol assignments, 6to4 relay anycast, AS112, documentation, benchmarking.
+        [192, 0, 0, _]
+        | [192, 88, 99, _]
+        | [192, 31, 196, _]
+        | [192, 52, 193, _]
+        | [192, 175, 48, _] => Class::Reserved,
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Class::Reserved,
+        [198, 18 | 19, ..] => Class::Reserved,
+        [224..=239, ..] => Class::Multicast,
+        [240..=255, ..] => Class::Reserved,
+        _ => Class::Global,
+    }
+}
+
+fn classify_v6(address: Ipv6Addr) -> Class {
+    let segments = address.segments();
+    let last_v4 = || {
+        let [.., a, b, c, d] = address.octets();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match segments {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Class::Unspecified,
+        [0, 0, 0, 0, 0, 0, 0, 1] => Class::Loopback,
+        [0, 0, 0, 0, 0, 0xffff, ..] => classify_v4(last_v4()),
+        [0, 0, 0, 0, 0, 0, ..] => Class::Tunnel,
+        // NAT64 (RFC 6052): the translator delivers to the address inside.
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => classify_v4(last_v4()),
+        // Other translators may be configured anywhere in this prefix (RFC 8215).
+        [0x64, 0xff9b, 1, ..] => Class::Private,
+        // EC2's metadata service over IPv6.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Class::Metadata,
+        // Google's.
+        [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Class::Metadata,
+        [first, ..] if first & 0xfe00 == 0xfc00 => Class::Private,
+        [first, ..] if first & 0xffc0 == 0xfe80 => Class::LinkLocal,
+        [first, ..] if first & 0xffc0 == 0xfec0 => Class::Private,
+        [first, ..] if first & 0xff00 == 0xff00 => Class::Multicast,
+        [0x2001, 0, ..] | [0x2002, ..] => Class::Tunnel,
+        // Protocol assignments 2001::/23, documentation.
+        [0x2001, second, ..] if second < 0x200 => Class::Reserved,
+        [0x2001, 0xdb8, ..] => Class::Reserved,
+        [0x3fff, second, ..] if second < 0x1000 => Class::Reserved,
+        [0x2620, 0x4f, 0x8000, ..] => Class::Reserved,
+        // 2000::/3 is all that has been handed out.
+        [first, ..] if first & 0xe000 == 0x2000 => Class::Global,
+        _ => Class::Reserved,
+    }
+}
+
+/// A network in CIDR notation; a bare address is a network of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                (u32::from(network) ^ u32::from(address)) & mask == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                (u128::from(network) ^ u128::from(address)) & mask == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NetworkError(text.into()))?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => bits,
+            Some(digits) if digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits
+                    .parse()
+                    .ok()
+                    .filter(|prefix| *prefix <= bits)
+                    .ok_or(NetworkError(text.into()))?
+            }
+            Some(_) => return Err(NetworkError(text.into())),
+        };
+        Ok(Network { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{0}` is not a network: write it as `10.1.2.0/24` or `fd00::/8`")]
+pub struct NetworkError(String);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// O-03
+    #[test]
+    fn an_ipv4_address_is_what_its_range_says() {
+        use Class as C;
+        for (text, class) in [
+            ("8.8.8.8", C::Global),
+            ("1.0.0.0", C::Global),
+            ("0.255.255.255", C::Unspecified),
+            ("0.0.0.0", C::Unspecified),
+            ("9.255.255.255", C::Global),
+            ("10.0.0.0", C::Private),
+            ("10.255.255.255", C::Private),
+            ("11.0.0.0", C::Global),
+            ("100.63.255.255", C::Global),
+            ("100.64.0.0", C::Shared),
+            ("100.100.100.200", C::Metadata),
+            ("100.127.255.255", C::Shared),
+            ("100.128.0.0", C::Global),
+            ("126.255.255.255", C::Global),
+            ("127.0.0.1", C::Loopback),
+            ("127.255.255.255", C::Loopback),
+            ("128.0.0.0", C::Global),
+            ("168.63.129.16", C::Metadata),
+            ("169.253.255.255", C::Global),
+            ("169.254.0.0", C::LinkLocal),
+            ("169.254.169.254", C::Metadata),
+            ("169.254.170.2", C::Metadata),
+            ("169.255.0.0", C::Global),
+            ("172.15.255.255", C::Global),
+            ("172.16.0.0", C::Private),
+            ("172.31.255.255", C::Private),
+            ("172.32.0.0", C::Global),
+            ("191.255.255.255", C::Global),
+            ("192.0.0.8", C::Reserved),
+            ("192.0.1.0", C::Global),
+            ("192.0.2.1", C::Reserved),
+            ("192.88.99.1", C::Reserved),
+            ("192.167.255.255", C::Global),
+            ("192.168.0.1", C::Private),
+            ("192.169.0.0", C::Global),
+            ("198.17.255.255", C::Global),
+            ("198.18.0.0", C::Reserved),
+            ("198.19.255.255", C::Reserved),
+            ("198.20.0.0", C::Global),
+            ("198.51.100.7", C::Reserved),
+            ("203.0.113.7", C::Reserved),
+            ("223.255.255.255", C::Global),
+            ("224.0.0.1", C::Multicast),
+            ("239.255.255.255", C::Multicast),
+            ("240.0.0.1", C::Reserved),
+            ("255.255.255.255", C::Reserved),
+        ] {
+            assert_eq!(classify(ip(text)), class, "{text}");
+        }
+    }
+
+    /// O-04
+    #[test]
+    fn an_ipv6_address_is_judged_by_what_it_carries() {
+        use Class as C;
+        for (text, class) in [
+            ("2606:4700::1111", C::Global),
+            ("2a00:1450:4001::1", C::Global),
+            ("::", C::Unspecified),
+            ("::1", C::Loopback),
+            ("::ffff:127.0.0.1", C::Loopback),
+            ("::ffff:10.0.0.1", C::Private),
+            ("::ffff:169.254.169.254", C::Metadata),
+            ("::ffff:8.8.8.8", C::Global),
+            ("::127.0.0.1", C::Tunnel),
+            ("::8.8.8.8", C::Tunnel),
+            ("64:ff9b::7f00:1", C::Loopback),
+            ("64:ff9b::10.0.0.1", C::Private),
+            ("64:ff9b::169.254.169.254", C::Metadata),
+            ("64:ff9b::8.8.8.8", C::Global),
+            ("64:ff9b:1::8.8.8.8", C::Private),
+            ("64:ff9b:1:ffff::1", C::Private),
+            ("64:ff9b:2::1", C::Reserved),
+            ("2002:7f00:1::", C::Tunnel),
+            ("2002:808:808::1", C::Tunnel),
+            ("2001::1", C::Tunnel),
+            ("2001:0:53aa:64c::1", C::Tunnel),
+            ("2001:1::1", C::Reserved),
+            ("2001:10::1", C::Reserved),
+            ("2001:1ff::1", C::Reserved),
+            ("2001:200::1", C::Global),
+            ("2001:db8::1", C::Reserved),
+            ("3fff::1", C::Reserved),
+            ("3fff:1000::1", C::Global),
+            ("5f00::1", C::Reserved),
+            ("4000::1", C::Reserved),
+            ("100::1", C::Reserved),
+            ("fbff::1", C::Reserved),
+            ("fc00::1", C::Private),
+            ("fdff::1", C::Private),
+            ("fd00:ec2::254", C::Metadata),
+            ("fd20:ce::254", C::Metadata),
+            ("fe00::1", C::Reserved),
+            ("fe80::1", C::LinkLocal),
+            ("febf::1", C::LinkLocal),
+            ("fec0::1", C::Private),
+            ("ff02::1", C::Multicast),
+            ("ff0e::1", C::Multicast),
+        ] {
+            assert_eq!(classify(ip(text)), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_operator_allows_is_permitted_beside_global_addresses() {
+        let none = Private::default();
+        let networks = Private {
+            networks: true,
+            listed: vec![],
+        };
+        let listed = Private {
+            networks: false,
+            listed: vec![
+                "10.1.2.0/24".parse().unwrap(),
+                "169.254.169.254".parse().unwrap(),
+            ],
+        };
+        // address, permitted by: nothing, allow_private_networks, the list
+        for (text, expected) in [
+            ("8.8.8.8", [true, true, true]),
+            ("127.0.0.1", [false, true, false]),
+            ("::1", [false, true, false]),
+            ("10.1.2.3", [false, true, true]),
+            ("::ffff:10.1.2.3", [false, true, true]),
+            ("10.1.3.3", [false, true, false]),
+            ("169.254.1.1", [false, true, false]),
+            ("169.254.169.254", [false, false, true]),
+            ("::ffff:169.254.169.254", [false, false, true]),
+            ("fd00:ec2::254", [false, false, false]),
+            ("0.0.0.0", [false, false, false]),
+            ("255.255.255.255", [false, false, false]),
+            ("224.0.0.1", [false, false, false]),
+            ("2002:7f00:1::", [false, false, false]),
+            ("64:ff9b::7f00:1", [false, true, false]),
+        ] {
+            let permitted = [&none, &networks, &listed].map(|private| private.permits(ip(text)));
+            assert_eq!(permitted, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_read_in_cidr_notation() {
+        for (text, inside, outside) in [
+            ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
+            ("10.1.2.0/24", "10.1.2.255", "10.1.3.0"),
+            ("0.0.0.0/0", "255.255.255.255", "::1"),
+            ("fd00::/8", "fdff::1", "fe00::1"),
+            ("::/0", "ffff::", "127.0.0.1"),
+        ] {
+            let network: Network = text.parse().unwrap();
+            assert!(network.contains(ip(inside)), "{text} {inside}");
+            assert!(!network.contains(ip(outside)), "{text} {outside}");
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "fd00::/129",
+            "localhost",
+            "10.0.0/8",
+            "10.0.0.0/8/8",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}
