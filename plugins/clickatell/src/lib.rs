@@ -46,26 +46,27 @@ fn request(message: &Message, settings: &Settings) -> Request {
                 .json(object([("messages", array([message]))]))
         }
         Api::Platform => {
-            let mut fields = vec![
+            let fields = [
                 ("content", text().into()),
                 ("to", array([recipient::digits().into()])),
                 ("clientMessageId", message.id.as_str().into()),
             ];
-            if message.is_unicode() {
-                fields.push(("charset", "UCS2-BE".into()));
-            }
             request
                 .header("authorization", secret("api_key"))
                 .json(object(fields.into_iter().chain(from)))
         }
         Api::Legacy => {
-            let mut fields = vec![
-                ("text", text().into()),
-                ("to", array([recipient::digits().into()])),
-            ];
-            if message.is_unicode() {
-                fields.push(("unicode", 1.into()));
-            }
+            let to = ("to", array([recipient::digits().into()]));
+            let fields = if message.is_unicode() {
+                // This API reads characters outside GSM 7-bit as hexadecimal UTF-16.
+                vec![
+                    ("text", text().utf_16be().hex().into()),
+                    to,
+                    ("unicode", "1".into()),
+                ]
+            } else {
+                vec![("text", text().into()), to]
+            };
             request
                 .header("x-version", "1")
                 .bearer(secret("api_key"))
