@@ -21,7 +21,7 @@ const PAGE_BYTES: usize = 64 * 1024;
 struct Bytes(UnsafeCell<[u8; ARENA_BYTES]>);
 
 /// A bump allocator. Sound only where there is one thread, which is all a plugin has.
-pub struct Arena {
+struct Arena {
     bytes: Bytes,
     /// The free range, as addresses; both zero before the first allocation.
     next: Cell<usize>,

@@ -7,7 +7,7 @@
 use crate::evaluate::render;
 use crate::manifest::{Kind, Manifest};
 use crate::message::Message;
-use crate::provider::{self, Action, Event};
+use crate::provider::{Action, Event};
 use crate::reply::Reply;
 use crate::resolver::{self, FederatedLogin, QUERIES_MAX};
 use crate::settings::{Base, Settings};
@@ -427,7 +427,7 @@ fn defaulted(manifest: &Manifest, vector: &Vector) -> Settings {
 
 #[doc(hidden)]
 pub fn provider(
-    step: fn(&Settings, &Message, &Event, &[u8]) -> provider::Action,
+    step: fn(&Settings, &Message, &Event, &[u8]) -> Action,
     check: fn(&Settings) -> Vec<crate::wire::Problem>,
 ) -> ProviderUnderTest {
     ProviderUnderTest { step, check }

@@ -5,7 +5,7 @@
 
 /// `text` escaped for `place` (`form`, `percent`, `json`, `xml`, `header`), or `None` where the
 /// host would refuse it or the place is unknown.
-pub fn text(place: &str, text: &str) -> Option<String> {
+pub(crate) fn text(place: &str, text: &str) -> Option<String> {
     match place {
         "form" => Some(form(text.as_bytes())),
         "percent" => Some(percent(text.as_bytes())),

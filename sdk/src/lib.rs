@@ -2,7 +2,7 @@
 //!
 //! An ordinary provider is two functions and one macro:
 //!
-//! ```ignore
+//! ```
 //! use postern_sdk::prelude::*;
 //!
 //! fn request(_: &Message, settings: &Settings) -> Request {
@@ -18,7 +18,12 @@
 //!     }
 //! }
 //!
-//! postern_sdk::sms_provider!(request, verdict);
+//! // In a plugin's crate, whose build.rs has made the manifest:
+//! // postern_sdk::sms_provider!(request, verdict);
+//! # let settings = Settings::default();
+//! # let event = Event::Reply(Reply::new(201, Vec::new(), r#"{"id":"7"}"#));
+//! # let action = postern_sdk::provider::step(&settings, &Message::sample(), &event, request, verdict);
+//! # assert_eq!(action, accepted(Some("7")).into());
 //! ```
 //!
 //! A plugin is a pure function over values it cannot read. `recipient::e164()` names the number,
@@ -28,6 +33,16 @@
 //!
 //! Owns: everything a plugin's author touches. Knows nothing of the host; the two meet in
 //! `plugin.wit` only.
+
+#![deny(unsafe_code)]
+#![warn(missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::todo,
+    clippy::dbg_macro,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 pub mod export;
 pub mod message;
@@ -60,7 +75,7 @@ pub mod manifest;
 pub mod vectors;
 
 pub use log::{Level, log};
-#[doc(hidden)]
+/// What [`reply::Reply::at`] gives.
 pub use serde_json;
 
 /// What a plugin's source usually needs.

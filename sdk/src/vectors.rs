@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Rendered, render};
 use crate::message::Message;
-use crate::provider::{self, Action, Event};
+use crate::provider::{Action, Event};
 use crate::reply::Reply;
 use crate::resolver::{self, Account, FederatedLogin, Query, Resolution};
 use crate::settings::Settings;
@@ -591,7 +591,7 @@ pub fn rendered(vector: &Vector, plugin: &ProviderUnderTest) -> Result<Rendered,
     match (plugin.step)(
         &vector.settings(),
         &message.to_message(),
-        &provider::Event::Start,
+        &Event::Start,
         &[],
     ) {
         Action::Send(outgoing) => render(&outgoing.request, &StandIns::of(&message)),

@@ -5,7 +5,7 @@
 
 use postern_sdk::prelude::*;
 use postern_sdk::reply::as_text;
-use serde_json::Value as Reading;
+use postern_sdk::serde_json::Value as Reading;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Api {

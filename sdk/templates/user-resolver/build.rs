@@ -1,0 +1,5 @@
+//! Turns plugin.toml and vectors/ into the manifest the component carries.
+
+fn main() {
+    postern_sdk::manifest::build();
+}
