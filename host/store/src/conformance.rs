@@ -1,0 +1,1054 @@
+//! What every store must do, as checks that each backend's tests run: races included.
+//!
+//! ```text
+//! postern_store::conformance_tests!((Memory::new(), ()));
+//! ```
+//!
+//! Every check uses names of its own, so one store can run them all, at once or in any order.
+
+use crate::directory::users::{Change, User, Users};
+use postern_login::audit::{AuditEvent, What};
+use postern_login::login::{
+    Challenge, Challenged, FirstFactor, Identified, Origin, Purpose, SecondFactor, Started, Who,
+};
+use postern_login::ports::{
+    AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
+    Budget, Counters, Idempotency, LoginStore, Payment, Reservation, SessionStore, Spending,
+    Subject,
+};
+use postern_login::session::{Session, SessionId};
+use postern_login::{Login, LoginId, State, TenantId};
+use postern_otp::lock::Standing;
+use postern_otp::{AttemptPolicy, BackupCode, PhoneNumber, Timestamp};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// A store with every port.
+pub trait Store:
+    LoginStore
+    + AttemptStore
+    + BackupCodeStore
+    + SessionStore
+    + Counters
+    + ApiClients
+    + Idempotency
+    + AuditLog
+    + Users
+    + Clone
+    + 'static
+{
+}
+
+impl<T> Store for T where
+    T: LoginStore
+        + AttemptStore
+        + BackupCodeStore
+        + SessionStore
+        + Counters
+        + ApiClients
+        + Idempotency
+        + AuditLog
+        + Users
+        + Clone
+        + 'static
+{
+}
+
+macro_rules! suite {
+    ($($check:ident)*) => {
+        /// Runs every check against one store.
+        pub async fn conformance<S: Store>(store: S) {
+            $( $check(&store).await; )*
+        }
+
+        /// One test for each check. `$open` is an expression that gives a store and whatever must
+        /// live as long as it.
+        #[macro_export]
+        macro_rules! conformance_tests {
+            ($open:expr) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $check() {
+                        let (store, _kept) = $open;
+                        $crate::conformance::$check(&store).await;
+                    }
+                )*
+            };
+        }
+    };
+}
+
+suite! {
+    a_login_is_loaded_as_it_was_inserted
+    an_expired_login_is_absent
+    one_of_many_advances_wins
+    a_renamed_login_is_dead_under_its_old_id
+    a_login_is_taken_by_one_of_many
+    a_login_that_moved_on_is_not_taken
+    the_challenges_of_an_account_die_together
+    expired_logins_are_removed_in_small_batches
+    a_thousand_guesses_pay_five_attempts
+    a_login_that_is_gone_or_over_has_no_budget
+    a_rename_does_not_refill_attempts
+    the_account_budget_holds_over_many_logins
+    a_success_clears_only_its_own_subject
+    an_unlocked_subject_is_counted_anew
+    a_lock_leaves_a_few_backup_tries
+    a_backup_code_works_once
+    one_of_many_uses_of_a_backup_code_wins
+    different_backup_codes_are_all_consumed
+    new_backup_codes_replace_the_old_ones
+    a_session_is_found_until_it_ends
+    sessions_are_closed_by_name_and_all_but_one
+    a_budget_is_spent_and_comes_back
+    budgets_are_spent_all_or_none
+    a_race_spends_no_more_than_the_budget
+    a_client_is_found_by_its_token_until_revoked
+    an_idempotency_key_is_reserved_once
+    audit_events_are_taken
+    a_user_is_found_by_key_within_tenant_and_domain
+    names_and_looks_are_taken_once
+    a_change_touches_only_what_it_names
+    a_password_is_replaced_only_if_it_is_the_one_seen
+    users_are_listed_in_order_and_deleted_with_their_links
+    an_association_belongs_to_one_user
+}
+
+// ---------------------------------------------------------------- logins
+
+pub async fn a_login_is_loaded_as_it_was_inserted(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let loaded = LoginStore::load(store, &login.id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&login, &loaded);
+    let other = LoginStore::load(store, &login_id(), NOW).await;
+    assert!(other.expect("load").is_none(), "another id");
+    assert!(store.insert(&login).await.is_err(), "its id is taken");
+}
+
+/// N-01: the last moment and the first one after it.
+pub async fn an_expired_login_is_absent(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let before = Timestamp(login.expires_at.0 - 1);
+    let at = |now| LoginStore::load(store, &login.id, now);
+    assert!(at(before).await.expect("load").is_some());
+    assert!(at(login.expires_at).await.expect("load").is_none());
+    assert!(
+        at(before).await.expect("load").is_some(),
+        "a clock that steps back finds it again"
+    );
+}
+
+pub async fn one_of_many_advances_wins(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let mut racers = JoinSet::new();
+    for _ in 0..64 {
+        let (store, seen) = (store.clone(), login.clone());
+        racers.spawn(async move { store.advance(&seen, identified("alice")).await });
+    }
+    let mut winners = Vec::new();
+    for outcome in racers.join_all().await {
+        match outcome.expect("advance") {
+            Advanced::Won(login) => winners.push(login),
+            Advanced::Lost => {}
+        }
+    }
+    assert_eq!(winners.len(), 1);
+    let loaded = LoginStore::load(store, &login.id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&winners[0], &loaded);
+    assert_eq!(loaded.version, login.version + 1);
+    let gone = Login {
+        id: login_id(),
+        ..login
+    };
+    let lost = store.advance(&gone, started()).await.expect("advance");
+    assert!(matches!(lost, Advanced::Lost), "no such login");
+}
+
+/// S-01
+pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let id = login_id();
+    let renamed = store
+        .advance_renamed(&login, identified("alice"), id.clone())
+        .await
+        .expect("advance");
+    let Advanced::Won(renamed) = renamed else {
+        panic!("nobody else moved it");
+    };
+    assert_eq!(renamed.id, id);
+    let old = LoginStore::load(store, &login.id, NOW).await;
+    assert!(old.expect("load").is_none());
+    let new = LoginStore::load(store, &id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&renamed, &new);
+    let late = store.advance(&login, started()).await.expect("advance");
+    assert!(matches!(late, Advanced::Lost));
+}
+
+/// A-11
+pub async fn a_login_is_taken_by_one_of_many(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let mut racers = JoinSet::new();
+    for _ in 0..200 {
+        let (store, seen) = (store.clone(), login.clone());
+        racers.spawn(async move { store.take(&seen).await.expect("take").is_some() });
+    }
+    let taken = racers.join_all().await.into_iter().filter(|got| *got);
+    assert_eq!(taken.count(), 1);
+    let after = LoginStore::load(store, &login.id, NOW).await;
+    assert!(after.expect("load").is_none());
+}
+
+pub async fn a_login_that_moved_on_is_not_taken(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let moved = store.advance(&login, started()).await.expect("advance");
+    assert!(matches!(moved, Advanced::Won(_)));
+    assert!(store.take(&login).await.expect("take").is_none());
+    let after = LoginStore::load(store, &login.id, NOW).await;
+    assert!(after.expect("load").is_some());
+}
+
+/// B-04
+pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
+    let name = unique("alice");
+    let tenant = tenant("t1.example");
+    let account = AccountRef { name: name.clone() };
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let login = login("t1.example", challenged(&name));
+        store.insert(&login).await.expect("insert");
+        open.push(login);
+    }
+    let elsewhere = login("t2.example", challenged(&name));
+    store.insert(&elsewhere).await.expect("insert");
+    let someone = login("t1.example", challenged(&unique("bob")));
+    store.insert(&someone).await.expect("insert");
+    let earlier = login("t1.example", identified(&name));
+    store.insert(&earlier).await.expect("insert");
+
+    let closed = store.close_challenges_of(&tenant, &account).await;
+    assert_eq!(closed.expect("close"), 3);
+    for login in &open {
+        let loaded = LoginStore::load(store, &login.id, NOW)
+            .await
+            .expect("load")
+            .expect("it is there");
+        assert!(matches!(loaded.state, State::Stopped(_)));
+        let late = store.advance(login, started()).await.expect("advance");
+        assert!(matches!(late, Advanced::Lost), "who saw it open is late");
+    }
+    for login in [&elsewhere, &someone, &earlier] {
+        let loaded = LoginStore::load(store, &login.id, NOW)
+            .await
+            .expect("load")
+            .expect("it is there");
+        assert_same(login, &loaded);
+    }
+    let again = store.close_challenges_of(&tenant, &account).await;
+    assert_eq!(again.expect("close"), 0);
+}
+
+pub async fn expired_logins_are_removed_in_small_batches(store: &impl Store) {
+    // Long past, so that no other check's rows are swept.
+    let past = Timestamp(1_000_000);
+    for offset in 0..5 {
+        let login = Login {
+            expires_at: Timestamp(past.0 + offset),
+            ..login("t1.example", started())
+        };
+        store.insert(&login).await.expect("insert");
+    }
+    let sweep = |now, rows_max| LoginStore::remove_expired(store, now, rows_max);
+    assert_eq!(sweep(Timestamp(past.0 - 1), 10).await.expect("sweep"), 0);
+    assert_eq!(sweep(Timestamp(past.0 + 3), 3).await.expect("sweep"), 3);
+    assert_eq!(sweep(Timestamp(past.0 + 3), 3).await.expect("sweep"), 1);
+    assert_eq!(sweep(Timestamp(past.0 + 4), 3).await.expect("sweep"), 1);
+}
+
+// ---------------------------------------------------------------- attempts
+
+/// A-01, A-03: however many guess at once, five attempts are paid, numbered 1 to 5.
+pub async fn a_thousand_guesses_pay_five_attempts(store: &impl Store) {
+    let login = login("t1.example", challenged("alice"));
+    store.insert(&login).await.expect("insert");
+    let subject = subject(&unique("alice"));
+    let mut racers = JoinSet::new();
+    for _ in 0..1000 {
+        let (store, subject, id) = (store.clone(), subject.clone(), login.id.clone());
+        racers.spawn(async move { store.pay(&subject, &id, NOW, &policy()).await });
+    }
+    let mut left = Vec::new();
+    for payment in racers.join_all().await {
+        match payment.expect("pay") {
+            Payment::Paid(paid) => left.push(paid.attempts_left()),
+            Payment::Exhausted => {}
+            other => panic!("neither paid nor exhausted: {other:?}"),
+        }
+    }
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3, 4]);
+    let ledger = store.ledger(&subject).await.expect("ledger");
+    assert_eq!(ledger.in_a_row, 5, "what was not paid was not counted");
+}
+
+pub async fn a_login_that_is_gone_or_over_has_no_budget(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let nowhere = store.pay(&subject, &login_id(), NOW, &policy()).await;
+    assert!(matches!(nowhere.expect("pay"), Payment::Exhausted));
+    let login = login("t1.example", challenged("alice"));
+    store.insert(&login).await.expect("insert");
+    let late = store
+        .pay(&subject, &login.id, login.expires_at, &policy())
+        .await;
+    assert!(matches!(late.expect("pay"), Payment::Exhausted));
+    let ledger = store.ledger(&subject).await.expect("ledger");
+    assert_eq!(ledger.in_a_row, 0);
+}
+
+/// A-04: neither another state nor another id gives attempts back.
+pub async fn a_rename_does_not_refill_attempts(store: &impl Store) {
+    let login = login("t1.example", challenged("alice"));
+    store.insert(&login).await.expect("insert");
+    let subject = subject(&unique("alice"));
+    for _ in 0..4 {
+        let paid = store.pay(&subject, &login.id, NOW, &policy()).await;
+        assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
+    }
+    let id = login_id();
+    let renamed = store
+        .advance_renamed(&login, challenged("alice"), id.clone())
+        .await
+        .expect("advance");
+    assert!(matches!(renamed, Advanced::Won(_)));
+    match store.pay(&subject, &id, NOW, &policy()).await.expect("pay") {
+        Payment::Paid(paid) => assert_eq!(paid.attempts_left(), 0),
+        other => panic!("the fifth is still to be had: {other:?}"),
+    }
+    let sixth = store.pay(&subject, &id, NOW, &policy()).await;
+    assert!(matches!(sixth.expect("pay"), Payment::Exhausted));
+}
+
+/// A-05: a hundred logins of one account, five guesses each, cost at most the account's budget.
+pub async fn the_account_budget_holds_over_many_logins(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let mut racers = JoinSet::new();
+    for _ in 0..100 {
+        let login = login("t1.example", challenged("alice"));
+        store.insert(&login).await.expect("insert");
+        for _ in 0..5 {
+            let (store, subject, id) = (store.clone(), subject.clone(), login.id.clone());
+            racers.spawn(async move { store.pay(&subject, &id, NOW, &policy()).await });
+        }
+    }
+    let mut paid = 0;
+    for payment in racers.join_all().await {
+        match payment.expect("pay") {
+            Payment::Paid(_) => paid += 1,
+            Payment::Locked { until } => assert!(until > NOW),
+            other => panic!("neither paid nor locked: {other:?}"),
+        }
+    }
+    assert_eq!(paid, policy().failures_max);
+    let ledger = store.ledger(&subject).await.expect("ledger");
+    assert!(matches!(ledger.standing(NOW), Standing::Locked { .. }));
+}
+
+/// A-14
+pub async fn a_success_clears_only_its_own_subject(store: &impl Store) {
+    let (mine, others) = (subject(&unique("alice")), subject(&unique("bob")));
+    for subject in [&mine, &others] {
+        let login = login("t1.example", challenged("alice"));
+        store.insert(&login).await.expect("insert");
+        let paid = store.pay(subject, &login.id, NOW, &policy()).await;
+        assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
+    }
+    store.clear(&mine).await.expect("clear");
+    assert_eq!(store.ledger(&mine).await.expect("ledger").in_a_row, 0);
+    assert_eq!(store.ledger(&others).await.expect("ledger").in_a_row, 1);
+    store
+        .clear(&subject(&unique("nobody")))
+        .await
+        .expect("nothing to clear is no error");
+}
+
+/// D-03: the administrator lets the account try again, and every try counts as before.
+pub async fn an_unlocked_subject_is_counted_anew(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    lock(store, &subject).await;
+    store.unlock(&subject).await.expect("unlock");
+    let ledger = store.ledger(&subject).await.expect("ledger");
+    assert!(matches!(ledger.standing(NOW), Standing::Free));
+    let mut paid = 0;
+    for _ in 0..4 {
+        let login = login("t1.example", challenged("alice"));
+        store.insert(&login).await.expect("insert");
+        for _ in 0..5 {
+            match store.pay(&subject, &login.id, NOW, &policy()).await {
+                Ok(Payment::Paid(_)) => paid += 1,
+                other => assert!(matches!(other, Ok(Payment::Locked { .. }))),
+            }
+        }
+    }
+    assert_eq!(paid, policy().failures_max, "locked again after as many");
+}
+
+pub async fn a_lock_leaves_a_few_backup_tries(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    lock(store, &subject).await;
+    let until = store.ledger(&subject).await.expect("ledger").locked_until;
+    let mut paid = 0;
+    for _ in 0..4 {
+        let login = login("t1.example", challenged("alice"));
+        store.insert(&login).await.expect("insert");
+        for _ in 0..5 {
+            let code = store.pay(&subject, &login.id, NOW, &policy()).await;
+            assert!(matches!(code.expect("pay"), Payment::Locked { .. }));
+            let backup = store.pay_backup(&subject, &login.id, NOW, &policy()).await;
+            match backup.expect("pay") {
+                Payment::Paid(_) => paid += 1,
+                other => assert!(matches!(other, Payment::Locked { .. })),
+            }
+        }
+    }
+    assert_eq!(paid, policy().backup_tries_when_locked);
+    let after = store.ledger(&subject).await.expect("ledger").locked_until;
+    assert_eq!(until, after, "backup tries do not move the lock");
+}
+
+// ---------------------------------------------------------------- backup codes
+
+/// C-02
+pub async fn a_backup_code_works_once(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let code = backup_code();
+    let early = BackupCodeStore::consume(store, &subject, &code, NOW).await;
+    assert!(!early.expect("consume"), "no set yet");
+    store
+        .replace(&subject, &[code.clone(), backup_code()], NOW)
+        .await
+        .expect("replace");
+    assert_eq!(store.remaining(&subject).await.expect("remaining"), 2);
+    let wrong = store.consume(&subject, &backup_code(), NOW).await;
+    assert!(!wrong.expect("consume"));
+    let other = self::subject(&unique("bob"));
+    assert!(!store.consume(&other, &code, NOW).await.expect("consume"));
+    assert!(store.consume(&subject, &code, NOW).await.expect("consume"));
+    assert!(!store.consume(&subject, &code, NOW).await.expect("consume"));
+    assert_eq!(store.remaining(&subject).await.expect("remaining"), 1);
+}
+
+/// C-03
+pub async fn one_of_many_uses_of_a_backup_code_wins(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let code = backup_code();
+    let codes = [code.clone()];
+    store.replace(&subject, &codes, NOW).await.expect("replace");
+    let mut racers = JoinSet::new();
+    for _ in 0..16 {
+        let (store, subject, code) = (store.clone(), subject.clone(), code.clone());
+        racers.spawn(async move { store.consume(&subject, &code, NOW).await.expect("consume") });
+    }
+    let used = racers.join_all().await.into_iter().filter(|used| *used);
+    assert_eq!(used.count(), 1);
+    assert_eq!(store.remaining(&subject).await.expect("remaining"), 0);
+}
+
+/// C-04
+pub async fn different_backup_codes_are_all_consumed(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let codes: Vec<_> = (0..6).map(|_| backup_code()).collect();
+    store.replace(&subject, &codes, NOW).await.expect("replace");
+    let mut racers = JoinSet::new();
+    for code in codes {
+        let (store, subject) = (store.clone(), subject.clone());
+        racers.spawn(async move { store.consume(&subject, &code, NOW).await.expect("consume") });
+    }
+    assert!(racers.join_all().await.into_iter().all(|used| used));
+    assert_eq!(store.remaining(&subject).await.expect("remaining"), 0);
+}
+
+/// C-07
+pub async fn new_backup_codes_replace_the_old_ones(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let (old, new) = (backup_code(), backup_code());
+    for code in [&old, &new] {
+        let codes = [code.clone()];
+        store.replace(&subject, &codes, NOW).await.expect("replace");
+    }
+    assert!(!store.consume(&subject, &old, NOW).await.expect("consume"));
+    assert!(store.consume(&subject, &new, NOW).await.expect("consume"));
+}
+
+// ---------------------------------------------------------------- sessions
+
+pub async fn a_session_is_found_until_it_ends(store: &impl Store) {
+    let session = session(&unique("alice"));
+    SessionStore::open(store, &session).await.expect("open");
+    let find = |now| SessionStore::find(store, &session.id, now);
+    let found = find(NOW).await.expect("find").expect("it is there");
+    assert_eq!(format!("{session:?}"), format!("{found:?}"));
+    assert!(find(session.expires_at).await.expect("find").is_none());
+    SessionStore::close(store, &session.id)
+        .await
+        .expect("close");
+    assert!(find(NOW).await.expect("find").is_none());
+}
+
+pub async fn sessions_are_closed_by_name_and_all_but_one(store: &impl Store) {
+    let (alice, bob) = (unique("alice"), unique("bob"));
+    let mine: Vec<_> = (0..4).map(|_| session(&alice)).collect();
+    let other = session(&bob);
+    for session in mine.iter().chain([&other]) {
+        SessionStore::open(store, session).await.expect("open");
+    }
+    let tenant = &other.tenant;
+    let listed = store.all_of(tenant, &alice, NOW).await.expect("list");
+    assert_eq!(listed.len(), 4);
+    for listed in &listed {
+        let by_listed_id = SessionStore::find(store, &listed.id, NOW).await;
+        assert!(
+            by_listed_id.expect("find").is_none(),
+            "a listed id opens nothing"
+        );
+    }
+    let close = |account: String, name: String| async move {
+        let closed = store.close_named(tenant, &account, &name).await;
+        closed.expect("close")
+    };
+    assert!(!close(bob.clone(), mine[0].name.clone()).await, "not bob's");
+    assert!(close(alice.clone(), mine[0].name.clone()).await);
+    assert!(!close(alice.clone(), mine[0].name.clone()).await);
+
+    let rest = store.close_all_of(tenant, &alice, Some(&mine[1].id)).await;
+    assert_eq!(rest.expect("close"), 2);
+    let kept = SessionStore::find(store, &mine[1].id, NOW).await;
+    assert!(kept.expect("find").is_some());
+    let last = store.close_all_of(tenant, &alice, None).await;
+    assert_eq!(last.expect("close"), 1);
+    let others = store.all_of(tenant, &bob, NOW).await.expect("list");
+    assert_eq!(others.len(), 1);
+}
+
+// ---------------------------------------------------------------- budgets
+
+pub async fn a_budget_is_spent_and_comes_back(store: &impl Store) {
+    let budget = [budget(&unique("sends"), 2)];
+    let spend = |now| store.spend(&budget, now);
+    let later = Timestamp(NOW.0 + 1000);
+    let end = NOW.plus(budget[0].window);
+    assert_eq!(spend(NOW).await.expect("spend"), Spending::Granted);
+    assert_eq!(spend(later).await.expect("spend"), Spending::Granted);
+    let spent = Spending::Spent { index: 0, at: end };
+    assert_eq!(spend(later).await.expect("spend"), spent);
+    let just_before = Timestamp(end.0 - 1);
+    assert_eq!(spend(just_before).await.expect("spend"), spent);
+    assert_eq!(spend(end).await.expect("spend"), Spending::Granted);
+    assert_eq!(spend(end).await.expect("spend"), Spending::Granted);
+    let again = spend(end).await.expect("spend");
+    assert!(matches!(again, Spending::Spent { .. }));
+    let none = [self::budget(&unique("never"), 0)];
+    let none = store.spend(&none, NOW).await.expect("spend");
+    assert!(matches!(none, Spending::Spent { index: 0, .. }));
+}
+
+pub async fn budgets_are_spent_all_or_none(store: &impl Store) {
+    let (wide, narrow) = (budget(&unique("wide"), 3), budget(&unique("narrow"), 1));
+    let both = [wide.clone(), narrow];
+    let spend = |budgets: Vec<Budget>| async move { store.spend(&budgets, NOW).await };
+    let first = spend(both.to_vec()).await.expect("spend");
+    assert_eq!(first, Spending::Granted);
+    for _ in 0..3 {
+        let refused = spend(both.to_vec()).await.expect("spend");
+        assert!(matches!(refused, Spending::Spent { index: 1, .. }));
+    }
+    for _ in 0..2 {
+        let alone = spend(vec![wide.clone()]).await.expect("spend");
+        assert_eq!(alone, Spending::Granted, "the refused ones cost nothing");
+    }
+    let over = spend(vec![wide]).await.expect("spend");
+    assert!(matches!(over, Spending::Spent { index: 0, .. }));
+    assert_eq!(spend(vec![]).await.expect("spend"), Spending::Granted);
+}
+
+pub async fn a_race_spends_no_more_than_the_budget(store: &impl Store) {
+    let budgets = vec![budget(&unique("wide"), 100), budget(&unique("narrow"), 7)];
+    let mut racers = JoinSet::new();
+    for _ in 0..200 {
+        let (store, budgets) = (store.clone(), budgets.clone());
+        racers.spawn(async move { store.spend(&budgets, NOW).await.expect("spend") });
+    }
+    let outcomes = racers.join_all().await;
+    let granted = outcomes.iter().filter(|o| **o == Spending::Granted);
+    assert_eq!(granted.count(), 7);
+}
+
+// ---------------------------------------------------------------- API clients
+
+pub async fn a_client_is_found_by_its_token_until_revoked(store: &impl Store) {
+    let client = ApiClient {
+        name: unique("shop"),
+        tenant: tenant("t1.example"),
+        created_at: NOW,
+    };
+    let (token, other) = (random(), random());
+    let find =
+        |token: [u8; 32]| async move { ApiClients::find(store, &token).await.expect("find") };
+    assert_eq!(find(token).await, None);
+    let added = store.add(&client, &token).await.expect("add");
+    assert_eq!(added, Added::Added);
+    let again = store.add(&client, &other).await.expect("add");
+    assert_eq!(again, Added::NameTaken);
+    assert_eq!(find(token).await, Some(client.clone()));
+    assert_eq!(find(other).await, None);
+    let listed = ApiClients::list(store).await.expect("list");
+    assert!(listed.contains(&client));
+    assert!(store.revoke(&client.name).await.expect("revoke"));
+    assert!(!store.revoke(&client.name).await.expect("revoke"));
+    assert_eq!(find(token).await, None);
+}
+
+// ---------------------------------------------------------------- idempotency
+
+pub async fn an_idempotency_key_is_reserved_once(store: &impl Store) {
+    let (client, key) = (unique("shop"), "order-1");
+    let (mine, other) = ([1; 32], [2; 32]);
+    let mut racers = JoinSet::new();
+    for _ in 0..50 {
+        let (store, client) = (store.clone(), client.clone());
+        racers.spawn(async move { store.reserve(&client, key, &mine, NOW).await });
+    }
+    let mut reserved = 0;
+    for outcome in racers.join_all().await {
+        match outcome.expect("reserve") {
+            Reservation::Reserved => reserved += 1,
+            outcome => assert_eq!(outcome, Reservation::InProgress),
+        }
+    }
+    assert_eq!(reserved, 1);
+    let reserve = |by: String, print: [u8; 32]| async move {
+        let outcome = store.reserve(&by, key, &print, NOW).await;
+        outcome.expect("reserve")
+    };
+    assert_eq!(reserve(client.clone(), other).await, Reservation::Differs);
+    let someone = reserve(unique("bank"), other).await;
+    assert_eq!(someone, Reservation::Reserved, "keys are the client's own");
+
+    store.release(&client, key).await.expect("release");
+    assert_eq!(reserve(client.clone(), mine).await, Reservation::Reserved);
+    store.fill(&client, key, "{\"a\":1}").await.expect("fill");
+    let answered = Reservation::Answered("{\"a\":1}".into());
+    assert_eq!(reserve(client.clone(), mine).await, answered);
+    store.release(&client, key).await.expect("release");
+    assert_eq!(
+        reserve(client.clone(), mine).await,
+        answered,
+        "an answer stays"
+    );
+    let later = NOW.plus(crate::KEPT);
+    let forgotten = store.reserve(&client, key, &other, later).await;
+    assert_eq!(forgotten.expect("reserve"), Reservation::Reserved);
+}
+
+// ---------------------------------------------------------------- audit
+
+pub async fn audit_events_are_taken(store: &impl Store) {
+    for what in [
+        What::FirstStepPassed,
+        What::LoginSucceeded {
+            amr: vec!["pwd".into(), "sms".into()],
+        },
+    ] {
+        let event = AuditEvent {
+            at: NOW,
+            tenant: tenant("t1.example"),
+            login: Some("abc".into()),
+            who: Some("alice".into()),
+            address: None,
+            what,
+        };
+        store.record(event).await.expect("record");
+    }
+}
+
+// ---------------------------------------------------------------- users
+
+pub async fn a_user_is_found_by_key_within_tenant_and_domain(store: &impl Store) {
+    let user = User {
+        display_name: Some("Alice".into()),
+        number: Some("+94771234567".into()),
+        had_factor: true,
+        password: Some("hash".into()),
+        claims: vec![("urn:a".into(), "1".into()), ("urn:b".into(), "2".into())],
+        ..user("t1.example", &unique("alice"))
+    };
+    assert!(store.create_user(&user).await.expect("create"));
+    let find = |tenant: TenantId, domain: &'static str, key: String| async move {
+        let found = store.user(&tenant, domain, &key).await;
+        found.expect("find")
+    };
+    let (tenant, key) = (user.tenant.clone(), user.key.clone());
+    assert_eq!(find(tenant.clone(), "", key.clone()).await, Some(user));
+    assert_eq!(find(tenant.clone(), "JDBC", key.clone()).await, None);
+    assert_eq!(find(self::tenant("t2.example"), "", key).await, None);
+    assert_eq!(find(tenant, "", unique("bob")).await, None);
+}
+
+/// U-03: what counts as the same is the caller's; that it is taken once is the store's.
+pub async fn names_and_looks_are_taken_once(store: &impl Store) {
+    let first = user("t1.example", &unique("alice"));
+    assert!(store.create_user(&first).await.expect("create"));
+    let same_key = User {
+        looks: unique("else"),
+        ..first.clone()
+    };
+    assert!(!store.create_user(&same_key).await.expect("create"));
+    let same_looks = User {
+        key: unique("else"),
+        ..first.clone()
+    };
+    assert!(!store.create_user(&same_looks).await.expect("create"));
+    for elsewhere in [
+        User {
+            domain: "JDBC".into(),
+            ..first.clone()
+        },
+        User {
+            tenant: tenant("t2.example"),
+            ..first.clone()
+        },
+    ] {
+        assert!(store.create_user(&elsewhere).await.expect("create"));
+    }
+    let contested = user("t1.example", &unique("carol"));
+    let mut racers = JoinSet::new();
+    for _ in 0..32 {
+        let (store, user) = (store.clone(), contested.clone());
+        racers.spawn(async move { store.create_user(&user).await.expect("create") });
+    }
+    let created = racers
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|created| *created);
+    assert_eq!(created.count(), 1);
+}
+
+pub async fn a_change_touches_only_what_it_names(store: &impl Store) {
+    let before = User {
+        display_name: Some("Alice".into()),
+        number: Some("+94771234567".into()),
+        had_factor: true,
+        password: Some("hash".into()),
+        claims: vec![("urn:a".into(), "1".into()), ("urn:b".into(), "2".into())],
+        ..user("t1.example", &unique("alice"))
+    };
+    assert!(store.create_user(&before).await.expect("create"));
+    let change = |change: Change| {
+        let (tenant, key) = (before.tenant.clone(), before.key.clone());
+        async move {
+            let known = store.change_user(&tenant, "", &key, &change).await;
+            assert!(known.expect("change"));
+            let user = store.user(&tenant, "", &key).await.expect("find");
+            user.expect("it is there")
+        }
+    };
+    assert_eq!(change(Change::default()).await, before);
+    let changed = change(Change {
+        number: Some(None),
+        locked: Some(true),
+        claims: vec![
+            ("urn:a".into(), String::new()),
+            ("urn:b".into(), "3".into()),
+            ("urn:c".into(), "4".into()),
+        ],
+        ..Change::default()
+    })
+    .await;
+    let expected = User {
+        number: None,
+        locked: true,
+        claims: vec![("urn:b".into(), "3".into()), ("urn:c".into(), "4".into())],
+        ..before.clone()
+    };
+    assert_eq!(changed, expected, "`had_factor` outlives the number");
+    let numbered = change(Change {
+        number: Some(Some("+12025550100".into())),
+        ..Change::default()
+    })
+    .await;
+    assert!(numbered.had_factor);
+    let nobody = store
+        .change_user(&before.tenant, "", &unique("bob"), &Change::default())
+        .await;
+    assert!(!nobody.expect("change"));
+}
+
+pub async fn a_password_is_replaced_only_if_it_is_the_one_seen(store: &impl Store) {
+    let user = User {
+        password: Some("old".into()),
+        ..user("t1.example", &unique("alice"))
+    };
+    assert!(store.create_user(&user).await.expect("create"));
+    let replace = |seen: &'static str, new: &'static str| {
+        let user = user.clone();
+        async move {
+            let replaced = store.replace_password(&user.tenant, "", &user.key, seen, new);
+            replaced.await.expect("replace")
+        }
+    };
+    assert!(!replace("other", "new").await);
+    assert!(replace("old", "new").await);
+    assert!(!replace("old", "newer").await);
+    let found = store.user(&user.tenant, "", &user.key).await;
+    let password = found.expect("find").expect("it is there").password;
+    assert_eq!(password.as_deref(), Some("new"));
+}
+
+pub async fn users_are_listed_in_order_and_deleted_with_their_links(store: &impl Store) {
+    let tenant = tenant(&format!("{}.example", unique("t")));
+    for name in ["carol", "alice", "bob"] {
+        let user = User {
+            tenant: tenant.clone(),
+            ..user("t1.example", name)
+        };
+        assert!(store.create_user(&user).await.expect("create"));
+    }
+    let names = |from: Option<&'static str>, rows_max| {
+        let tenant = tenant.clone();
+        async move {
+            let users = store.users(&tenant, "", from, rows_max).await;
+            let users = users.expect("list");
+            users.into_iter().map(|user| user.name).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(names(None, 10).await, ["alice", "bob", "carol"]);
+    assert_eq!(names(None, 2).await, ["alice", "bob"]);
+    assert_eq!(names(Some("bob"), 2).await, ["carol"], "after `from`");
+
+    let linked = store.link(&tenant, "", "alice", "idp", "sub-1").await;
+    assert!(linked.expect("link"));
+    let deleted = store.delete_user(&tenant, "", "alice").await;
+    assert!(deleted.expect("delete"));
+    let again = store.delete_user(&tenant, "", "alice").await;
+    assert!(!again.expect("delete"));
+    let owner = store.linked(&tenant, "idp", "sub-1").await.expect("linked");
+    assert_eq!(owner, None, "a link does not outlive its user");
+}
+
+pub async fn an_association_belongs_to_one_user(store: &impl Store) {
+    let (alice, bob) = (
+        user("t1.example", &unique("alice")),
+        User {
+            domain: "JDBC".into(),
+            ..user("t1.example", &unique("bob"))
+        },
+    );
+    for user in [&alice, &bob] {
+        assert!(store.create_user(user).await.expect("create"));
+    }
+    let tenant = alice.tenant.clone();
+    let (idp, sub) = (unique("idp"), unique("sub"));
+    let link = |user: User, sub: String| {
+        let idp = idp.clone();
+        async move {
+            let linked = store.link(&user.tenant, &user.domain, &user.key, &idp, &sub);
+            linked.await.expect("link")
+        }
+    };
+    assert!(link(bob.clone(), sub.clone()).await);
+    assert!(!link(alice.clone(), sub.clone()).await, "it is bob's");
+    assert!(link(bob.clone(), unique("sub")).await, "bob may have more");
+    assert!(
+        !link(user("t1.example", &unique("nobody")), unique("sub")).await,
+        "no such user"
+    );
+    let owner = store.linked(&tenant, &idp, &sub).await.expect("linked");
+    assert_eq!(owner, Some(bob.clone()));
+    let elsewhere = self::tenant("t2.example");
+    let owner = store.linked(&elsewhere, &idp, &sub).await.expect("linked");
+    assert_eq!(owner, None);
+    let of_bob = store.links(&tenant, "JDBC", &bob.key).await.expect("links");
+    assert_eq!(of_bob.len(), 2);
+    let not_alices = store.unlink(&tenant, "", &alice.key, &idp, &sub).await;
+    assert!(!not_alices.expect("unlink"));
+    let bobs = store.unlink(&tenant, "JDBC", &bob.key, &idp, &sub).await;
+    assert!(bobs.expect("unlink"));
+    let owner = store.linked(&tenant, &idp, &sub).await.expect("linked");
+    assert_eq!(owner, None);
+}
+
+// ---------------------------------------------------------------- what the checks are made of
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn policy() -> AttemptPolicy {
+    AttemptPolicy {
+        attempts_max: 5,
+        failures_max: 10,
+        failure_window: Duration::from_secs(3600),
+        lock_first: Duration::from_secs(15 * 60),
+        lock_max: Duration::from_secs(24 * 3600),
+        failures_in_a_row_max: 100,
+        backup_tries_when_locked: 5,
+    }
+}
+
+/// Fails until the subject is locked.
+async fn lock(store: &impl Store, subject: &Subject) {
+    for _ in 0..3 {
+        let login = login("t1.example", challenged("alice"));
+        store.insert(&login).await.expect("insert");
+        for _ in 0..5 {
+            let payment = store.pay(subject, &login.id, NOW, &policy()).await;
+            drop(payment.expect("pay"));
+        }
+    }
+    let ledger = store.ledger(subject).await.expect("ledger");
+    assert!(matches!(ledger.standing(NOW), Standing::Locked { .. }));
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    bytes
+}
+
+fn unique(name: &str) -> String {
+    format!("{name}-{}", hex::encode(&random()[..8]))
+}
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).expect("a tenant's name")
+}
+
+fn login_id() -> LoginId {
+    LoginId::parse(&hex::encode(random())[..43]).expect("43 characters")
+}
+
+fn login(tenant: &str, state: State) -> Login {
+    Login {
+        id: login_id(),
+        name: "k3x9".into(),
+        version: 1,
+        tenant: self::tenant(tenant),
+        origin: Origin::Browser {
+            return_to: "saml:parked-17".into(),
+        },
+        purpose: Purpose::Login,
+        locale: "en".into(),
+        created_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(15 * 60)),
+        state,
+    }
+}
+
+fn started() -> State {
+    State::Started(Started::default())
+}
+
+fn identified(name: &str) -> State {
+    State::Identified(Identified { who: who(name) })
+}
+
+fn challenged(name: &str) -> State {
+    State::Challenged(Challenged {
+        who: who(name),
+        challenge: Challenge::Sending {
+            requested: postern_otp::Requested::new(number()),
+            since: NOW,
+        },
+        pending_number: None,
+        shown: Some("***4567".into()),
+        attempts_left: 5,
+        notice: None,
+    })
+}
+
+fn who(name: &str) -> Who {
+    Who {
+        subject: subject(name),
+        account: Some(AccountRef { name: name.into() }),
+        display: name.into(),
+        first: FirstFactor::Password,
+    }
+}
+
+fn number() -> PhoneNumber {
+    PhoneNumber::parse("+94771234567", None).expect("a mobile number")
+}
+
+fn subject(account: &str) -> Subject {
+    Subject::Account {
+        tenant: tenant("t1.example"),
+        account: account.into(),
+    }
+}
+
+fn backup_code() -> BackupCode {
+    BackupCode::from_entropy(&random()).expect("32 bytes are enough")
+}
+
+fn session(account: &str) -> Session {
+    Session {
+        id: SessionId::parse(login_id().as_str()).expect("43 characters"),
+        name: unique("s"),
+        tenant: tenant("t1.example"),
+        account: account.into(),
+        has_local_account: true,
+        first: FirstFactor::Federated {
+            identity_provider: "idp".into(),
+        },
+        second: SecondFactor::Sms { number: number() },
+        authenticated_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(8 * 3600)),
+        user_agent: "a browser".into(),
+        address: "192.0.2.7".into(),
+        locale: "de".into(),
+    }
+}
+
+fn budget(key: &str, max: u32) -> Budget {
+    Budget {
+        key: key.into(),
+        window: Duration::from_secs(600),
+        max,
+    }
+}
+
+fn user(tenant: &str, name: &str) -> User {
+    User {
+        tenant: self::tenant(tenant),
+        domain: String::new(),
+        key: name.into(),
+        looks: name.into(),
+        name: name.into(),
+        display_name: None,
+        number: None,
+        opted_out: false,
+        locked: false,
+        had_factor: false,
+        password: None,
+        claims: Vec::new(),
+    }
+}
+
+/// Logins have no `==`; what they print is all of them but the id, which the caller chose.
+#[track_caller]
+fn assert_same(expected: &Login, found: &Login) {
+    assert_eq!(expected.id, found.id);
+    assert_eq!(format!("{expected:?}"), format!("{found:?}"));
+}

@@ -1,0 +1,110 @@
+//! Logins in progress.
+
+use super::{LoginRow, Memory, remove_over};
+use crate::close::{is_challenge_of, killed};
+use crate::digest;
+use async_trait::async_trait;
+use postern_login::error::StoreError;
+use postern_login::ports::{AccountRef, Advanced, LoginStore};
+use postern_login::{Login, LoginId, State, TenantId};
+use postern_otp::Timestamp;
+
+#[async_trait]
+impl LoginStore for Memory {
+    async fn insert(&self, login: &Login) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let id = digest::of(login.id.as_str());
+        if tables.logins.contains_key(&id) {
+            return Err(StoreError::new("the login's id is taken"));
+        }
+        tables.logins.insert(
+            id,
+            LoginRow {
+                login: login.clone(),
+                attempts: 0,
+            },
+        );
+        Ok(())
+    }
+
+    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+        Ok(self
+            .tables()
+            .logins
+            .get(&digest::of(id.as_str()))
+            .filter(|row| now < row.login.expires_at)
+            .map(|row| row.login.clone()))
+    }
+
+    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
+        self.swap(seen, next, seen.id.clone())
+    }
+
+    async fn advance_renamed(
+        &self,
+        seen: &Login,
+        next: State,
+        id: LoginId,
+    ) -> Result<Advanced, StoreError> {
+        self.swap(seen, next, id)
+    }
+
+    async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
+        let mut tables = self.tables();
+        let id = digest::of(seen.id.as_str());
+        Ok(match tables.logins.get(&id) {
+            Some(row) if row.login.version == seen.version => {
+                tables.logins.remove(&id).map(|row| row.login)
+            }
+            _ => None,
+        })
+    }
+
+    async fn close_challenges_of(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<u64, StoreError> {
+        let mut closed = 0;
+        for row in self.tables().logins.values_mut() {
+            if is_challenge_of(&row.login, tenant, account) {
+                row.login.state = killed();
+                row.login.version += 1;
+                closed += 1;
+            }
+        }
+        Ok(closed)
+    }
+
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
+        Ok(remove_over(&mut self.tables().logins, rows_max, |row| {
+            row.login.expires_at <= now
+        }))
+    }
+}
+
+impl Memory {
+    fn swap(&self, seen: &Login, next: State, id: LoginId) -> Result<Advanced, StoreError> {
+        let mut tables = self.tables();
+        let old = digest::of(seen.id.as_str());
+        let new = digest::of(id.as_str());
+        let current = tables.logins.get(&old).map(|row| row.login.version);
+        if current != Some(seen.version) {
+            return Ok(Advanced::Lost);
+        }
+        if new != old && tables.logins.contains_key(&new) {
+            return Err(StoreError::new("the login's id is taken"));
+        }
+        let login = Login {
+            id,
+            version: seen.version + 1,
+            state: next,
+            ..seen.clone()
+        };
+        if let Some(mut row) = tables.logins.remove(&old) {
+            row.login = login.clone();
+            tables.logins.insert(new, row);
+        }
+        Ok(Advanced::Won(login))
+    }
+}

@@ -1,0 +1,198 @@
+//! Logins in progress.
+
+use super::{Fault, Sqlite, column, timestamp};
+use crate::close::{is_challenge_of, killed};
+use crate::{digest, row};
+use async_trait::async_trait;
+use postern_login::error::StoreError;
+use postern_login::ports::{AccountRef, Advanced, LoginStore};
+use postern_login::{Login, LoginId, State, TenantId};
+use postern_otp::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+#[async_trait]
+impl LoginStore for Sqlite {
+    async fn insert(&self, login: &Login) -> Result<(), StoreError> {
+        let id = digest::of(login.id.as_str());
+        let version = version_column(login.version)?;
+        let expires_at = column(login.expires_at);
+        let account = account_column(&login.tenant, &login.state);
+        let body = row::of_login(login, &login.state)?;
+        self.write(move |db| {
+            db.prepare_cached(
+                "INSERT INTO logins (id, version, expires_at, account, body) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![id, version, expires_at, account, body])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+        let found = self.read(|db| {
+            let row: Option<(i64, i64, Vec<u8>)> = db
+                .prepare_cached("SELECT version, expires_at, body FROM logins WHERE id = ?")?
+                .query_row([digest::of(id.as_str())], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()?;
+            Ok(row)
+        })?;
+        let Some((version, expires_at, body)) = found else {
+            return Ok(None);
+        };
+        let expires_at = timestamp(expires_at)?;
+        let login = row::to_login(&body, id.clone(), version_of(version)?, expires_at)?;
+        Ok((now < expires_at).then_some(login))
+    }
+
+    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
+        self.swap(seen, next, seen.id.clone()).await
+    }
+
+    async fn advance_renamed(
+        &self,
+        seen: &Login,
+        next: State,
+        id: LoginId,
+    ) -> Result<Advanced, StoreError> {
+        self.swap(seen, next, id).await
+    }
+
+    async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
+        let id = digest::of(seen.id.as_str());
+        let version = version_column(seen.version)?;
+        let taken = self
+            .write(move |db| {
+                let rows = db
+                    .prepare_cached("DELETE FROM logins WHERE id = ? AND version = ?")?
+                    .execute(params![id, version])?;
+                Ok(rows == 1)
+            })
+            .await?;
+        Ok(taken.then(|| seen.clone()))
+    }
+
+    async fn close_challenges_of(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<u64, StoreError> {
+        let (tenant, account) = (tenant.clone(), account.clone());
+        self.write(move |db| close_challenges_of(db, &tenant, &account))
+            .await
+    }
+
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
+        self.write(move |db| remove_expired(db, now, rows_max))
+            .await
+    }
+}
+
+impl Sqlite {
+    /// The attempts already paid stay with the row, whatever its id becomes.
+    async fn swap(&self, seen: &Login, next: State, id: LoginId) -> Result<Advanced, StoreError> {
+        let old = digest::of(seen.id.as_str());
+        let new = digest::of(id.as_str());
+        let version = version_column(seen.version)?;
+        let account = account_column(&seen.tenant, &next);
+        let body = row::of_login(seen, &next)?;
+        let renamed = old != new;
+        let won = self
+            .write(move |db| {
+                let rows = if renamed {
+                    db.prepare_cached(
+                        "UPDATE logins SET id = ?, version = version + 1, account = ?, body = ?
+                         WHERE id = ? AND version = ?",
+                    )?
+                    .execute(params![new, account, body, old, version])?
+                } else {
+                    db.prepare_cached(
+                        "UPDATE logins SET version = version + 1, account = ?, body = ?
+                         WHERE id = ? AND version = ?",
+                    )?
+                    .execute(params![account, body, old, version])?
+                };
+                Ok(rows == 1)
+            })
+            .await?;
+        Ok(if won {
+            Advanced::Won(Login {
+                id,
+                version: seen.version + 1,
+                state: next,
+                ..seen.clone()
+            })
+        } else {
+            Advanced::Lost
+        })
+    }
+}
+
+fn close_challenges_of(
+    db: &Connection,
+    tenant: &TenantId,
+    account: &AccountRef,
+) -> Result<u64, Fault> {
+    let mut select =
+        db.prepare_cached("SELECT rowid, expires_at, body FROM logins WHERE account = ?")?;
+    let rows = select
+        .query_map(
+            [digest::of_account(tenant.as_str(), &account.name)],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?
+        .collect::<rusqlite::Result<Vec<(i64, i64, Vec<u8>)>>>()?;
+    let mut closed = 0;
+    for (rowid, expires_at, body) in rows {
+        let login = row::to_login(&body, nameless(), 0, timestamp(expires_at)?)?;
+        if !is_challenge_of(&login, tenant, account) {
+            continue;
+        }
+        let body = row::of_login(&login, &killed())?;
+        db.prepare_cached(
+            "UPDATE logins SET version = version + 1, account = NULL, body = ? WHERE rowid = ?",
+        )?
+        .execute(params![body, rowid])?;
+        closed += 1;
+    }
+    Ok(closed)
+}
+
+pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> Result<u64, Fault> {
+    let rows = db
+        .prepare_cached(
+            "DELETE FROM logins WHERE rowid IN
+             (SELECT rowid FROM logins WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+        )?
+        .execute(params![column(now), rows_max])?;
+    Ok(rows as u64)
+}
+
+/// Only open challenges can be looked up by account; the index holds nothing else.
+fn account_column(tenant: &TenantId, state: &State) -> Option<i64> {
+    match state {
+        State::Challenged(challenged) => challenged
+            .who
+            .account
+            .as_ref()
+            .map(|account| digest::of_account(tenant.as_str(), &account.name)),
+        State::Started(_)
+        | State::Identified(_)
+        | State::NumberWanted(_)
+        | State::Authenticated(_)
+        | State::Stopped(_) => None,
+    }
+}
+
+/// A row read for its state only has no id: the store does not know it.
+fn nameless() -> LoginId {
+    LoginId::parse(&"-".repeat(43)).expect("43 characters of base64url are an id")
+}
+
+fn version_column(version: u64) -> Result<i64, StoreError> {
+    i64::try_from(version).map_err(|_| StoreError::new("the login's version is beyond all bounds"))
+}
+
+fn version_of(column: i64) -> Result<u64, StoreError> {
+    u64::try_from(column).map_err(|_| StoreError::new("the login's row is broken: its version"))
+}

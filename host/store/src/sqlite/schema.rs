@@ -1,0 +1,193 @@
+//! The tables, and how an older store becomes a newer one.
+//!
+//! The version stands in the file's own header (`user_version`), so it changes in the transaction
+//! that changes the tables. Postern's mark (`application_id`) tells its stores from other files.
+
+use super::Options;
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The schema this version writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// `PSTN`.
+const APPLICATION: i64 = 0x5053_544e;
+
+/// Step n makes schema n+1 of schema n. Steps are never edited, only added.
+const MIGRATIONS: [&str; 1] = [FIRST];
+
+pub(super) enum Refused {
+    Newer { found: i64 },
+    Foreign,
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
+            Self::Foreign
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+/// Sets the writer's connection up, and the tables.
+pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<(), Refused> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && (version != 0 || tables != 0) {
+        return Err(Refused::Foreign);
+    }
+    if version > VERSION {
+        return Err(Refused::Newer { found: version });
+    }
+
+    // FULL: a commit is on disk before anyone is told. 8 MiB of page cache hold the rows in use;
+    // what does not fit is read from the system's. Checkpoints are the writer's own; SQLite's come
+    // in only if those fail.
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+         PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;
+         PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864;",
+    )?;
+    if let Some(pages) = options.pages_max {
+        db.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    db.set_prepared_statement_cache_capacity(96);
+
+    if version < VERSION {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for step in MIGRATIONS
+            .iter()
+            .skip(usize::try_from(version).unwrap_or(0))
+        {
+            transaction.execute_batch(step)?;
+        }
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+        ))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Rows are kept in the order they came (the implicit rowid): the ones in use share pages, so a
+/// commit writes few. Times are milliseconds since 1970.
+const FIRST: &str = "
+CREATE TABLE logins (
+    id         BLOB NOT NULL CHECK (length(id) = 32),
+    version    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    account    INTEGER,
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX logins_by_id ON logins (id);
+CREATE INDEX logins_by_expiry ON logins (expires_at);
+CREATE INDEX logins_by_account ON logins (account) WHERE account IS NOT NULL;
+
+CREATE TABLE ledgers (
+    subject      TEXT PRIMARY KEY,
+    failures     INTEGER NOT NULL,
+    window_start INTEGER,
+    in_a_row     INTEGER NOT NULL,
+    locks        INTEGER NOT NULL,
+    locked_until INTEGER,
+    disabled     INTEGER NOT NULL,
+    backup_tries INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE backup_sets (
+    subject    TEXT PRIMARY KEY,
+    salt       BLOB NOT NULL CHECK (length(salt) = 16),
+    memory_kib INTEGER NOT NULL,
+    passes     INTEGER NOT NULL,
+    lanes      INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE backup_codes (
+    subject TEXT NOT NULL,
+    hash    BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (subject, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id         BLOB NOT NULL CHECK (length(id) = 32),
+    name       TEXT NOT NULL,
+    tenant     TEXT NOT NULL,
+    account    TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX sessions_by_account ON sessions (tenant, account);
+
+CREATE TABLE counters (
+    key     TEXT NOT NULL,
+    window  INTEGER NOT NULL,
+    count   INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    PRIMARY KEY (key, window)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX counters_by_end ON counters (ends_at);
+
+CREATE TABLE clients (
+    name       TEXT PRIMARY KEY,
+    tenant     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    token      BLOB NOT NULL UNIQUE CHECK (length(token) = 32)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE replies (
+    client      TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    answer      TEXT,
+    expires_at  INTEGER NOT NULL,
+    PRIMARY KEY (client, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replies_by_expiry ON replies (expires_at);
+
+CREATE TABLE audit (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    tenant  TEXT NOT NULL,
+    login   TEXT,
+    who     TEXT,
+    address TEXT,
+    what    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE users (
+    id           INTEGER PRIMARY KEY,
+    tenant       TEXT NOT NULL,
+    domain       TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    looks        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    display_name TEXT,
+    number       TEXT,
+    opted_out    INTEGER NOT NULL,
+    locked       INTEGER NOT NULL,
+    had_factor   INTEGER NOT NULL,
+    password     TEXT,
+    UNIQUE (tenant, domain, key),
+    UNIQUE (tenant, domain, looks)
+) STRICT;
+CREATE TABLE claims (
+    user  INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    uri   TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (user, uri)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE associations (
+    tenant            TEXT NOT NULL,
+    identity_provider TEXT NOT NULL,
+    subject           TEXT NOT NULL,
+    user              INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    PRIMARY KEY (tenant, identity_provider, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX associations_by_user ON associations (user);
+";

@@ -1,0 +1,148 @@
+//! Sessions.
+
+use super::{Fault, Sqlite, column, timestamp};
+use crate::{digest, row};
+use async_trait::async_trait;
+use postern_login::TenantId;
+use postern_login::error::StoreError;
+use postern_login::ports::SessionStore;
+use postern_login::session::{Session, SessionId};
+use postern_otp::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+#[async_trait]
+impl SessionStore for Sqlite {
+    async fn open(&self, session: &Session) -> Result<(), StoreError> {
+        let id = digest::of(session.id.as_str());
+        let body = row::of_session(session)?;
+        let name = session.name.clone();
+        let tenant = session.tenant.clone();
+        let account = session.account.clone();
+        let expires_at = column(session.expires_at);
+        self.write(move |db| {
+            db.prepare_cached(
+                "INSERT INTO sessions (id, name, tenant, account, expires_at, body)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                id,
+                name,
+                tenant.as_str(),
+                account,
+                expires_at,
+                body
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let found = self.read(|db| {
+            let row: Option<(i64, Vec<u8>)> = db
+                .prepare_cached("SELECT expires_at, body FROM sessions WHERE id = ?")?
+                .query_row([digest::of(id.as_str())], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            Ok(row)
+        })?;
+        let Some((expires_at, body)) = found else {
+            return Ok(None);
+        };
+        let session = row::to_session(&body, id.clone(), timestamp(expires_at)?)?;
+        Ok((now < session.expires_at).then_some(session))
+    }
+
+    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
+        let id = digest::of(id.as_str());
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM sessions WHERE id = ?")?
+                .execute([id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn close_named(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let (tenant, account, name) = (tenant.clone(), account.to_owned(), name.to_owned());
+        self.write(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "DELETE FROM sessions WHERE tenant = ? AND account = ? AND name = ?",
+                )?
+                .execute(params![tenant.as_str(), account, name])?;
+            Ok(rows > 0)
+        })
+        .await
+    }
+
+    async fn all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows = self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT id, expires_at, body FROM sessions
+                     WHERE tenant = ? AND account = ? AND expires_at > ?
+                     ORDER BY rowid DESC LIMIT ?",
+                )?
+                .query_map(
+                    params![tenant.as_str(), account, column(now), LISTED_MAX],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )?
+                .collect::<rusqlite::Result<Vec<([u8; 32], i64, Vec<u8>)>>>()?)
+        })?;
+        rows.into_iter()
+            .map(|(digest, expires_at, body)| {
+                row::to_session(&body, digest::listed(&digest), timestamp(expires_at)?)
+            })
+            .collect()
+    }
+
+    async fn close_all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        except: Option<&SessionId>,
+    ) -> Result<u64, StoreError> {
+        let (tenant, account) = (tenant.clone(), account.to_owned());
+        // No digest is empty, so the empty one spares nothing.
+        let except = except.map_or(Vec::new(), |id| digest::of(id.as_str()).to_vec());
+        self.write(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "DELETE FROM sessions WHERE tenant = ? AND account = ? AND id <> ?",
+                )?
+                .execute(params![tenant.as_str(), account, except])?;
+            Ok(rows as u64)
+        })
+        .await
+    }
+
+    async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
+        self.write(move |db| remove_expired(db, now, rows_max))
+            .await
+    }
+}
+
+/// A person's list shows the newest; nobody reads further.
+const LISTED_MAX: u32 = 200;
+
+pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> Result<u64, Fault> {
+    let rows = db
+        .prepare_cached(
+            "DELETE FROM sessions WHERE rowid IN
+             (SELECT rowid FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+        )?
+        .execute(params![column(now), rows_max])?;
+    Ok(rows as u64)
+}

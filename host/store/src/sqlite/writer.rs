@@ -1,0 +1,298 @@
+//! The one thread that writes. It takes everything that waits, runs it in one transaction, commits
+//! to disk, and answers only then: an fsync is shared by all who wait for it.
+//!
+//! Knows nothing of what is written.
+
+use super::Fault;
+use postern_login::error::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Jobs of one transaction: bounds how long the first of them waits for the last. 512 take about
+/// 2 ms of CPU, the time of one fsync on an ordinary disk.
+const BATCH_MAX: usize = 512;
+
+/// Jobs between two checkpoints. A job dirties two or three pages of 4 KiB, so the log stays
+/// below about 32 MiB; the pages it holds many times are written back once.
+const JOBS_PER_CHECKPOINT: usize = 4096;
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    waiting_max: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    /// The writer sleeps: whoever comes wakes it. While it works nobody needs a system call.
+    asleep: bool,
+    closed: bool,
+}
+
+/// One act and whoever waits for it.
+trait Job: Send {
+    /// Runs the act and keeps its outcome. False if it failed.
+    fn run(&mut self, db: &Connection) -> bool;
+    /// After the commit, or instead of it with why it failed.
+    fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>);
+}
+
+impl Writer {
+    /// `lock` is held until the last write is done.
+    pub(super) fn start(db: Connection, lock: File, waiting_max: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            waiting_max,
+        });
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    work(&shared, db);
+                    drop(lock);
+                }
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) async fn run<T, F>(&self, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.shared.push(Box::new(Awaited {
+            act,
+            outcome: None,
+            reply,
+        }))?;
+        answer
+            .await
+            .map_err(|_| StoreError::new("the store is closed"))?
+    }
+
+    pub(super) fn queue<F>(&self, act: F) -> Result<(), StoreError>
+    where
+        F: Fn(&Connection) -> Result<(), Fault> + Send + 'static,
+    {
+        self.shared.push(Box::new(Unawaited { act, fault: None }))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.arrived.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic outside of a job has been printed by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that can panic runs while the queue is locked.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let mut queue = self.lock();
+        if queue.jobs.len() >= self.waiting_max {
+            return Err(StoreError::new(format!(
+                "the store is busy: {} writes are waiting",
+                self.waiting_max
+            )));
+        }
+        queue.jobs.push_back(job);
+        let wake = std::mem::take(&mut queue.asleep);
+        drop(queue);
+        if wake {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for jobs; false when there are none and will be none.
+    fn take(&self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        let mut queue = self.lock();
+        while queue.jobs.is_empty() {
+            if queue.closed {
+                return false;
+            }
+            queue.asleep = true;
+            queue = self
+                .arrived
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.asleep = false;
+        let count = queue.jobs.len().min(BATCH_MAX);
+        batch.extend(queue.jobs.drain(..count));
+        true
+    }
+}
+
+fn work(shared: &Shared, mut db: Connection) {
+    let mut batch = Vec::new();
+    let mut since_checkpoint = 0;
+    while shared.take(&mut batch) {
+        since_checkpoint += batch.len();
+        match together(&mut db, &mut batch) {
+            Ok(()) => {
+                for job in batch.drain(..) {
+                    job.answer(Ok(()));
+                }
+            }
+            // Each again in a transaction of its own: one that fails takes nobody with it, and
+            // none is left half done.
+            Err(_) => {
+                for mut job in batch.drain(..) {
+                    let alone = together(&mut db, std::slice::from_mut(&mut job));
+                    match alone {
+                        Ok(()) => job.answer(Ok(())),
+                        Err(Failed::Commit(error)) => job.answer(Err(&error)),
+                        // It kept its own fault.
+                        Err(Failed::Job) => job.answer(Ok(())),
+                    }
+                }
+            }
+        }
+        if since_checkpoint >= JOBS_PER_CHECKPOINT {
+            since_checkpoint = 0;
+            // After the answers, so that nobody waits for it.
+            if let Err(error) = checkpoint(&db, "PRAGMA wal_checkpoint(PASSIVE)") {
+                tracing::warn!(%error, "the store's log could not be written back; it grows until it can");
+            }
+        }
+    }
+    if let Err(error) = checkpoint(&db, "PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the store's log could not be written back; the next start does it");
+    }
+}
+
+enum Failed {
+    /// One of the jobs, which keeps its fault.
+    Job,
+    Commit(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Commit(error)
+    }
+}
+
+/// All or nothing, on disk when it returns `Ok`.
+fn together(db: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+    if !db.is_autocommit() {
+        // A commit that failed may leave its transaction open.
+        db.execute_batch("ROLLBACK")?;
+    }
+    // Dropping it rolls back.
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in jobs {
+        if !job.run(&transaction) {
+            return Err(Failed::Job);
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+fn checkpoint(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.query_row([], |_| Ok(()))
+}
+
+struct Awaited<T, F> {
+    act: F,
+    outcome: Option<Result<T, Fault>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Awaited<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, db: &Connection) -> bool {
+        let outcome = guarded(|| (self.act)(db));
+        let worked = outcome.is_ok();
+        self.outcome = Some(outcome);
+        worked
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>) {
+        let answer = match (commit, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome.map_err(StoreError::from),
+            (Ok(()), None) => Err(StoreError::new("the store did not run the write")),
+            (Err(error), _) => Err(StoreError::from(Fault::Database(copied(error)))),
+        };
+        // Whoever asked may have gone; what is written is written.
+        let _ = self.reply.send(answer);
+    }
+}
+
+struct Unawaited<F> {
+    act: F,
+    fault: Option<Fault>,
+}
+
+impl<F> Job for Unawaited<F>
+where
+    F: Fn(&Connection) -> Result<(), Fault> + Send,
+{
+    fn run(&mut self, db: &Connection) -> bool {
+        self.fault = guarded(|| (self.act)(db)).err();
+        self.fault.is_none()
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>) {
+        if let Err(error) = commit {
+            tracing::error!(%error, "a write nobody waits for is lost");
+        } else if let Some(fault) = self.fault {
+            let error = StoreError::from(fault);
+            tracing::error!(
+                error = &error as &(dyn std::error::Error + 'static),
+                "a write nobody waits for is lost"
+            );
+        }
+    }
+}
+
+/// A panic in one act must not end the writer for all.
+fn guarded<T>(act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+        Err(Fault::Unreadable(StoreError::new(
+            "a write panicked and is undone",
+        )))
+    })
+}
+
+/// The same failure for the next one who waits.
+fn copied(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, text) => {
+            rusqlite::Error::SqliteFailure(*code, text.clone())
+        }
+        other => rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+            Some(other.to_string()),
+        ),
+    }
+}
