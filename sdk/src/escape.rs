@@ -11,7 +11,7 @@ pub(crate) fn text(place: &str, text: &str) -> Option<String> {
         "percent" => Some(percent(text.as_bytes())),
         "json" => Some(json(text)),
         "xml" => xml(text),
-        "header" => (!text.chars().any(char::is_control)).then(|| text.to_owned()),
+        "header" => (!text.bytes().any(|b| b.is_ascii_control())).then(|| text.to_owned()),
         _ => None,
     }
 }
@@ -50,7 +50,8 @@ fn push_percent(out: &mut String, byte: u8) {
     out.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
-/// RFC 8259 section 7, the short escapes where there are any.
+/// RFC 8259 section 7, the short escapes where there are any. U+2028 and U+2029 are escaped too:
+/// older JavaScript ends a line at them.
 pub(crate) fn json(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = String::with_capacity(text.len());
@@ -63,11 +64,12 @@ pub(crate) fn json(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' => {
-                let byte = character as u8;
-                out.push_str("\\u00");
-                out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                out.push(char::from(DIGITS[usize::from(byte & 15)]));
+            '\0'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}' => {
+                let code = u32::from(character);
+                out.push_str("\\u");
+                for shift in [12, 8, 4, 0] {
+                    out.push(char::from(DIGITS[(code >> shift & 15) as usize]));
+                }
             }
             _ => out.push(character),
         }
@@ -85,7 +87,7 @@ pub(crate) fn xml(text: &str) -> Option<String> {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
+            '\'' => out.push_str("&#39;"),
             '\n' => out.push_str("&#10;"),
             '\r' => out.push_str("&#13;"),
             '\t' => out.push_str("&#9;"),
@@ -106,11 +108,15 @@ mod tests {
             ("form", "a b+c&d=e%~*\n", "a+b%2Bc%26d%3De%25%7E*%0A"),
             ("form", "é", "%C3%A9"),
             ("percent", "a b+c~*/", "a%20b%2Bc~%2A%2F"),
-            ("json", "\"\\\n\u{1}/é", "\\\"\\\\\\n\\u0001/é"),
+            (
+                "json",
+                "\"\\\n\u{1}/é\u{2028}\u{7f}",
+                "\\\"\\\\\\n\\u0001/é\\u2028\\u007f",
+            ),
             (
                 "xml",
                 "<a b='c'>&\"\n",
-                "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;",
+                "&lt;a b=&#39;c&#39;&gt;&amp;&quot;&#10;",
             ),
             ("header", "Basic abc", "Basic abc"),
         ] {

@@ -44,18 +44,41 @@ pub enum NumberFormat {
     National,
 }
 
-/// Headers that frame a message or belong to the connection: the host's.
-const FRAMING: [&str; 9] = [
-    "host",
-    "content-length",
+/// Headers the host does not take from a plugin, because they frame the message, route it or let it
+/// pass for another one. It judges them itself; a recipe is told when it is written.
+const THE_HOSTS: [&str; 22] = [
+    "alt-used",
     "connection",
-    "transfer-encoding",
-    "upgrade",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
     "te",
     "trailer",
-    "keep-alive",
-    "expect",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "accept-encoding",
 ];
+const THE_HOSTS_PREFIXES: [&str; 3] = ["proxy-", "x-forwarded-", "sec-websocket-"];
+
+fn is_the_hosts(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    THE_HOSTS.contains(&name.as_str())
+        || THE_HOSTS_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
 
 impl Recipe<'_> {
     /// The request, with every problem noted in `settings` under the given names. With a problem
@@ -81,16 +104,19 @@ impl Recipe<'_> {
         };
         request = request.raw_target(target);
         let mut content_type = None;
+        let mut names_seen: Vec<String> = Vec::new();
         for (name, template) in header_list(self.headers) {
+            if names_seen.contains(&name.to_ascii_lowercase()) {
+                settings.problem(names.headers, format!("has `{name}` twice"));
+                continue;
+            }
+            names_seen.push(name.to_ascii_lowercase());
             if !is_token(name) {
                 settings.problem(
                     names.headers,
                     format!("has `{name}`, which cannot be the name of a header"),
                 );
-            } else if FRAMING
-                .iter()
-                .any(|framing| name.eq_ignore_ascii_case(framing))
-            {
+            } else if is_the_hosts(name) {
                 settings.problem(
                     names.headers,
                     format!("sets `{name}`, which is the host's to set"),
@@ -170,6 +196,13 @@ impl Recipe<'_> {
         }
         let media_type = content_type.unwrap_or("application/x-www-form-urlencoded");
         let place = Place::of_media_type(media_type);
+        if place == Place::Unknown
+            && pieces(self.payload)
+                .iter()
+                .any(|piece| !matches!(piece, Piece::Literal(_)))
+        {
+            settings.problem(name, format!("has a placeholder in a body of type `{media_type}`: form, JSON, XML or plain text can hold one"));
+        }
         if place == Place::Json {
             let sample: String = pieces(self.payload)
                 .into_iter()
@@ -230,8 +263,10 @@ enum Place {
     Form,
     Json,
     Xml,
-    /// A body of another media type: values go in as they are.
+    /// Plain text: values go in as they are.
     Raw,
+    /// A body of another media type: nobody could tell whether a value stayed in its place.
+    Unknown,
 }
 
 impl Place {
@@ -248,7 +283,8 @@ impl Place {
             "application/xml" | "text/xml" => Place::Xml,
             _ if essence.ends_with("+json") => Place::Json,
             _ if essence.ends_with("+xml") => Place::Xml,
-            _ => Place::Raw,
+            "text/plain" | "application/octet-stream" => Place::Raw,
+            _ => Place::Unknown,
         }
     }
 
@@ -259,7 +295,7 @@ impl Place {
             Place::Header => value.header_escaped(),
             Place::Json => value.json_escaped(),
             Place::Xml => value.xml_escaped(),
-            Place::Raw => value,
+            Place::Raw | Place::Unknown => value,
         }
     }
 
@@ -269,16 +305,17 @@ impl Place {
         match self {
             Place::Path | Place::Query => lit(in_address(text)),
             Place::Header => lit(text).header_escaped(),
-            Place::Form | Place::Json | Place::Xml | Place::Raw => lit(text),
+            Place::Form | Place::Json | Place::Xml | Place::Raw | Place::Unknown => lit(text),
         }
     }
 }
 
-/// Percent-encodes what RFC 3986 has no place for.
+/// Percent-encodes what RFC 3986 has no place for, and the apostrophe, which a URL parser would: the
+/// host sends an address only as a parser would write it.
 fn in_address(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_ascii_graphic() && !"\"<>\\^`{|}".contains(character) {
+        if character.is_ascii_graphic() && !"\"'<>\\^`{|}".contains(character) {
             out.push(character);
         } else {
             out.push_str(&crate::escape::percent(
@@ -702,13 +739,13 @@ mod tests {
     #[test]
     fn literal_text_in_an_address_is_only_made_legal() {
         let sent = send(
-            recipe("https://a.example/a b/{id}?x=1+2%20&y=é|", "GET", "", ""),
+            recipe("https://a.example/a b/{id}?x=1+2%20&y=é|'", "GET", "", ""),
             "+1",
             "t",
         );
         assert_eq!(
             sent.url,
-            "https://a.example/a%20b/%7Bid%7D?x=1+2%20&y=%C3%A9%7C"
+            "https://a.example/a%20b/%7Bid%7D?x=1+2%20&y=%C3%A9%7C%27"
         );
         assert_eq!(
             send(
@@ -722,6 +759,28 @@ mod tests {
     }
 
     #[test]
+    fn a_body_nobody_could_check_holds_no_placeholder() {
+        let headers = "Content-Type: multipart/form-data; boundary=x";
+        let told = problems(recipe(
+            "https://a.example/",
+            "POST",
+            headers,
+            "--x $ctx.num",
+        ));
+        assert!(told[0].contains("multipart/form-data"), "{told:?}");
+        assert_eq!(
+            problems(recipe("https://a.example/", "POST", headers, "--x literal")),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_header_is_there_once() {
+        let told = problems(recipe("https://a.example/", "GET", "X-A: 1,x-a: 2", ""));
+        assert_eq!(told, ["headers has `x-a` twice"]);
+    }
+
+    #[test]
     fn a_media_type_is_read_without_case_and_parameters() {
         for (media_type, place) in [
             ("Application/JSON; charset=utf-8", Place::Json),
@@ -730,6 +789,7 @@ mod tests {
             ("application/soap+xml", Place::Xml),
             ("application/x-www-form-urlencoded", Place::Form),
             ("text/plain", Place::Raw),
+            ("multipart/form-data; boundary=x", Place::Unknown),
         ] {
             assert_eq!(Place::of_media_type(media_type), place, "{media_type}");
         }
