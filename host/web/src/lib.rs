@@ -11,6 +11,9 @@ pub mod cookies;
 pub mod error;
 pub mod extract;
 pub mod form_token;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod gallery;
 pub mod health;
 pub mod layer;
 pub mod listener;

@@ -154,7 +154,7 @@ pub static EN: Texts = Texts {
     account_backup_left_many: "{n} codes are left.",
     account_backup_make: "Make backup codes",
     account_backup_replace: "Make new backup codes",
-    account_backup_dead: "The codes you have now stop working.",
+    account_backup_dead: "New codes replace the ones you have.",
     account_links: "Linked accounts",
     account_links_none: "No account at another provider is linked.",
     account_link_remove: "Remove the link to {name}",

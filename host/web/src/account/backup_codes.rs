@@ -26,11 +26,12 @@ pub async fn make(State(state): State<WebState>, form: SessionForm) -> Response 
     {
         Ok(codes) => {
             let codes: Vec<String> = codes.iter().map(|code| code.display()).collect();
-            page::draw(&BackupCodesPage {
-                f: frame(&state, &form.client.locale),
-                codes: &codes,
-            })
+            draw(frame(&state, &form.client.locale), &codes)
         }
         Err(error) => unmoved(error, state.clock.now(), "/account"),
     }
+}
+
+pub(super) fn draw(f: Frame<'_>, codes: &[String]) -> Response {
+    page::draw(&BackupCodesPage { f, codes })
 }

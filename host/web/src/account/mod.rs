@@ -159,3 +159,91 @@ pub async fn signed_out(State(state): State<WebState>, Client(client): Client) -
         f: frame(&state, &client.locale),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use postern_login::TenantId;
+    use postern_login::login::{FirstFactor, SecondFactor};
+    use postern_login::ports::Association;
+    use postern_otp::Timestamp;
+
+    fn session(id: char, user_agent: &str) -> Session {
+        Session {
+            id: SessionId::parse(&id.to_string().repeat(43)).unwrap(),
+            name: format!("session-{id}"),
+            tenant: TenantId::super_tenant(),
+            account: "alice".to_owned(),
+            has_local_account: true,
+            first: FirstFactor::Password,
+            second: SecondFactor::BackupCode,
+            authenticated_at: Timestamp(1_795_310_100_000),
+            expires_at: Timestamp(1_795_340_100_000),
+            user_agent: user_agent.to_owned(),
+            address: "203.0.113.7".to_owned(),
+            locale: "en".to_owned(),
+        }
+    }
+
+    /// `value` stands wherever somebody else's text is shown.
+    pub(crate) fn overview_page(f: Frame<'_>, value: &str, full: bool) -> Response {
+        let this = session('a', "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0");
+        let mut overview = Overview {
+            name: value.to_owned(),
+            display_name: Some(value.to_owned()),
+            number: full.then(|| "*****4567".to_owned()),
+            opted_out: !full,
+            opt_out_allowed: true,
+            backup_codes_allowed: true,
+            backup_codes_left: if full { 7 } else { 0 },
+            sessions: vec![this.clone()],
+            associations: Vec::new(),
+            fresh: full,
+        };
+        if full {
+            let mut other = session('b', value);
+            other.name = value.to_owned();
+            other.address = value.to_owned();
+            overview.sessions.push(other);
+            overview.associations.push(Association {
+                identity_provider: value.to_owned(),
+                subject: value.to_owned(),
+            });
+        }
+        let done = full.then_some(f.t.done_number);
+        draw(f, "token", &this, &overview, done)
+    }
+
+    pub(crate) fn number_page(f: Frame<'_>) -> Response {
+        number::draw(f, "token", Some(f.t.notice_number_refused))
+    }
+
+    pub(crate) fn backup_codes_page(f: Frame<'_>, value: &str) -> Response {
+        let codes: Vec<String> = (0..9)
+            .map(|i| format!("{i}KD7F-2MVQ{i}"))
+            .chain([value.to_owned()])
+            .collect();
+        backup_codes::draw(f, &codes)
+    }
+
+    pub(crate) fn signed_out_page(f: Frame<'_>) -> Response {
+        page::draw(&SignedOutPage { f })
+    }
+
+    #[test]
+    fn an_address_cannot_put_words_on_the_page() {
+        let t = Texts::of("en");
+        assert_eq!(done(t, Some("done=number")), Some(t.done_number));
+        for other in [
+            None,
+            Some(""),
+            Some("done="),
+            Some("done=<b>"),
+            Some("number"),
+            Some("done=number&x"),
+        ] {
+            assert_eq!(done(t, other), None, "{other:?}");
+        }
+    }
+}

@@ -41,11 +41,7 @@ pub async fn show(
             Ok(Step::Stopped { reason, .. }) => {
                 let sentence = f.t.stopped(reason, 2);
                 return with_cookie(
-                    page::draw(&NumberPage {
-                        f,
-                        token,
-                        notice: Some(&sentence),
-                    }),
+                    draw(f, token, Some(&sentence)),
                     state.cookies().clear_proof(),
                 );
             }
@@ -54,11 +50,12 @@ pub async fn show(
             Err(error) => return unmoved(error, state.clock.now(), "/account"),
         }
     }
-    page::draw(&NumberPage {
-        f,
-        token,
-        notice: refused(query.as_deref()).map(|notice| f.t.notice(notice)),
-    })
+    let notice = refused(query.as_deref()).map(|notice| f.t.notice(notice));
+    draw(f, token, notice)
+}
+
+pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<&str>) -> Response {
+    page::draw(&NumberPage { f, token, notice })
 }
 
 /// `POST /account/number`

@@ -18,6 +18,7 @@ use http::HeaderMap;
 use postern_login::begin::{ClientFacts, Moved};
 use postern_login::finish::Finished;
 use postern_login::{LoginError, LoginId, Origin, Step};
+use postern_otp::Timestamp;
 
 /// Where a login leads that nobody else asked for.
 const ACCOUNT: &str = "/account";
@@ -134,7 +135,11 @@ fn draw(
         t: Texts::of(&client.locale),
         brand: &state.brand,
     };
-    let token = &state.form_key.token(id.as_str());
+    let token = state.form_key.token(id.as_str());
+    draw_step(f, &token, step, ended, state.clock.now())
+}
+
+fn draw_step(f: Frame<'_>, token: &str, step: &Step, ended: bool, now: Timestamp) -> Response {
     match step {
         Step::FirstStep { notice } => password::draw(f, token, *notice, ended),
         Step::AskNumber { notice } => number::draw(f, token, *notice),
@@ -142,7 +147,7 @@ fn draw(
         Step::Stopped {
             reason,
             backup_codes,
-        } => stopped::draw(f, token, *reason, *backup_codes, state.clock.now()),
+        } => stopped::draw(f, token, *reason, *backup_codes, now),
         Step::Authenticated => page::draw(&ContinuePage { f, token }),
     }
 }
@@ -152,4 +157,13 @@ fn draw(
 struct ContinuePage<'a> {
     f: Frame<'a>,
     token: &'a str,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {
+        draw_step(f, "token", step, false, Timestamp(1_795_310_100_000))
+    }
 }
