@@ -9,6 +9,8 @@
 
 pub mod address;
 mod carried;
+mod client;
+mod connect;
 mod error;
 pub mod grant;
 mod keep;
@@ -16,13 +18,17 @@ mod leaf;
 pub mod limits;
 mod material;
 mod origin;
+mod pool;
 pub mod program;
 mod redact;
 mod reply;
 mod request;
+mod resolve;
 mod secret;
+mod trust;
 
 pub use carried::{Carried, Ledger, Misuse};
+pub use client::{Client, Route};
 pub use error::{Denied, Reason, SendFailure, Sent};
 pub use grant::Grant;
 pub use keep::{Cut, Keep, KeptValues};
@@ -35,4 +41,6 @@ pub use origin::{Host, Origin, OriginError, Scheme};
 pub use program::Op;
 pub use reply::Reply;
 pub use request::{Finished, Outgoing, Shown, finish};
+pub use resolve::{Resolve, SystemResolver};
 pub use secret::Secret;
+pub use trust::{Trust, TrustError};

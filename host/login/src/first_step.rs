@@ -1,9 +1,19 @@
 //! The first step: a password, or what an identity provider said.
 
+use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
-use crate::login::LoginId;
-use crate::ports::FederatedLogin;
+use crate::deliver::event;
+use crate::error::StoreError;
+use crate::login::{FirstFactor, Login, LoginId, Notice, Started, State, Who};
+use crate::ports::{
+    AccountRef, Advanced, DirectoryError, FederatedLogin, PasswordCheck, Settlement, Subject,
+    TenantSettings,
+};
+use crate::resolve::Resolved;
+use crate::throttle::first_step_failures;
 use crate::{LoginError, Logins};
+use postern_otp::lock::Standing;
+use std::sync::Arc;
 
 impl Logins {
     /// Right: the login continues under a new id, at the second step. Wrong, unknown and locked look
@@ -15,8 +25,40 @@ impl Logins {
         password: &str,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let _ = (id, name, password, client);
-        todo!()
+        let login = self.load_started(id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        let failures = first_step_failures(&settings, &login.tenant, name, &client.address);
+        self.refuse_if_spent(&failures, self.now())?;
+
+        let checked = self
+            .ports
+            .directory
+            .check_password(&login.tenant, name, password)
+            .await
+            .map_err(unavailable)?;
+        let account = match checked {
+            PasswordCheck::Right(account) if !self.bars(&login, &account, &settings).await? => {
+                account
+            }
+            PasswordCheck::Right(_) | PasswordCheck::Wrong | PasswordCheck::Locked(_) => {
+                self.count_failure(&failures, self.now()).await?;
+                return self.first_step_again(login, &settings, client).await;
+            }
+        };
+        let profile = self
+            .ports
+            .directory
+            .profile(&login.tenant, &account)
+            .await
+            .map_err(unavailable)?;
+        let who = Who {
+            subject: subject_of(&login, &account),
+            display: account.name.clone(),
+            account: Some(account),
+            first: FirstFactor::Password,
+        };
+        self.second_step(login, who, Some(profile), None, settings, client)
+            .await
     }
 
     /// An upstream identity provider vouched; the resolver plugin named by `usecase` maps the person.
@@ -26,7 +68,120 @@ impl Logins {
         said: FederatedLogin,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let _ = (id, said, client);
-        todo!()
+        let login = self.load_started(id).await?;
+        if said.tenant != login.tenant {
+            return Err(LoginError::OutOfOrder);
+        }
+        let settings = self.settings(&login.tenant).await?;
+        let first = FirstFactor::Federated {
+            identity_provider: said.identity_provider.clone(),
+        };
+        let account = match self.resolve(&said, &settings).await {
+            Resolved::Account(account) => account,
+            Resolved::Nobody => {
+                let who = Who {
+                    // Without an account the identity provider and its subject are the person.
+                    subject: Subject::Federated {
+                        tenant: login.tenant.clone(),
+                        identity_provider: said.identity_provider.clone(),
+                        subject: said.subject.clone(),
+                    },
+                    account: None,
+                    display: said.subject.clone(),
+                    first,
+                };
+                return self
+                    .second_step(login, who, None, Some(&said), settings, client)
+                    .await;
+            }
+            Resolved::Refused => return self.refused_by_resolver(login, &settings, client).await,
+        };
+        let profile = self
+            .ports
+            .directory
+            .profile(&login.tenant, &account)
+            .await
+            .map_err(unavailable)?;
+        let who = Who {
+            // One counter for an account, whichever way its first step was taken (attack A-09).
+            subject: subject_of(&login, &account),
+            account: Some(account),
+            display: said.subject.clone(),
+            first,
+        };
+        self.second_step(login, who, Some(profile), Some(&said), settings, client)
+            .await
+    }
+
+    async fn load_started(&self, id: &LoginId) -> Result<Login, LoginError> {
+        let login = self.load_browser(id).await?;
+        match login.state {
+            State::Started(_) | State::Identified(_) => Ok(login),
+            State::NumberWanted(_)
+            | State::Challenged(_)
+            | State::Authenticated(_)
+            | State::Stopped(_) => Err(LoginError::OutOfOrder),
+        }
+    }
+
+    /// Where failures lock the whole account, a locked one is refused here, like a wrong password.
+    async fn bars(
+        &self,
+        login: &Login,
+        account: &AccountRef,
+        settings: &Arc<TenantSettings>,
+    ) -> Result<bool, LoginError> {
+        if !settings.factor.lock_account {
+            return Ok(false);
+        }
+        let subject = subject_of(login, account);
+        let ledger = self.ports.attempts.ledger(&subject).await?;
+        Ok(ledger.standing(self.now()) != Standing::Free)
+    }
+
+    async fn first_step_again(
+        &self,
+        login: Login,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let failed: AuditEvent = event(
+            &login,
+            self.now(),
+            Some(client.address.clone()),
+            What::FirstStepFailed,
+        );
+        let next = State::Started(Started {
+            notice: Some(Notice::WrongPassword),
+        });
+        let then = Settlement {
+            events: vec![failed],
+            ..Settlement::default()
+        };
+        let settled = self
+            .ports
+            .logins
+            .settle(&login, next, then, &self.ports)
+            .await?;
+        match settled {
+            Advanced::Won(login) => Ok(self.moved(&login, settings)),
+            Advanced::Lost => Err(LoginError::Conflict),
+        }
+    }
+}
+
+fn subject_of(login: &Login, account: &AccountRef) -> Subject {
+    Subject::Account {
+        tenant: login.tenant.clone(),
+        account: account.name.clone(),
+    }
+}
+
+pub(crate) fn unavailable(error: DirectoryError) -> LoginError {
+    match error {
+        DirectoryError::Failed(failed) => LoginError::Unavailable(failed),
+        DirectoryError::Busy | DirectoryError::ReadOnly => {
+            LoginError::Unavailable(StoreError::caused("the user store refused", error))
+        }
     }
 }

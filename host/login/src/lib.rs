@@ -33,17 +33,52 @@ pub use ports::Ports;
 pub use step::Step;
 pub use tenant::TenantId;
 
+use error::StoreError;
+use ports::TenantSettings;
+use postern_otp::Timestamp;
 use std::sync::Arc;
 
 /// The use cases of a login. Cheap to clone.
 #[derive(Clone)]
 pub struct Logins {
     pub(crate) ports: Arc<Ports>,
+    /// Failure budgets known to be spent: asked before work is done, without a round trip.
+    pub(crate) spent: Arc<throttle::Spent>,
 }
 
 impl Logins {
     pub fn new(ports: Arc<Ports>) -> Self {
-        Self { ports }
+        Self {
+            ports,
+            spent: Arc::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    pub(crate) async fn settings(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Arc<TenantSettings>, StoreError> {
+        let settings = self.ports.settings.of(tenant).await?;
+        settings.ok_or_else(|| StoreError::new(format!("there is no tenant `{tenant}`")))
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], StoreError> {
+        let mut bytes = [0; N];
+        self.ports.entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn fresh_id(&self) -> Result<LoginId, StoreError> {
+        Ok(LoginId::from_entropy(&self.random()?))
+    }
+
+    /// 12 hex digits: enough to find a login in a log, and derived from nothing (attack N-04).
+    pub(crate) fn fresh_name(&self) -> Result<String, StoreError> {
+        Ok(hex::encode(self.random::<6>()?))
     }
 }
 

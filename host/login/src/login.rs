@@ -2,6 +2,8 @@
 
 use crate::TenantId;
 use crate::ports::{AccountRef, Subject};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postern_otp::challenge::{Closed, Requested, Sent};
 use postern_otp::need::{NotNeeded, Refusal};
 use postern_otp::{PhoneNumber, Timestamp};
@@ -14,8 +16,7 @@ pub struct LoginId(String);
 
 impl LoginId {
     pub fn from_entropy(bytes: &[u8; 32]) -> Self {
-        let _ = bytes;
-        todo!()
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
     /// What a browser or client sent: 43 characters of base64url, or nothing.
     pub fn parse(text: &str) -> Option<Self> {
@@ -97,6 +98,20 @@ pub enum State {
     Stopped(Stopped),
 }
 
+impl State {
+    /// Who proved the first step, if anybody did.
+    pub fn who(&self) -> Option<&Who> {
+        match self {
+            Self::Started(_) => None,
+            Self::Identified(identified) => Some(&identified.who),
+            Self::NumberWanted(wanted) => Some(&wanted.who),
+            Self::Challenged(challenged) => Some(&challenged.who),
+            Self::Authenticated(authenticated) => Some(&authenticated.who),
+            Self::Stopped(stopped) => stopped.who.as_ref(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Started {
     pub notice: Option<Notice>,
@@ -125,6 +140,9 @@ pub struct Challenged {
     /// Shown on the code page; by the seeds' masking rule.
     pub shown: Option<String>,
     pub attempts_left: u32,
+    /// Android's SMS Retriever: the last line of every message of this challenge.
+    #[serde(default)]
+    pub app_hash: Option<String>,
     pub notice: Option<Notice>,
 }
 

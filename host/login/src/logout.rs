@@ -1,16 +1,29 @@
 //! A session ends, on the server.
 
+use crate::audit::{AuditEvent, What};
 use crate::session::{Session, SessionId};
 use crate::{LoginError, Logins};
 
 impl Logins {
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, LoginError> {
-        let _ = id;
-        todo!()
+        Ok(self.ports.sessions.find(id, self.now()).await?)
     }
 
+    /// Nothing to do, and no error, if it has ended already.
     pub async fn logout(&self, id: &SessionId) -> Result<(), LoginError> {
-        let _ = id;
-        todo!()
+        let now = self.now();
+        let Some(session) = self.ports.sessions.find(id, now).await? else {
+            return Ok(());
+        };
+        self.ports.sessions.close(id).await?;
+        let closed = AuditEvent {
+            at: now,
+            tenant: session.tenant,
+            login: None,
+            who: Some(session.account),
+            address: None,
+            what: What::SessionClosed,
+        };
+        Ok(self.ports.audit.record(closed).await?)
     }
 }

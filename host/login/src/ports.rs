@@ -67,6 +67,30 @@ pub trait LoginStore: Send + Sync {
         next: State,
         id: LoginId,
     ) -> Result<Advanced, StoreError>;
+    /// `advance`, and what follows from winning it. A store that can does all of it in one
+    /// transaction: one commit instead of three, and no move without its audit rows. Losing leaves
+    /// nothing behind. This default does one after the other, with the other ports.
+    async fn settle(
+        &self,
+        seen: &Login,
+        next: State,
+        then: Settlement,
+        ports: &Ports,
+    ) -> Result<Advanced, StoreError> {
+        let advanced = match then.rename {
+            Some(id) => self.advance_renamed(seen, next, id).await?,
+            None => self.advance(seen, next).await?,
+        };
+        if let Advanced::Won(_) = advanced {
+            if let Some(subject) = &then.clear {
+                ports.attempts.clear(subject).await?;
+            }
+            for event in then.events {
+                ports.audit.record(event).await?;
+            }
+        }
+        Ok(advanced)
+    }
     /// Takes the login out exactly once: of two callers one gets it.
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError>;
     /// Kills every open challenge of the account (its number changed, attack B-04). Returns how many.
@@ -76,6 +100,17 @@ pub trait LoginStore: Send + Sync {
         account: &AccountRef,
     ) -> Result<u64, StoreError>;
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
+}
+
+/// What else becomes true when an advance is won.
+#[derive(Debug, Clone, Default)]
+pub struct Settlement {
+    /// The login continues under a new id (attack S-01).
+    pub rename: Option<LoginId>,
+    /// `AttemptStore::clear` of this subject.
+    pub clear: Option<Subject>,
+    /// `AuditLog::record`, in this order.
+    pub events: Vec<AuditEvent>,
 }
 
 #[derive(Debug)]
@@ -157,7 +192,9 @@ pub trait AttemptStore: Send + Sync {
         now: Timestamp,
         policy: &AttemptPolicy,
     ) -> Result<Payment, StoreError>;
-    /// As `pay`, for a backup code: also raises the tries left to a locked factor.
+    /// As `pay`, for a backup code (`Ledger::backup_open`, `Ledger::paid_backup`): while the factor is
+    /// free it counts like any attempt, on the challenge and the subject; a locked or disabled factor
+    /// leaves a few tries of its own, and the challenge's budget is not asked then.
     async fn pay_backup(
         &self,
         subject: &Subject,

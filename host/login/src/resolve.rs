@@ -1,1 +1,99 @@
 //! A federated person becomes a local account, or none, or the login stops.
+
+use crate::audit::What;
+use crate::begin::{ClientFacts, Moved};
+use crate::deliver::event;
+use crate::login::{Login, State, StopReason, Stopped};
+use crate::ports::{AccountRef, Advanced, FederatedLogin, Resolution, Settlement, TenantSettings};
+use crate::{LoginError, Logins};
+use postern_otp::need::Refusal;
+use postern_otp::{PhoneNumber, Region};
+
+/// In `resolver_settings`: `true` sends to the number that the identity provider delivered.
+const SEND_TO_FEDERATED_NUMBER: &str = "send_otp_to_federated_mobile";
+/// In `resolver_settings`: the attribute it is delivered in.
+const FEDERATED_NUMBER_ATTRIBUTE: &str = "federated_mobile_attribute_key";
+
+pub(crate) enum Resolved {
+    Account(AccountRef),
+    Nobody,
+    /// A plugin's fault is never "nobody": that could mean that no second factor is asked for.
+    Refused,
+}
+
+impl Logins {
+    pub(crate) async fn resolve(
+        &self,
+        said: &FederatedLogin,
+        settings: &TenantSettings,
+    ) -> Resolved {
+        let usecase = &settings.factor.usecase;
+        let resolution = self
+            .ports
+            .resolver
+            .resolve(usecase, &settings.factor.resolver_settings, said)
+            .await;
+        match resolution {
+            Resolution::Account(account) => Resolved::Account(account),
+            Resolution::NotFound => Resolved::Nobody,
+            Resolution::Refuse { detail } => {
+                tracing::warn!(
+                    plugin.id = %usecase,
+                    identity_provider = %said.identity_provider,
+                    %detail,
+                    "a resolver refused a federated login"
+                );
+                Resolved::Refused
+            }
+        }
+    }
+
+    pub(crate) async fn refused_by_resolver(
+        &self,
+        login: Login,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let what = What::LoginStopped {
+            reason: "resolver-refused".to_owned(),
+        };
+        let stopped = event(&login, self.now(), Some(client.address.clone()), what);
+        let next = State::Stopped(Stopped {
+            reason: StopReason::Refused(Refusal::NoLocalAccount),
+            who: None,
+        });
+        let then = Settlement {
+            rename: Some(self.fresh_id()?),
+            events: vec![stopped],
+            ..Settlement::default()
+        };
+        let settled = self
+            .ports
+            .logins
+            .settle(&login, next, then, &self.ports)
+            .await?;
+        match settled {
+            Advanced::Won(login) => Ok(self.moved(&login, settings)),
+            Advanced::Lost => Err(LoginError::Conflict),
+        }
+    }
+}
+
+/// The number an identity provider delivered, if the settings ask for it (attack B-08: only from
+/// the provider that vouched).
+pub(crate) fn federated_number(
+    said: &FederatedLogin,
+    settings: &TenantSettings,
+    region: Option<&Region>,
+) -> Option<PhoneNumber> {
+    let of = |key: &str| {
+        let all = &settings.factor.resolver_settings;
+        all.iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.trim())
+    };
+    of(SEND_TO_FEDERATED_NUMBER).filter(|value| value.eq_ignore_ascii_case("true"))?;
+    let attribute = of(FEDERATED_NUMBER_ATTRIBUTE).filter(|name| !name.is_empty())?;
+    let (_, text) = said.attributes.iter().find(|(name, _)| name == attribute)?;
+    PhoneNumber::parse(text, region).ok()
+}

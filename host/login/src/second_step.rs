@@ -1,10 +1,110 @@
 //! Is a second factor needed, and where does the code go?
 
+use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
-use crate::login::LoginId;
+use crate::deliver::{event, word_of};
+use crate::login::{
+    Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, SecondFactor,
+    State, StopReason, Stopped, Who,
+};
+use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, Spending, TenantSettings};
+use crate::resolve::federated_number;
+use crate::throttle::send_budgets;
 use crate::{LoginError, Logins};
+use postern_otp::lock::Standing;
+use postern_otp::need::need;
+use postern_otp::{AccountFacts, Need, NumberError, PhoneNumber, Region, Requested, Timestamp};
+use std::sync::Arc;
+
+/// The claim that a number is, for `screenUserAttribute`.
+const MOBILE_CLAIM: &str = "http://wso2.org/claims/mobile";
+
+/// A challenge that shall begin.
+pub(crate) struct Begin {
+    pub(crate) who: Who,
+    pub(crate) number: PhoneNumber,
+    /// The number is kept once its code was right.
+    pub(crate) keep: bool,
+    pub(crate) shown: Option<String>,
+    /// The login continues under this id.
+    pub(crate) rename: Option<LoginId>,
+    pub(crate) events: Vec<AuditEvent>,
+}
 
 impl Logins {
+    /// The first step is proven: decides by the table and goes on under a new id.
+    pub(crate) async fn second_step(
+        &self,
+        login: Login,
+        who: Who,
+        profile: Option<Profile>,
+        said: Option<&FederatedLogin>,
+        settings: Arc<TenantSettings>,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let now = self.now();
+        let address = Some(client.address.clone());
+        let region = default_region(&settings);
+        let mut facts = facts(profile.as_ref(), region.as_ref());
+        facts.federated_number =
+            said.and_then(|said| federated_number(said, &settings, region.as_ref()));
+        let event = |what| AuditEvent {
+            who: Some(who.display.clone()),
+            ..event(&login, now, address.clone(), what)
+        };
+        let mut events = vec![event(What::FirstStepPassed)];
+        let rename = Some(self.fresh_id()?);
+        let next = match need(&settings.factor, &facts) {
+            Need::Send(number) => {
+                let shown = shown(&settings, profile.as_ref(), &number);
+                let begin = Begin {
+                    who,
+                    number,
+                    keep: false,
+                    shown,
+                    rename,
+                    events,
+                };
+                return self.challenge(login, begin, settings, client).await;
+            }
+            Need::AskNumber => State::NumberWanted(NumberWanted {
+                who,
+                keep: facts.exists,
+                notice: None,
+            }),
+            Need::Skip(why) => {
+                events.push(event(What::SecondFactorSkipped { why: word_of(&why) }));
+                State::Authenticated(Authenticated {
+                    who,
+                    second: SecondFactor::NotNeeded(why),
+                    at: now,
+                })
+            }
+            Need::Refuse(refusal) => {
+                let reason = word_of(&refusal);
+                events.push(event(What::LoginStopped { reason }));
+                State::Stopped(Stopped {
+                    reason: StopReason::Refused(refusal),
+                    who: Some(who),
+                })
+            }
+        };
+        let then = Settlement {
+            rename,
+            events,
+            ..Settlement::default()
+        };
+        let settled = self
+            .ports
+            .logins
+            .settle(&login, next, then, &self.ports)
+            .await?;
+        match settled {
+            Advanced::Won(login) => Ok(self.moved(&login, &settings)),
+            Advanced::Lost => Err(LoginError::Conflict),
+        }
+    }
+
     /// The person typed a number where one was asked for.
     pub async fn give_number(
         &self,
@@ -12,7 +112,246 @@ impl Logins {
         typed: &str,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let _ = (id, typed, client);
-        todo!()
+        let login = self.load_browser(id).await?;
+        // A number that comes with any other step is not looked at (attack B-02).
+        let State::NumberWanted(wanted) = &login.state else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let settings = self.settings(&login.tenant).await?;
+        let number = match read_number(&settings, typed) {
+            Ok(number) => number,
+            Err(notice) => {
+                let next = State::NumberWanted(NumberWanted {
+                    notice: Some(notice),
+                    ..wanted.clone()
+                });
+                return match self.ports.logins.advance(&login, next).await? {
+                    Advanced::Won(login) => Ok(self.moved(&login, &settings)),
+                    Advanced::Lost => Err(LoginError::Conflict),
+                };
+            }
+        };
+        let begin = Begin {
+            who: wanted.who.clone(),
+            keep: wanted.keep,
+            shown: shown(&settings, None, &number),
+            number,
+            rename: None,
+            events: Vec::new(),
+        };
+        self.challenge(login, begin, settings, client).await
     }
+
+    /// Locked factors get no message, limits are spent before any provider is called, and the
+    /// sending is claimed before it begins.
+    async fn challenge(
+        &self,
+        login: Login,
+        begin: Begin,
+        settings: Arc<TenantSettings>,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let address = Some(client.address.clone());
+        let now = self.now();
+        let state = self.claim(&login, &begin, &settings, client, now).await?;
+        let mut events = begin.events;
+        if let State::Stopped(stopped) = &state {
+            events.push(AuditEvent {
+                who: Some(begin.who.display.clone()),
+                ..event(&login, now, address.clone(), stop_event(stopped.reason))
+            });
+        }
+        let sends = is_sending(&state);
+        let then = Settlement {
+            rename: begin.rename,
+            events,
+            ..Settlement::default()
+        };
+        let settled = self
+            .ports
+            .logins
+            .settle(&login, state, then, &self.ports)
+            .await?;
+        let Advanced::Won(login) = settled else {
+            return Err(LoginError::Conflict);
+        };
+        let login = if sends {
+            self.deliver(login, Arc::clone(&settings), address).await?
+        } else {
+            login
+        };
+        Ok(self.moved(&login, &settings))
+    }
+
+    async fn claim(
+        &self,
+        login: &Login,
+        begin: &Begin,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+        now: Timestamp,
+    ) -> Result<State, LoginError> {
+        let ledger = self.ports.attempts.ledger(&begin.who.subject).await?;
+        if let Some(reason) = locked(ledger.standing(now)) {
+            return Ok(State::Stopped(Stopped {
+                reason,
+                who: Some(begin.who.clone()),
+            }));
+        }
+        let mut requested = Requested::new(begin.number.clone());
+        let resends_max = settings.factor.challenge.resend.resends_max;
+        let (challenge, notice) = if region_refused(settings, &begin.number) {
+            // Nothing will change about the number: no further try is offered.
+            requested.resends = resends_max;
+            let retry_at = now;
+            (
+                Challenge::NotSent {
+                    requested,
+                    retry_at,
+                },
+                Some(Notice::NumberRefused),
+            )
+        } else {
+            let budgets = send_budgets(
+                settings,
+                &login.tenant,
+                &begin.who.subject,
+                &begin.number,
+                Some(&client.address),
+            );
+            match self.ports.counters.spend(&budgets, now).await? {
+                Spending::Granted => {
+                    let since = now;
+                    (Challenge::Sending { requested, since }, None)
+                }
+                Spending::Spent { at, .. } => {
+                    let retry_at = at;
+                    (
+                        Challenge::NotSent {
+                            requested,
+                            retry_at,
+                        },
+                        Some(Notice::SendLimit),
+                    )
+                }
+            }
+        };
+        Ok(State::Challenged(Challenged {
+            who: begin.who.clone(),
+            challenge,
+            pending_number: begin.keep.then(|| begin.number.clone()),
+            shown: begin.shown.clone(),
+            attempts_left: settings.factor.challenge.attempts.attempts_max,
+            app_hash: None,
+            notice,
+        }))
+    }
+}
+
+pub(crate) fn is_sending(state: &State) -> bool {
+    matches!(
+        state,
+        State::Challenged(Challenged {
+            challenge: Challenge::Sending { .. },
+            ..
+        })
+    )
+}
+
+/// Why a standing other than free stops a login.
+pub(crate) fn locked(standing: Standing) -> Option<StopReason> {
+    match standing {
+        Standing::Free => None,
+        Standing::Locked { until } => Some(StopReason::Locked { until }),
+        Standing::Disabled => Some(StopReason::FactorDisabled),
+    }
+}
+
+pub(crate) fn stop_event(reason: StopReason) -> What {
+    match reason {
+        StopReason::Locked { until } => What::FactorLocked { until },
+        StopReason::FactorDisabled => What::FactorDisabled,
+        StopReason::Closed(postern_otp::Closed::AttemptsExhausted) => What::AttemptsExhausted,
+        StopReason::Closed(closed) => What::LoginStopped {
+            reason: word_of(&closed),
+        },
+        StopReason::Refused(refusal) => What::LoginStopped {
+            reason: word_of(&refusal),
+        },
+        StopReason::Abandoned => What::LoginStopped {
+            reason: word_of(&reason),
+        },
+    }
+}
+
+pub(crate) fn default_region(settings: &TenantSettings) -> Option<Region> {
+    let text = settings.factor.default_region.as_deref()?;
+    Region::parse(text).ok()
+}
+
+/// A number as typed, if codes are sent there.
+pub(crate) fn read_number(settings: &TenantSettings, typed: &str) -> Result<PhoneNumber, Notice> {
+    let number =
+        PhoneNumber::parse(typed, default_region(settings).as_ref()).map_err(
+            |error| match error {
+                NumberError::KindRefused => Notice::NumberRefused,
+                NumberError::Malformed | NumberError::Invalid | NumberError::UnknownRegion => {
+                    Notice::NumberInvalid
+                }
+            },
+        )?;
+    if region_refused(settings, &number) {
+        return Err(Notice::NumberRefused);
+    }
+    Ok(number)
+}
+
+/// the operator's list of countries; empty means any.
+pub(crate) fn region_refused(settings: &TenantSettings, number: &PhoneNumber) -> bool {
+    let regions = &settings.factor.regions;
+    let listed = |region: &String| region.eq_ignore_ascii_case(number.country());
+    !regions.is_empty() && !regions.iter().any(listed)
+}
+
+pub(crate) fn facts(profile: Option<&Profile>, region: Option<&Region>) -> AccountFacts {
+    let Some(profile) = profile else {
+        return AccountFacts::default();
+    };
+    let text = profile.number.as_deref().map(str::trim);
+    let text = text.filter(|text| !text.is_empty());
+    let number = text.and_then(|text| PhoneNumber::parse(text, region).ok());
+    AccountFacts {
+        exists: true,
+        opted_out: profile.opted_out,
+        locked: profile.locked,
+        // A number that cannot be read is still a factor: nobody types another one (attack B-01).
+        had_factor: profile.had_factor || text.is_some(),
+        number,
+        federated_number: None,
+    }
+}
+
+/// What the code page shows: the operator's attribute by the seeds' rule where one is set and the
+/// account has it, else the number with a fixed number of stars.
+fn shown(
+    settings: &TenantSettings,
+    profile: Option<&Profile>,
+    number: &PhoneNumber,
+) -> Option<String> {
+    let factor = &settings.factor;
+    let Some(attribute) = &factor.screen_user_attribute else {
+        return Some(number.masked());
+    };
+    let Some(profile) = profile else {
+        return Some(number.masked());
+    };
+    let claim = profile
+        .claims
+        .iter()
+        .find(|(uri, _)| uri == attribute)
+        .map(|(_, value)| value.as_str());
+    let mobile = profile.number.as_deref();
+    let value = claim.or(mobile.filter(|_| attribute == MOBILE_CLAIM));
+    let value = value.map(str::trim).filter(|value| !value.is_empty());
+    value.map(|value| postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end))
 }

@@ -11,8 +11,11 @@ pub struct SessionId(String);
 
 impl SessionId {
     pub fn from_entropy(bytes: &[u8; 32]) -> Self {
-        let _ = bytes;
-        todo!()
+        Self(
+            crate::login::LoginId::from_entropy(bytes)
+                .as_str()
+                .to_owned(),
+        )
     }
     pub fn parse(text: &str) -> Option<Self> {
         crate::login::LoginId::parse(text).map(|id| Self(id.as_str().to_owned()))

@@ -1,8 +1,10 @@
 //! What the browser sees next. The only place that decides it: pages return here and never
 //! redirect to each other.
 
-use crate::login::{Login, Notice, State, StopReason};
-use postern_otp::Timestamp;
+use crate::deliver::is_stale;
+use crate::login::{Challenge, Challenged, Login, Notice, State, StopReason, Stopped};
+use postern_otp::code::Alphabet;
+use postern_otp::{FactorSettings, Requested, Timestamp};
 
 /// The next page and what it shows. No secret, no full number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +43,79 @@ pub struct AskCode {
 }
 
 /// Decides from the login alone (and the settings that say what the page may offer).
-pub fn next_step(login: &Login, settings: &postern_otp::FactorSettings, now: Timestamp) -> Step {
-    let _ = (login, settings, now);
-    let _: fn(State) = |_| {};
-    todo!()
+pub fn next_step(login: &Login, settings: &FactorSettings, now: Timestamp) -> Step {
+    match &login.state {
+        State::Started(started) => Step::FirstStep {
+            notice: started.notice,
+        },
+        // Only ever seen if the second step could not be decided: the first one is asked again.
+        State::Identified(_) => Step::FirstStep { notice: None },
+        State::NumberWanted(wanted) => Step::AskNumber {
+            notice: wanted.notice,
+        },
+        State::Challenged(challenged) => Step::AskCode(ask_code(
+            challenged,
+            settings,
+            now,
+            backup_offered(login, settings),
+        )),
+        State::Authenticated(_) => Step::Authenticated,
+        State::Stopped(stopped) => Step::Stopped {
+            reason: stopped.reason,
+            backup_codes: takes_backup_codes(stopped) && backup_offered(login, settings),
+        },
+    }
+}
+
+/// Backup codes sign in; they neither prove a number nor serve an API client.
+pub(crate) fn backup_offered(login: &Login, settings: &FactorSettings) -> bool {
+    use crate::login::Origin;
+    settings.backup_codes && matches!(login.origin, Origin::Browser { .. })
+}
+
+/// A locked or disabled SMS factor is no reason to refuse another one (attack D-02).
+pub(crate) fn takes_backup_codes(stopped: &Stopped) -> bool {
+    let by_lock = match stopped.reason {
+        StopReason::Locked { .. } | StopReason::FactorDisabled => true,
+        StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => false,
+    };
+    by_lock && stopped.who.is_some()
+}
+
+fn ask_code(
+    challenged: &Challenged,
+    settings: &FactorSettings,
+    now: Timestamp,
+    backup_codes: bool,
+) -> AskCode {
+    let resend = &settings.challenge.resend;
+    let retry = |requested: &Requested, at: Timestamp| {
+        (resend.allowed && requested.resends < resend.resends_max).then_some(at)
+    };
+    let (sent, expires_at, resend_at) = match &challenged.challenge {
+        Challenge::Sent(sent) => (true, Some(sent.expires_at), sent.next_resend(resend)),
+        Challenge::NotSent {
+            requested,
+            retry_at,
+        } => (false, None, retry(requested, *retry_at)),
+        Challenge::Sending { requested, since } if is_stale(*since, now) => {
+            (false, None, retry(requested, now))
+        }
+        Challenge::Sending { requested, since } => {
+            let at = since.plus(resend.wait_after(requested.resends));
+            (true, None, retry(requested, at))
+        }
+    };
+    AskCode {
+        number: challenged.shown.clone(),
+        sent,
+        code_length: settings.challenge.format.length,
+        digits_only: settings.challenge.format.alphabet == Alphabet::Digits,
+        expires_at,
+        resend_at,
+        attempts_left: challenged.attempts_left,
+        backup_codes,
+        notice: challenged.notice,
+        now,
+    }
 }

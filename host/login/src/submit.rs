@@ -1,8 +1,46 @@
 //! A code or a backup code comes in: pay, compare, advance.
 
+use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
-use crate::login::LoginId;
+use crate::deliver::{binding, event, word_of};
+use crate::login::{
+    Authenticated, Challenge, Challenged, Login, LoginId, Notice, Origin, SecondFactor, State,
+    StopReason, Stopped, Who,
+};
+use crate::ports::{Advanced, Payment, Settlement, TenantSettings};
+use crate::second_step::stop_event;
+use crate::step::{backup_offered, takes_backup_codes};
+use crate::throttle::tenant_failures;
 use crate::{LoginError, Logins};
+use postern_otp::challenge::Mismatch;
+use postern_otp::{BackupCode, Closed, Code, Requested, Sent, Submission, Verified};
+
+/// A right code that lost against a wrong one is carried over to the newer row this often.
+const CARRIED_OVER_MAX: u32 = 16;
+
+/// What a submitted code was, once it was paid for.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// Not yet consumed: `accept` does that.
+    Accept(Verified),
+    /// Written down; another try may be left.
+    Refused {
+        login: Login,
+        why: Mismatch,
+        attempts_left: u32,
+    },
+    /// Written down: no further try.
+    Stopped { login: Login, reason: StopReason },
+    /// There is no code that could be right.
+    NotSent { login: Login },
+}
+
+/// Who types, and whether another try is offered at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Typed<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) address: Option<&'a str>,
+}
 
 impl Logins {
     pub async fn submit_code(
@@ -11,8 +49,56 @@ impl Logins {
         typed: &str,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let _ = (id, typed, client);
-        todo!()
+        let login = self.load_browser(id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        let typed = Typed {
+            text: typed,
+            address: Some(&client.address),
+        };
+        let login = self.challenged(login, typed).await?;
+        let judged = self.judge(login.clone(), typed, &settings).await?;
+        let verified = match judged {
+            Judged::Accept(verified) => verified,
+            Judged::Refused { login, .. }
+            | Judged::Stopped { login, .. }
+            | Judged::NotSent { login } => return Ok(self.moved(&login, &settings)),
+        };
+        let State::Challenged(challenged) = &login.state else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let now = self.now();
+        if challenged.pending_number.is_some() {
+            self.keep_number(&login, challenged, &verified, client)
+                .await?;
+        }
+        let next = State::Authenticated(Authenticated {
+            who: challenged.who.clone(),
+            second: SecondFactor::Sms {
+                number: verified.number,
+            },
+            at: now,
+        });
+        let accepted = event(
+            &login,
+            now,
+            Some(client.address.clone()),
+            What::CodeAccepted,
+        );
+        let kept = challenged.pending_number.is_some();
+        let account = challenged.who.account.clone();
+        match self.accept(login, next, accepted).await? {
+            Some(login) => {
+                if kept && let Some(account) = account {
+                    // Whoever else was proving a number for this account is too late (attack B-04).
+                    self.ports
+                        .logins
+                        .close_challenges_of(&login.tenant, &account)
+                        .await?;
+                }
+                Ok(self.moved(&login, &settings))
+            }
+            None => Err(LoginError::Conflict),
+        }
     }
 
     /// A form of its own: never tried because an SMS code did not match (attack C-06).
@@ -22,7 +108,455 @@ impl Logins {
         typed: &str,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let _ = (id, typed, client);
-        todo!()
+        let login = self.load_browser(id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        let who = backup_who(&login).filter(|_| backup_offered(&login, &settings.factor));
+        let Some(who) = who.cloned() else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let now = self.now();
+        let failures = [tenant_failures(&settings, &login.tenant)];
+        self.refuse_if_spent(&failures, now)?;
+        let policy = &settings.factor.challenge.attempts;
+        let payment = self
+            .ports
+            .attempts
+            .pay_backup(&who.subject, &login.id, now, policy)
+            .await?;
+        let paid = match payment {
+            Payment::Paid(paid) => paid,
+            refused => {
+                let reason = stop_reason(refused);
+                let login = self.stop(login, reason, Some(&client.address)).await?;
+                return Ok(self.moved(&login, &settings));
+            }
+        };
+        let attempts_left = paid.attempts_left();
+        let right = match BackupCode::parse(typed) {
+            Some(code) => {
+                let codes = &self.ports.backup_codes;
+                codes.consume(&who.subject, &code, now).await?
+            }
+            None => false,
+        };
+        if !right {
+            self.count_tenant_failure(&login, &settings, Some(&client.address))
+                .await?;
+            return self
+                .backup_refused(login, attempts_left, &settings, client)
+                .await;
+        }
+        // The code is spent from here on, whoever wins the login.
+        let left = self.ports.backup_codes.remaining(&who.subject).await?;
+        let used = event(
+            &login,
+            now,
+            Some(client.address.clone()),
+            What::BackupCodeUsed { left },
+        );
+        let next = State::Authenticated(Authenticated {
+            who,
+            second: SecondFactor::BackupCode,
+            at: now,
+        });
+        match self.accept(login, next, used).await? {
+            Some(login) => Ok(self.moved(&login, &settings)),
+            None => Err(LoginError::Conflict),
+        }
+    }
+
+    /// The login with a challenge that a code can be tried on, once a sending under way has ended.
+    pub(crate) async fn challenged(
+        &self,
+        login: Login,
+        typed: Typed<'_>,
+    ) -> Result<Login, LoginError> {
+        let login = self.after_sending(login).await?;
+        match &login.state {
+            State::Challenged(_) => Ok(login),
+            State::Authenticated(_) => {
+                self.replay(&login, typed.address).await?;
+                Err(LoginError::OutOfOrder)
+            }
+            State::Started(_)
+            | State::Identified(_)
+            | State::NumberWanted(_)
+            | State::Stopped(_) => Err(LoginError::OutOfOrder),
+        }
+    }
+
+    /// Lock, attempts, expiry, binding, comparison, in this order; consumption is `accept`'s.
+    /// Whatever is not right is written down here.
+    pub(crate) async fn judge(
+        &self,
+        login: Login,
+        typed: Typed<'_>,
+        settings: &TenantSettings,
+    ) -> Result<Judged, LoginError> {
+        let State::Challenged(challenged) = &login.state else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let sent = match &challenged.challenge {
+            Challenge::Sent(sent) => sent.clone(),
+            Challenge::NotSent { .. } | Challenge::Sending { .. } => {
+                return Ok(Judged::NotSent { login });
+            }
+        };
+        let now = self.now();
+        let failures = [tenant_failures(settings, &login.tenant)];
+        self.refuse_if_spent(&failures, now)?;
+
+        let policy = &settings.factor.challenge;
+        let subject = &challenged.who.subject;
+        // Count first, compare second: a thousand parallel guesses cost what they would one by one.
+        let payment = self
+            .ports
+            .attempts
+            .pay(subject, &login.id, now, &policy.attempts)
+            .await?;
+        let paid = match payment {
+            Payment::Paid(paid) => paid,
+            refused => {
+                let reason = stop_reason(refused);
+                let login = self.stop(login, reason, typed.address).await?;
+                return Ok(Judged::Stopped { login, reason });
+            }
+        };
+        let code = Code::parse(policy.format, typed.text);
+        let requested = Requested::new(sent.number.clone());
+        let binding = binding(&login, &requested);
+        // The clock is read again: what was waited for to be durable counts against the code.
+        let submission = sent.submit(paid, code.as_ref(), &settings.keys, binding, self.now());
+        match submission {
+            Submission::Accept(verified) => Ok(Judged::Accept(verified)),
+            Submission::Refuse {
+                sent,
+                why,
+                attempts_left,
+            } => {
+                let refused = Refused {
+                    sent,
+                    why,
+                    attempts_left,
+                };
+                self.refuse(login, refused, settings, typed.address).await
+            }
+            Submission::Close(closed) => {
+                self.count_tenant_failure(&login, settings, typed.address)
+                    .await?;
+                let reason = StopReason::Closed(closed);
+                let login = self.stop(login, reason, typed.address).await?;
+                Ok(Judged::Stopped { login, reason })
+            }
+        }
+    }
+
+    /// Takes the challenge, exactly once: of two right codes one moves the login. A wrong code that
+    /// was written down in between does not stand in the way of a right one that was paid for.
+    pub(crate) async fn accept(
+        &self,
+        login: Login,
+        next: State,
+        accepted: AuditEvent,
+    ) -> Result<Option<Login>, LoginError> {
+        let clear = login.state.who().map(|who| who.subject.clone());
+        let address = accepted.address.clone();
+        let then = Settlement {
+            rename: None,
+            clear,
+            events: vec![accepted],
+        };
+        let mut seen = login;
+        for _ in 0..CARRIED_OVER_MAX {
+            let settled = self
+                .ports
+                .logins
+                .settle(&seen, next.clone(), then.clone(), &self.ports)
+                .await?;
+            if let Advanced::Won(login) = settled {
+                return Ok(Some(login));
+            }
+            let newer = self.load(&seen.id).await?;
+            if !awaits_the_same(&seen.state, &newer.state) {
+                self.replay(&newer, address.as_deref()).await?;
+                return Ok(None);
+            }
+            seen = newer;
+        }
+        Ok(None)
+    }
+
+    async fn refuse(
+        &self,
+        login: Login,
+        refused: Refused,
+        settings: &TenantSettings,
+        address: Option<&str>,
+    ) -> Result<Judged, LoginError> {
+        let Refused {
+            sent,
+            why,
+            attempts_left,
+        } = refused;
+        self.count_tenant_failure(&login, settings, address).await?;
+        let State::Challenged(challenged) = &login.state else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let what = What::CodeRefused {
+            why: word_of(&why),
+            attempts_left,
+        };
+        let told = event(&login, self.now(), address.map(str::to_owned), what);
+        // `RetryEnable` off: one wrong code ends the step, and the code with it.
+        if !settings.factor.retry && matches!(login.origin, Origin::Browser { .. }) {
+            self.ports.audit.record(told).await?;
+            let reason = StopReason::Closed(Closed::AttemptsExhausted);
+            let login = self.stop(login, reason, address).await?;
+            return Ok(Judged::Stopped { login, reason });
+        }
+        let next = State::Challenged(Challenged {
+            challenge: Challenge::Sent(sent),
+            attempts_left,
+            notice: Some(match why {
+                Mismatch::Wrong => Notice::CodeWrong,
+                Mismatch::Expired => Notice::CodeExpired,
+                Mismatch::Superseded => Notice::CodeSuperseded,
+            }),
+            ..challenged.clone()
+        });
+        let login = self.write_down(login, next, told).await?;
+        Ok(Judged::Refused {
+            login,
+            why,
+            attempts_left,
+        })
+    }
+
+    async fn backup_refused(
+        &self,
+        login: Login,
+        attempts_left: u32,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let what = What::CodeRefused {
+            why: "backup-code".to_owned(),
+            attempts_left,
+        };
+        let address = Some(client.address.clone());
+        let told = event(&login, self.now(), address, what);
+        let next = match &login.state {
+            State::Challenged(challenged) if attempts_left > 0 => State::Challenged(Challenged {
+                attempts_left,
+                notice: Some(Notice::BackupCodeWrong),
+                ..challenged.clone()
+            }),
+            State::Challenged(challenged) => State::Stopped(Stopped {
+                reason: StopReason::Closed(Closed::AttemptsExhausted),
+                who: Some(challenged.who.clone()),
+            }),
+            // A locked factor: the page stays, until the tries that are left are spent.
+            other => other.clone(),
+        };
+        let login = self.write_down(login, next, told).await?;
+        Ok(self.moved(&login, settings))
+    }
+
+    /// Moves the login if nobody was faster; the event is recorded either way.
+    async fn write_down(
+        &self,
+        login: Login,
+        next: State,
+        told: AuditEvent,
+    ) -> Result<Login, LoginError> {
+        let then = Settlement {
+            events: vec![told.clone()],
+            ..Settlement::default()
+        };
+        let settled = self
+            .ports
+            .logins
+            .settle(&login, next, then, &self.ports)
+            .await?;
+        match settled {
+            Advanced::Won(login) => Ok(login),
+            Advanced::Lost => {
+                self.ports.audit.record(told).await?;
+                self.load(&login.id).await
+            }
+        }
+    }
+
+    /// Ends the login with a reason, unless it has ended already.
+    pub(crate) async fn stop(
+        &self,
+        login: Login,
+        reason: StopReason,
+        address: Option<&str>,
+    ) -> Result<Login, LoginError> {
+        let mut seen = login;
+        for _ in 0..CARRIED_OVER_MAX {
+            match &seen.state {
+                State::Challenged(_) => (),
+                // A lock that has grown, or a factor that is disabled by now, is told anew.
+                State::Stopped(stopped) if takes_backup_codes(stopped) => {
+                    if stopped.reason == reason || !ends_backup(reason) {
+                        return Ok(seen);
+                    }
+                }
+                State::Started(_)
+                | State::Identified(_)
+                | State::NumberWanted(_)
+                | State::Authenticated(_)
+                | State::Stopped(_) => return Ok(seen),
+            }
+            let next = State::Stopped(Stopped {
+                reason,
+                who: seen.state.who().cloned(),
+            });
+            let told = event(
+                &seen,
+                self.now(),
+                address.map(str::to_owned),
+                stop_event(reason),
+            );
+            let then = Settlement {
+                events: vec![told],
+                ..Settlement::default()
+            };
+            let settled = self
+                .ports
+                .logins
+                .settle(&seen, next, then, &self.ports)
+                .await?;
+            if let Advanced::Won(login) = settled {
+                return Ok(login);
+            }
+            seen = self.load(&seen.id).await?;
+        }
+        Err(LoginError::Conflict)
+    }
+
+    async fn count_tenant_failure(
+        &self,
+        login: &Login,
+        settings: &TenantSettings,
+        address: Option<&str>,
+    ) -> Result<(), LoginError> {
+        let now = self.now();
+        let failures = [tenant_failures(settings, &login.tenant)];
+        if self.count_failure(&failures, now).await? {
+            tracing::error!(
+                tenant = %login.tenant,
+                "the failure budget of a tenant is spent: codes are refused until it has room"
+            );
+            let address = address.map(str::to_owned);
+            let told = event(login, now, address, What::TenantBudgetSpent);
+            self.ports.audit.record(told).await?;
+        }
+        Ok(())
+    }
+
+    /// A code for something that is accepted already, or over.
+    pub(crate) async fn replay(
+        &self,
+        login: &Login,
+        address: Option<&str>,
+    ) -> Result<(), LoginError> {
+        let address = address.map(str::to_owned);
+        let told = event(login, self.now(), address, What::Replay);
+        Ok(self.ports.audit.record(told).await?)
+    }
+
+    /// Proven by its own code: only now the number becomes the account's (attack B-03), and only if
+    /// the account still has none (attack B-01: two first enrolments at once).
+    async fn keep_number(
+        &self,
+        login: &Login,
+        challenged: &Challenged,
+        verified: &Verified,
+        client: &ClientFacts,
+    ) -> Result<(), LoginError> {
+        let Some(account) = &challenged.who.account else {
+            return Ok(());
+        };
+        let directory = &self.ports.directory;
+        let profile = directory
+            .profile(&login.tenant, account)
+            .await
+            .map_err(crate::first_step::unavailable)?;
+        let facts = crate::second_step::facts(Some(&profile), None);
+        if facts.had_factor {
+            let same = profile.number.as_deref() == Some(verified.number.e164());
+            return if same {
+                Ok(())
+            } else {
+                Err(LoginError::Conflict)
+            };
+        }
+        directory
+            .save_number(&login.tenant, account, &verified.number)
+            .await
+            .map_err(crate::first_step::unavailable)?;
+        let what = What::NumberChanged {
+            from: None,
+            to: verified.number.masked(),
+        };
+        let told = event(login, self.now(), Some(client.address.clone()), what);
+        Ok(self.ports.audit.record(told).await?)
+    }
+}
+
+struct Refused {
+    sent: Sent,
+    why: Mismatch,
+    attempts_left: u32,
+}
+
+/// Whose backup codes are asked for: of an open challenge, or of a factor that is locked.
+fn backup_who(login: &Login) -> Option<&Who> {
+    match &login.state {
+        State::Challenged(challenged) => Some(&challenged.who),
+        State::Stopped(stopped) if takes_backup_codes(stopped) => stopped.who.as_ref(),
+        State::Started(_)
+        | State::Identified(_)
+        | State::NumberWanted(_)
+        | State::Authenticated(_)
+        | State::Stopped(_) => None,
+    }
+}
+
+fn stop_reason(refused: Payment) -> StopReason {
+    match refused {
+        Payment::Locked { until } => StopReason::Locked { until },
+        Payment::Disabled => StopReason::FactorDisabled,
+        Payment::Exhausted | Payment::Paid(_) => StopReason::Closed(Closed::AttemptsExhausted),
+    }
+}
+
+fn ends_backup(reason: StopReason) -> bool {
+    matches!(
+        reason,
+        StopReason::Locked { .. } | StopReason::FactorDisabled | StopReason::Closed(_)
+    )
+}
+
+/// Whether the newer state waits for the very thing the older one waited for.
+fn awaits_the_same(older: &State, newer: &State) -> bool {
+    match (older, newer) {
+        (State::Challenged(older), State::Challenged(newer)) => {
+            match (&older.challenge, &newer.challenge) {
+                (Challenge::Sent(older), Challenge::Sent(newer)) => older.awaits_same_code(newer),
+                // A backup code does not depend on what became of the message.
+                (Challenge::Sending { .. } | Challenge::NotSent { .. }, _) => true,
+                (Challenge::Sent(_), Challenge::Sending { .. } | Challenge::NotSent { .. }) => {
+                    false
+                }
+            }
+        }
+        (State::Stopped(older), State::Stopped(newer)) => {
+            takes_backup_codes(older) && takes_backup_codes(newer)
+        }
+        _ => false,
     }
 }
