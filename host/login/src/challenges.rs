@@ -1,11 +1,24 @@
 //! Challenges of the JSON API: an application ran its own first step and wants a code sent and
 //! checked. The same machine, the same limits, the same counters as in a browser.
 
-use crate::Logins;
+use crate::audit::What;
+use crate::deliver::event;
 use crate::error::StoreError;
-use crate::login::{LoginId, Purpose};
-use crate::ports::ApiClient;
-use postern_otp::Timestamp;
+use crate::first_step::unavailable;
+use crate::login::{
+    Challenge, Challenged, FirstFactor, Login, LoginId, Origin, Purpose, State, StopReason,
+    Stopped, Who,
+};
+use crate::ports::{AccountRef, ApiClient, Spending, Subject, TenantSettings};
+use crate::resend::Resent;
+use crate::second_step::{default_region, facts, locked, read_number, region_refused};
+use crate::submit::{Judged, Typed};
+use crate::text::is_app_hash;
+use crate::throttle::{number_key, send_budgets, wait_budget};
+use crate::{LoginError, Logins};
+use postern_otp::challenge::{Mismatch, ResendRefused};
+use postern_otp::{Closed, PhoneNumber, Requested, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -82,8 +95,54 @@ impl Logins {
         client: &ApiClient,
         new: NewChallenge,
     ) -> Result<Created, ChallengeError> {
-        let _ = (client, new);
-        todo!()
+        let settings = self.settings(&client.tenant).await?;
+        let (who, number) = self.target(client, &new.target, &settings).await?;
+        let now = self.now();
+        let state = State::Challenged(Challenged {
+            challenge: Challenge::Sending {
+                requested: Requested::new(number.clone()),
+                since: now,
+            },
+            pending_number: None,
+            shown: None,
+            attempts_left: settings.factor.challenge.attempts.attempts_max,
+            app_hash: new.app_hash.filter(|hash| is_app_hash(hash)),
+            notice: None,
+            who,
+        });
+        let origin = Origin::Api {
+            client: client.name.clone(),
+        };
+        let locale = new.locale.unwrap_or_default();
+        let login = self.new_login(
+            &client.tenant,
+            origin,
+            new.purpose,
+            locale,
+            &settings,
+            state,
+        )?;
+        let login = self
+            .claim_challenge(login, &number, new.client_ip.as_deref(), &settings)
+            .await?;
+        let login = self
+            .deliver(login, Arc::clone(&settings), new.client_ip)
+            .await?;
+        let State::Challenged(challenged) = &login.state else {
+            return Err(ChallengeError::NotSent);
+        };
+        let Challenge::Sent(sent) = &challenged.challenge else {
+            // Nobody knows the id: nothing to keep.
+            let _taken = self.ports.logins.take(&login).await?;
+            return Err(ChallengeError::NotSent);
+        };
+        let resend = sent.next_resend(&settings.factor.challenge.resend);
+        Ok(Created {
+            id: login.id.clone(),
+            masked_mobile: number.masked(),
+            expires_in: sent.expires_at.since(sent.sent_at),
+            resend_in: resend.map(|at| at.since(sent.sent_at)),
+        })
     }
 
     /// Another client's challenge is `NotFound`.
@@ -93,8 +152,64 @@ impl Logins {
         id: &LoginId,
         code: &str,
     ) -> Result<Verification, ChallengeError> {
-        let _ = (client, id, code);
-        todo!()
+        let login = self.challenge_of(client, id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        let login = self.after_sending(login).await?;
+        let who = match &login.state {
+            State::Challenged(challenged) => challenged.who.clone(),
+            state => {
+                let refused = over(state).ok_or(ChallengeError::NotFound)?;
+                if let RefusedReason::Used = refused {
+                    self.replay(&login, None).await?;
+                }
+                return Ok(Verification::Refused {
+                    reason: refused,
+                    attempts_left: 0,
+                });
+            }
+        };
+        let typed = Typed {
+            text: code,
+            address: None,
+        };
+        match self.judge(login.clone(), typed, &settings).await? {
+            Judged::Accept(_) => {
+                let used = State::Stopped(Stopped {
+                    reason: StopReason::Closed(Closed::Used),
+                    who: Some(who),
+                });
+                let accepted = event(&login, self.now(), None, What::CodeAccepted);
+                Ok(match self.accept(login, used, accepted).await? {
+                    Some(_) => Verification::Accepted,
+                    None => Verification::Refused {
+                        reason: RefusedReason::Used,
+                        attempts_left: 0,
+                    },
+                })
+            }
+            Judged::Refused {
+                why, attempts_left, ..
+            } => Ok(Verification::Refused {
+                reason: match why {
+                    Mismatch::Wrong => RefusedReason::CodeMismatch,
+                    Mismatch::Superseded => RefusedReason::CodeSuperseded,
+                    Mismatch::Expired => RefusedReason::Expired,
+                },
+                attempts_left,
+            }),
+            Judged::Stopped { reason, .. } => Ok(Verification::Refused {
+                reason: reason_of(reason),
+                attempts_left: 0,
+            }),
+            // The old code died with the resend, and no new one is out.
+            Judged::NotSent { login } => Ok(Verification::Refused {
+                reason: RefusedReason::Expired,
+                attempts_left: match &login.state {
+                    State::Challenged(challenged) => challenged.attempts_left,
+                    _ => 0,
+                },
+            }),
+        }
     }
 
     /// The wait until the next resend.
@@ -103,7 +218,225 @@ impl Logins {
         client: &ApiClient,
         id: &LoginId,
     ) -> Result<Option<Duration>, ChallengeError> {
-        let _ = (client, id);
-        todo!()
+        let login = self.challenge_of(client, id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        if let State::Stopped(stopped) = &login.state {
+            return Err(match stopped.reason {
+                StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
+                StopReason::FactorDisabled => ChallengeError::Locked { until: None },
+                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
+                    ChallengeError::NotFound
+                }
+            });
+        }
+        let resent = self.send_again(login, &settings, None).await?;
+        let login = match resent {
+            Resent::Tried(login) | Resent::Joined(login) | Resent::Stopped(login) => login,
+            Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, at) => {
+                return Err(ChallengeError::TooMany { at });
+            }
+            Resent::Refused(login, ResendRefused::TooOften | ResendRefused::Off) => {
+                let at = login.expires_at;
+                return Err(ChallengeError::TooMany { at });
+            }
+        };
+        match &login.state {
+            State::Challenged(challenged) => match &challenged.challenge {
+                Challenge::Sent(sent) => {
+                    let next = sent.next_resend(&settings.factor.challenge.resend);
+                    Ok(next.map(|at| at.since(self.now())))
+                }
+                Challenge::NotSent { .. } | Challenge::Sending { .. } => {
+                    Err(ChallengeError::NotSent)
+                }
+            },
+            State::Stopped(stopped) => Err(match stopped.reason {
+                StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
+                StopReason::FactorDisabled => ChallengeError::Locked { until: None },
+                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
+                    ChallengeError::NotFound
+                }
+            }),
+            State::Started(_)
+            | State::Identified(_)
+            | State::NumberWanted(_)
+            | State::Authenticated(_) => Err(ChallengeError::NotFound),
+        }
+    }
+
+    /// Whose attempts are counted, and where the code goes. The client vouches for the first step.
+    async fn target(
+        &self,
+        client: &ApiClient,
+        target: &Target,
+        settings: &TenantSettings,
+    ) -> Result<(Who, PhoneNumber), ChallengeError> {
+        let first = FirstFactor::Client {
+            client: client.name.clone(),
+        };
+        match target {
+            Target::Mobile(typed) => {
+                let number =
+                    read_number(settings, typed).map_err(|_| ChallengeError::NumberRefused)?;
+                let who = Who {
+                    subject: Subject::Number {
+                        tenant: client.tenant.clone(),
+                        client: client.name.clone(),
+                        number: number_key(settings, &number),
+                    },
+                    account: None,
+                    display: number.masked(),
+                    first,
+                };
+                Ok((who, number))
+            }
+            Target::User(name) => {
+                let (account, number) = self.user(client, name, settings).await?;
+                let who = Who {
+                    subject: Subject::Account {
+                        tenant: client.tenant.clone(),
+                        account: account.name.clone(),
+                    },
+                    display: account.name.clone(),
+                    account: Some(account),
+                    first,
+                };
+                Ok((who, number))
+            }
+        }
+    }
+
+    async fn user(
+        &self,
+        client: &ApiClient,
+        name: &str,
+        settings: &TenantSettings,
+    ) -> Result<(AccountRef, PhoneNumber), ChallengeError> {
+        let directory = &self.ports.directory;
+        let account = directory
+            .find(&client.tenant, name)
+            .await
+            .map_err(unavailable)?
+            .ok_or(ChallengeError::UnknownUser)?;
+        let profile = directory
+            .profile(&client.tenant, &account)
+            .await
+            .map_err(unavailable)?;
+        let facts = facts(Some(&profile), default_region(settings).as_ref());
+        if facts.locked {
+            return Err(ChallengeError::Locked { until: None });
+        }
+        if facts.opted_out && settings.factor.enable_by_user_claim {
+            return Err(ChallengeError::OptedOut);
+        }
+        let number = facts.number.ok_or(ChallengeError::NoNumber)?;
+        if region_refused(settings, &number) {
+            return Err(ChallengeError::NumberRefused);
+        }
+        Ok((account, number))
+    }
+
+    /// The row, the limits and the lock in one round trip: a store commits them together. The row
+    /// goes again if the answer is no; nobody knows its id yet, and nothing was sent.
+    async fn claim_challenge(
+        &self,
+        login: Login,
+        number: &PhoneNumber,
+        address: Option<&str>,
+        settings: &TenantSettings,
+    ) -> Result<Login, ChallengeError> {
+        let State::Challenged(challenged) = &login.state else {
+            return Err(ChallengeError::NotFound);
+        };
+        let subject = &challenged.who.subject;
+        let now = self.now();
+        let mut budgets: Vec<_> = wait_budget(settings, subject, login.purpose.as_str())
+            .into_iter()
+            .collect();
+        budgets.extend(send_budgets(
+            settings,
+            &login.tenant,
+            subject,
+            number,
+            address,
+        ));
+        let (inserted, spending, ledger) = tokio::join!(
+            self.ports.logins.insert(&login),
+            self.ports.counters.spend(&budgets, now),
+            self.ports.attempts.ledger(subject)
+        );
+        inserted?;
+        let refused = match (locked(ledger?.standing(now)), spending?) {
+            (None, Spending::Granted) => None,
+            (Some(StopReason::Locked { until }), _) => {
+                Some(ChallengeError::Locked { until: Some(until) })
+            }
+            (Some(_), _) => Some(ChallengeError::Locked { until: None }),
+            (None, Spending::Spent { at, .. }) => Some(ChallengeError::TooMany { at }),
+        };
+        match refused {
+            None => Ok(login),
+            Some(refused) => {
+                let _taken = self.ports.logins.take(&login).await?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Another client's, another tenant's and nobody's all look alike (attack E-04).
+    async fn challenge_of(
+        &self,
+        client: &ApiClient,
+        id: &LoginId,
+    ) -> Result<Login, ChallengeError> {
+        let login = self.load(id).await?;
+        match &login.origin {
+            Origin::Api { client: name }
+                if *name == client.name && login.tenant == client.tenant =>
+            {
+                Ok(login)
+            }
+            Origin::Api { .. } | Origin::Browser { .. } | Origin::Account { .. } => {
+                Err(ChallengeError::NotFound)
+            }
+        }
+    }
+}
+
+fn over(state: &State) -> Option<RefusedReason> {
+    match state {
+        State::Stopped(stopped) => Some(reason_of(stopped.reason)),
+        State::Started(_)
+        | State::Identified(_)
+        | State::NumberWanted(_)
+        | State::Challenged(_)
+        | State::Authenticated(_) => None,
+    }
+}
+
+fn reason_of(reason: StopReason) -> RefusedReason {
+    match reason {
+        StopReason::Closed(Closed::Used) => RefusedReason::Used,
+        StopReason::Closed(Closed::AttemptsExhausted) => RefusedReason::AttemptsExhausted,
+        StopReason::Locked { .. } | StopReason::FactorDisabled => RefusedReason::Locked,
+        // The code is dead before its time: its number changed, or it was given up.
+        StopReason::Closed(Closed::Undeliverable | Closed::Abandoned)
+        | StopReason::Refused(_)
+        | StopReason::Abandoned => RefusedReason::Expired,
+    }
+}
+
+impl From<LoginError> for ChallengeError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Gone | LoginError::OutOfOrder | LoginError::Reauthenticate => {
+                Self::NotFound
+            }
+            LoginError::Throttled { at } => Self::TooMany { at },
+            LoginError::Conflict => {
+                Self::Unavailable(StoreError::new("another act on this challenge came first"))
+            }
+            LoginError::Unavailable(error) => Self::Unavailable(error),
+        }
     }
 }

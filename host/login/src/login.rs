@@ -89,6 +89,10 @@ pub struct Login {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most logins that are held at once are challenged ones"
+)]
 pub enum State {
     Started(Started),
     Identified(Identified),

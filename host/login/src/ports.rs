@@ -115,6 +115,10 @@ pub struct Settlement {
 
 #[derive(Debug)]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is returned once and taken apart at once"
+)]
 pub enum Advanced {
     Won(Login),
     Lost,

@@ -2,10 +2,23 @@
 //! same routing, limits and verdicts.
 
 use crate::Logins;
+use crate::audit::{AuditEvent, What};
 use crate::error::StoreError;
 use crate::login::Purpose;
-use crate::ports::{ApiClient, FailureReason};
-use postern_otp::Timestamp;
+use crate::ports::{
+    ApiClient, FailureReason, Message, Reservation, Spending, Subject, TenantSettings,
+};
+use crate::routing::{self, Routed};
+use crate::second_step::read_number;
+use crate::text::{self, LastLine, MessageText, Words};
+use crate::throttle::{number_key, send_budgets};
+use postern_otp::code::Alphabet;
+use postern_otp::{CODE_LIFETIME_MAX, Code, CodeFormat, PhoneNumber, Timestamp};
+
+/// Ten segments of GSM-7 are 1,530; a little more may be counted and then refused by segment.
+const TEXT_CHARACTERS_MAX: usize = 1_600;
+/// A client's own codes may be shorter or longer than ours.
+const CODE_CHARACTERS_MAX: usize = 32;
 
 #[derive(Debug)]
 pub enum RelayText {
@@ -58,7 +71,208 @@ impl Logins {
         client: &ApiClient,
         message: RelayMessage,
     ) -> Result<Relayed, RelayError> {
-        let _ = (client, message);
-        todo!()
+        let settings = self.settings(&client.tenant).await?;
+        let number = read_number(&settings, &message.to).map_err(|_| RelayError::NumberRefused)?;
+        let (text, code) = words(&message, &number, &settings).ok_or(RelayError::TextRefused)?;
+        let Some(key) = message.idempotency_key.clone() else {
+            return self
+                .relay_once(client, message, number, text, code, &settings)
+                .await;
+        };
+        let fingerprint = fingerprint(&message, &number, &text, &settings);
+        let replies = &self.ports.replies;
+        let reservation = replies
+            .reserve(&client.name, &key, &fingerprint, self.now())
+            .await?;
+        match reservation {
+            Reservation::Reserved => {}
+            Reservation::InProgress => return Err(RelayError::InProgress),
+            Reservation::Differs => return Err(RelayError::KeyDiffers),
+            Reservation::Answered(answer) => {
+                return serde_json::from_str(&answer).map_err(|error| {
+                    StoreError::caused("a stored answer cannot be read", error).into()
+                });
+            }
+        }
+        let relayed = self
+            .relay_once(client, message, number, text, code, &settings)
+            .await;
+        match &relayed {
+            Ok(answer) => {
+                let answer = serde_json::to_string(answer)
+                    .map_err(|error| StoreError::caused("an answer cannot be stored", error))?;
+                replies.fill(&client.name, &key, &answer).await?;
+            }
+            // It may be on its way: the key stays taken, or a repetition would send twice.
+            Err(RelayError::NotSent {
+                reason: FailureReason::OutcomeUnknown,
+            }) => {}
+            Err(_) => replies.release(&client.name, &key).await?,
+        }
+        relayed
     }
+
+    async fn relay_once(
+        &self,
+        client: &ApiClient,
+        message: RelayMessage,
+        number: PhoneNumber,
+        text: MessageText,
+        code: Option<Code>,
+        settings: &TenantSettings,
+    ) -> Result<Relayed, RelayError> {
+        let subject = Subject::Number {
+            tenant: client.tenant.clone(),
+            client: client.name.clone(),
+            number: number_key(settings, &number),
+        };
+        let address = message.client_ip.as_deref();
+        let budgets = send_budgets(settings, &client.tenant, &subject, &number, address);
+        let now = self.now();
+        if let Spending::Spent { at, .. } = self.ports.counters.spend(&budgets, now).await? {
+            return Err(RelayError::TooMany { at });
+        }
+        let segments = text.segments;
+        let sending = Message {
+            id: self.message_id()?,
+            tenant: client.tenant.clone(),
+            to: number,
+            text,
+            code,
+            validity: settings
+                .factor
+                .challenge
+                .code_lifetime
+                .min(CODE_LIFETIME_MAX),
+            attempt: 1,
+            locale: message.locale.unwrap_or_default(),
+            purpose: message.purpose,
+            extra: vec![("brand".to_owned(), text::one_line(&settings.brand))],
+        };
+        let routed = routing::route(
+            &self.ports,
+            &settings.factor.senders,
+            &sending,
+            settings.limits.calls_per_message,
+        )
+        .await;
+        let (sender, outcome) = match routed {
+            Routed::Accepted {
+                sender,
+                provider_id,
+            } => {
+                let relayed = Relayed {
+                    message_id: sending.id,
+                    sender: sender.clone(),
+                    provider_id,
+                    segments,
+                };
+                (Some(sender), Ok(relayed))
+            }
+            Routed::Failed { tried, reason } => (
+                tried.into_iter().next_back().map(|(sender, _)| sender),
+                Err(RelayError::NotSent { reason }),
+            ),
+        };
+        let event = AuditEvent {
+            at: self.now(),
+            tenant: client.tenant.clone(),
+            login: None,
+            who: None,
+            address: message.client_ip,
+            what: What::Relayed {
+                client: client.name.clone(),
+                number: sending.to.masked(),
+                sender,
+                accepted: outcome.is_ok(),
+            },
+        };
+        self.ports.audit.record(event).await?;
+        outcome
+    }
+}
+
+/// The words, and the code in them if the client names it (it is kept out of logs then). `None` if
+/// the text is empty or too long, names no template, or the code is none.
+fn words(
+    message: &RelayMessage,
+    number: &PhoneNumber,
+    settings: &TenantSettings,
+) -> Option<(MessageText, Option<Code>)> {
+    match &message.text {
+        RelayText::Finished(text) => {
+            let text: String = text
+                .chars()
+                .filter(|c| !c.is_control() || *c == '\n')
+                .collect();
+            let orderly = !text.trim().is_empty() && text.chars().count() <= TEXT_CHARACTERS_MAX;
+            let text = orderly.then(|| MessageText::measured(text)).flatten()?;
+            Some((text, None))
+        }
+        RelayText::Template { text_id, code } => {
+            let code = client_code(code)?;
+            let locale = message.locale.as_deref().unwrap_or_default();
+            let template = template(&settings.templates, text_id, locale)?;
+            let words = Words {
+                code: code.as_str(),
+                brand: &settings.brand,
+                validity: settings.factor.challenge.code_lifetime,
+                last_line: LastLine::choose(
+                    settings.factor.otp_host.as_deref(),
+                    None,
+                    number.country(),
+                ),
+            };
+            Some((text::compose(template, words)?, Some(code)))
+        }
+    }
+}
+
+fn client_code(text: &str) -> Option<Code> {
+    let length = u8::try_from(text.len()).ok()?;
+    if length == 0 || usize::from(length) > CODE_CHARACTERS_MAX {
+        return None;
+    }
+    let format = CodeFormat {
+        length,
+        alphabet: Alphabet::Alphanumeric,
+    };
+    Code::parse(format, text)
+}
+
+/// `code` is the template that logins use. Any other id names templates kept as `id:tag`.
+fn template<'a>(templates: &'a [(String, String)], text_id: &str, locale: &str) -> Option<&'a str> {
+    if text_id == "code" {
+        return Some(text::template_for(templates, locale));
+    }
+    let language = locale.split(['-', '_']).next().unwrap_or_default();
+    [locale, language, "en"].iter().find_map(|tag| {
+        let name = format!("{text_id}:{tag}");
+        templates
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
+            .map(|(_, template)| template.as_str())
+    })
+}
+
+/// What makes two requests the same one. Keyed, for it is made of a number and a code.
+fn fingerprint(
+    message: &RelayMessage,
+    number: &PhoneNumber,
+    text: &MessageText,
+    settings: &TenantSettings,
+) -> [u8; 32] {
+    let parts = [
+        number.e164(),
+        text.as_str(),
+        message.purpose.as_str(),
+        message.locale.as_deref().unwrap_or_default(),
+        message.client_ip.as_deref().unwrap_or_default(),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| format!("{}:{part}", part.len()))
+        .collect();
+    let whole = zeroize::Zeroizing::new(parts.concat());
+    settings.keys.newest().digest("relay-request", &whole)
 }
