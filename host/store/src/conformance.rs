@@ -974,6 +974,7 @@ fn challenged(name: &str) -> State {
         pending_number: None,
         shown: Some("***4567".into()),
         attempts_left: 5,
+        app_hash: None,
         notice: None,
     })
 }
