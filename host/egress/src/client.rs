@@ -161,3 +161,6 @@ fn request(finished: &Finished) -> Request<Full<Bytes>> {
     *request.headers_mut() = finished.headers().clone();
     request
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,43 +93,9 @@ fn echoes(value: &[u8]) -> Vec<Cow<'_, [u8]>> {
             forms.push(upper.into());
         }
     }
-    if let Ok(text) = std::str::from_utf8(value) {
-        if text.bytes().any(|b| {
-            matches!(b, b'"' | b'\\' | b'/' | b'&' | b'<' | b'>' | b'\'' | b'+')
-                || !b.is_ascii_graphic()
-        }) {
-            for upper in [false, true] {
-                for slash in [false, true] {
-                    forms.push(json_ascii(text, upper, slash, |c| !c.is_ascii()).into());
-                    forms.push(
-                        json_ascii(text, upper, slash, |c| {
-                            !c.is_ascii() || "\"&'+<>`".contains(c)
-                        })
-                        .into(),
-                    );
-                }
-            }
-            if let Ok(json) = escape::json(text) {
-                forms.push(json.into());
-            }
-            forms.push(json_ascii(text, false, true, |_| false).into());
-            if let Ok(xml) = escape::xml(text) {
-                forms.push(xml.into());
-            }
-            for apostrophe in ["'", "&apos;", "&#039;"] {
-                let html = text
-                    .replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;");
-                forms.push(html.replace('\'', apostrophe).into_bytes().into());
-                forms.push(
-                    html.replace('"', "&quot;")
-                        .replace('\'', apostrophe)
-                        .into_bytes()
-                        .into(),
-                );
-            }
-        }
+    match std::str::from_utf8(value) {
+        Ok(text) if !text.bytes().all(unreserved) => forms.extend(text_echoes(text)),
+        _ => {}
     }
     for encoding in ["hex", "hex-upper", "base64", "base64url"] {
         if let Ok(encoded) = encode::encode(encoding, value) {
@@ -138,6 +104,31 @@ fn echoes(value: &[u8]) -> Vec<Cow<'_, [u8]>> {
     }
     forms.retain(|form| form.len() >= SHORTEST);
     forms
+}
+
+fn text_echoes(text: &str) -> Vec<Cow<'static, [u8]>> {
+    let mut forms: Vec<Vec<u8>> = Vec::new();
+    for upper in [false, true] {
+        for slash in [false, true] {
+            forms.push(json_ascii(text, upper, slash, |c| !c.is_ascii()));
+            forms.push(json_ascii(text, upper, slash, |c| {
+                !c.is_ascii() || "\"&'+<>`".contains(c)
+            }));
+        }
+    }
+    forms.extend(escape::json(text));
+    forms.push(json_ascii(text, false, true, |_| false));
+    forms.extend(escape::xml(text));
+    let html = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    for apostrophe in ["'", "&apos;", "&#039;"] {
+        let html = html.replace('\'', apostrophe);
+        forms.push(html.replace('"', "&quot;").into_bytes());
+        forms.push(html.into_bytes());
+    }
+    forms.into_iter().map(Cow::Owned).collect()
 }
 
 /// `%2B` as `%2b`.

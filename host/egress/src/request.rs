@@ -413,3 +413,6 @@ fn url_for_log(origin: &Origin, real: &[u8], shape: &[u8]) -> String {
     }
     url
 }
+
+#[cfg(test)]
+mod tests;
