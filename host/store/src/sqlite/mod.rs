@@ -181,6 +181,19 @@ impl Sqlite {
         .await
     }
 
+    /// What SQLite was told about durability, asked of it: the journal's mode and the level of
+    /// syncing (2 is FULL: at every commit).
+    pub async fn durability(&self) -> Result<(String, i64), StoreError> {
+        // Both pragmas are read outside of any snapshot, so they may be asked within the batch.
+        self.write(|db| {
+            Ok((
+                db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
+                db.query_row("PRAGMA synchronous", [], |row| row.get(0))?,
+            ))
+        })
+        .await
+    }
+
     /// Where this store computes hashes, for a directory that shall share the bound.
     pub fn hashing(&self) -> Hashing {
         self.parts.hashing.clone()
