@@ -63,6 +63,19 @@ pub enum NumberKind {
     Unknown,
 }
 
+impl NumberKind {
+    /// The word of the plugin interface (`message.number-type`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mobile => "mobile",
+            Self::FixedOrMobile => "fixed-or-mobile",
+            Self::FixedLine => "fixed-line",
+            Self::Voip => "voip",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl PhoneNumber {
     /// Reads a number as people write it. Digits of other scripts are normalised or refused, an
     /// extension is refused; premium, shared-cost, toll-free, satellite and emergency numbers are

@@ -1,0 +1,97 @@
+//! When the next pass is due: a file event, a request, or the time.
+//!
+//! Owns: the background task and the file watcher. Events are hints: whatever they miss, the
+//! periodic look finds.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::gateway::Gateway;
+
+/// The periodic look, which finds what events missed.
+pub const PERIOD: Duration = Duration::from_secs(10);
+
+/// How long after an event the look waits for the rest of the writing: a copy is a burst of
+/// events. Short, for a renamed file shall be live within a second.
+const SETTLE: Duration = Duration::from_millis(50);
+
+impl Gateway {
+    /// Starts the background task. It ends when the handle is aborted.
+    pub fn watch(&self) -> JoinHandle<()> {
+        let gateway = self.clone();
+        tokio::spawn(async move {
+            let folder = gateway.folder();
+            let (hint, mut hints) = mpsc::channel(1);
+            let mut watcher = watcher(&folder, hint);
+            loop {
+                // Watches follow the directory, not the name: set again each time, so that a folder
+                // that was deleted and made anew is watched too.
+                if let Some(watcher) = &mut watcher {
+                    arm(watcher, &folder);
+                }
+                let wait = gateway
+                    .reconcile()
+                    .await
+                    .map_or(PERIOD, |due| due.min(PERIOD));
+                tokio::select! {
+                    Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
+                    () = gateway.woken() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+                while hints.try_recv().is_ok() {}
+            }
+        })
+    }
+}
+
+/// `None` where the system has no watches left: the periodic look remains.
+fn watcher(folder: &Path, hint: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let folder: PathBuf = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let matters = match event {
+            // Our own reading makes events too.
+            Ok(event) => match event.kind {
+                EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+                EventKind::Access(_) => false,
+                EventKind::Any
+                | EventKind::Create(_)
+                | EventKind::Modify(_)
+                | EventKind::Remove(_)
+                | EventKind::Other => {
+                    event.need_rescan() || event.paths.iter().any(|path| path.starts_with(&folder))
+                }
+            },
+            Err(_) => true,
+        };
+        if matters {
+            let _ = hint.try_send(());
+        }
+    });
+    match watcher {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(
+                "the plugin folder cannot be watched ({error}): changes are seen within {} s",
+                PERIOD.as_secs()
+            );
+            None
+        }
+    }
+}
+
+fn arm(watcher: &mut RecommendedWatcher, folder: &Path) {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    // Errors mean that it is not there now; the periodic look comes by.
+    for path in [Some(folder.as_path()), folder.parent()]
+        .into_iter()
+        .flatten()
+    {
+        let _ = watcher.unwatch(path);
+        let _ = watcher.watch(path, RecursiveMode::NonRecursive);
+    }
+}
