@@ -112,13 +112,13 @@ impl Engine {
     /// record of another version passes the linker and fails only here.
     ///
     /// # Errors
-    /// `Stage::Link` if it does not fit the interface or does not start, `Stage::Host` if the code
-    /// is not of this engine.
+    /// `Stage::Link` if it does not fit the limits or the interface, or does not start.
     pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: &[u8]) -> Result<(), Refusal> {
+        // The code is our own compiler's, so what is wrong with it is what it asks of the pool.
         let component = deserialize(&self.engine, code).map_err(|error| {
             Refusal::new(
-                Stage::Host,
-                format!("the compiled code cannot be loaded: {error:#}"),
+                Stage::Link,
+                format!("the component needs more than the limits allow: {error:#}"),
             )
         })?;
         let class = self.limits.class(shape.class).clone();

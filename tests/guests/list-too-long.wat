@@ -1,0 +1,15 @@
+;; P-15: answers with a list of 2^31 elements.
+(module
+  (memory (export "memory") 16)
+  (global $top (mut i32) (i32.const 65536))
+  (data (i32.const 1024) "\01")
+  (data (i32.const 1076) "\00\10\00\00\00\00\00\80") ;; extra: pointer, length
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "postern:plugin/provider@0.1.0#step") (param i32) (result i32)
+    (i32.const 1024))
+  (func (export "postern:plugin/provider@0.1.0#check") (param i32 i32) (result i32)
+    (i32.const 2048)))

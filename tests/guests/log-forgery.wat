@@ -1,0 +1,17 @@
+;; P-18: logs a line that looks like several, one of them the host's.
+(module
+  (import "postern:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 16)
+  (global $top (mut i32) (i32.const 65536))
+  (data (i32.const 1024) "\01") ;; done(accepted(nothing known))
+  (data (i32.const 4096) "sent\0d\0aERROR the host is compromised\1b[2J\e2\80\a8")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "postern:plugin/provider@0.1.0#step") (param i32) (result i32)
+    (call $log (i32.const 2) (i32.const 4096) (i32.const 45))
+    (i32.const 1024))
+  (func (export "postern:plugin/provider@0.1.0#check") (param i32 i32) (result i32)
+    (i32.const 2048)))
