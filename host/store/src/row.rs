@@ -182,3 +182,158 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], noun: &str) -> Result<T, StoreE
         )))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use postern_login::login::{Challenge, Challenged, Who};
+    use postern_login::ports::{AccountRef, Subject};
+    use postern_otp::challenge::Requested;
+    use postern_otp::code::{Alphabet, CodeFormat};
+    use postern_otp::hash::Binding;
+    use postern_otp::{
+        AttemptPolicy, ChallengePolicy, Code, HashKey, KeyRing, PhoneNumber, ResendPolicy,
+    };
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn login() -> Login {
+        let format = CodeFormat {
+            length: 6,
+            alphabet: Alphabet::Digits,
+        };
+        let number = PhoneNumber::parse("+94771234567", None).unwrap();
+        let keys = KeyRing::new(vec![HashKey::new(7, [9; 32])]).unwrap();
+        let code = Code::parse(format, "123456").unwrap();
+        let binding = Binding {
+            challenge: "k3x9",
+            tenant: "t1.example",
+            purpose: "login",
+            number: &number,
+        };
+        let hash = keys.hash(&code, binding);
+        let policy = ChallengePolicy {
+            format,
+            code_lifetime: Duration::from_secs(300),
+            attempts: AttemptPolicy {
+                attempts_max: 5,
+                failures_max: 10,
+                failure_window: Duration::from_secs(3600),
+                lock_first: Duration::from_secs(900),
+                lock_max: Duration::from_secs(86_400),
+                failures_in_a_row_max: 100,
+                backup_tries_when_locked: 5,
+            },
+            resend: ResendPolicy {
+                allowed: true,
+                waits: vec![Duration::from_secs(30)],
+                resends_max: 3,
+            },
+        };
+        let tenant = TenantId::parse("t1.example").unwrap();
+        Login {
+            id: LoginId::parse(&"i".repeat(43)).unwrap(),
+            name: "k3x9".into(),
+            version: 4,
+            tenant: tenant.clone(),
+            origin: Origin::Api {
+                client: "shop".into(),
+            },
+            purpose: Purpose::Named("pay".into()),
+            locale: "en".into(),
+            created_at: NOW,
+            expires_at: NOW.plus(Duration::from_secs(900)),
+            state: State::Challenged(Challenged {
+                who: Who {
+                    subject: Subject::Account {
+                        tenant,
+                        account: "alice".into(),
+                    },
+                    account: Some(AccountRef {
+                        name: "alice".into(),
+                    }),
+                    display: "alice".into(),
+                    first: FirstFactor::Password,
+                },
+                challenge: Challenge::Sent(Requested::new(number).delivered(hash, NOW, &policy)),
+                pending_number: None,
+                shown: Some("***4567".into()),
+                attempts_left: 5,
+                app_hash: None,
+                notice: None,
+            }),
+        }
+    }
+
+    fn session() -> Session {
+        Session {
+            id: SessionId::parse(&"s".repeat(43)).unwrap(),
+            name: "b7".into(),
+            tenant: TenantId::parse("t1.example").unwrap(),
+            account: "alice".into(),
+            has_local_account: true,
+            first: FirstFactor::Federated {
+                identity_provider: "idp".into(),
+            },
+            second: SecondFactor::BackupCode,
+            authenticated_at: NOW,
+            expires_at: NOW.plus(Duration::from_secs(28_800)),
+            user_agent: "a browser".into(),
+            address: "192.0.2.7".into(),
+            locale: "de".into(),
+        }
+    }
+
+    /// If this fails, a stored type has changed its shape: raise `FORMAT`, and let a migration drop
+    /// the rows of the old one.
+    #[test]
+    fn the_shape_of_a_row_is_the_one_that_format_names() {
+        assert_eq!(FORMAT, 1);
+        let login = login();
+        let row = of_login(&login, &login.state).unwrap();
+        assert_eq!(hex::encode(row), LOGIN_ROW);
+        assert_eq!(hex::encode(of_session(&session()).unwrap()), SESSION_ROW);
+    }
+
+    const LOGIN_ROW: &str = "01046b3378390a74312e6578616d706c65010473686f70030370617902656e80a0f1c2b134a097a8c3b13403000a74312e6578616d706c6505616c6963650105616c69636505616c69636500020c2b3934373731323334353637023934093737313233343536370a30373731323334353637024c4b0080a0f1c2b134e0c783c3b13400b08af3c2b1340730203918c139f2aedac056264cd686136b3d263725c6e1cbbed34ebb4e5e2e46000001072a2a2a34353637050000";
+    const SESSION_ROW: &str = "010262370a74312e6578616d706c6505616c6963650101036964700180a0f1c2b1348088cfd0b13409612062726f77736572093139322e302e322e37026465";
+
+    #[test]
+    fn a_row_reads_back_as_it_was_written() {
+        let login = login();
+        let row = of_login(&login, &login.state).unwrap();
+        let read = to_login(&row, login.id.clone(), 4, login.expires_at).unwrap();
+        assert_eq!(format!("{login:?}"), format!("{read:?}"));
+        let session = session();
+        let row = of_session(&session).unwrap();
+        let read = to_session(&row, session.id.clone(), session.expires_at).unwrap();
+        assert_eq!(format!("{session:?}"), format!("{read:?}"));
+    }
+
+    #[test]
+    fn a_row_that_is_cut_or_continued_is_refused() {
+        let login = login();
+        let row = of_login(&login, &login.state).unwrap();
+        let read = |row: &[u8]| to_login(row, login.id.clone(), 4, login.expires_at);
+        for length in 0..row.len() {
+            assert!(read(&row[..length]).is_err(), "cut to {length}");
+        }
+        let mut longer = row.clone();
+        longer.push(0);
+        assert!(read(&longer).is_err());
+        let mut other = row.clone();
+        other[0] += 1;
+        assert!(read(&other).is_err(), "another format");
+    }
+
+    /// N-03
+    #[test]
+    fn two_expiries_that_differ_are_refused() {
+        let login = login();
+        let row = of_login(&login, &login.state).unwrap();
+        let later = Timestamp(login.expires_at.0 + 1);
+        assert!(to_login(&row, login.id.clone(), 4, later).is_err());
+    }
+}

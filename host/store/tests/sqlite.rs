@@ -1,11 +1,366 @@
-//! The embedded store, through the suite of every store, and what only it promises.
+//! The embedded store, through the suite of every store, and what only it promises: one host, the
+//! disk before the answer, no row and no file taken for what it is not.
+#![allow(clippy::unwrap_used)]
 
-use postern_store::sqlite::{Options, Sqlite};
+use postern_login::audit::{AuditEvent, What};
+use postern_login::login::{Origin, Purpose, Started};
+use postern_login::ports::{AuditLog, Budget, Counters, LoginStore};
+use postern_login::{Login, LoginId, State, TenantId};
+use postern_otp::Timestamp;
+use postern_store::sqlite::{OpenError, Options, Sqlite};
+use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
 
 postern_store::conformance_tests!({
-    let dir = tempfile::tempdir().expect("a directory");
-    (
-        Sqlite::open(dir.path(), Options::default()).expect("a new store"),
-        dir,
-    )
+    let dir = tempfile::tempdir().unwrap();
+    (open(&dir), dir)
 });
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn open(dir: &TempDir) -> Sqlite {
+    Sqlite::open(dir.path(), Options::default()).unwrap()
+}
+
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("postern.db")
+}
+
+fn refusal(dir: &Path) -> OpenError {
+    match Sqlite::open(dir, Options::default()) {
+        Ok(_) => panic!("the store opened"),
+        Err(error) => error,
+    }
+}
+
+fn login(number: u64) -> Login {
+    Login {
+        id: LoginId::parse(&format!("{number:043}")).unwrap(),
+        name: "k3x9".into(),
+        version: 1,
+        tenant: TenantId::super_tenant(),
+        origin: Origin::Browser {
+            return_to: "home".into(),
+        },
+        purpose: Purpose::Login,
+        locale: "en".into(),
+        created_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(900)),
+        state: State::Started(Started::default()),
+    }
+}
+
+async fn count(store: &Sqlite, logins: u64) -> u64 {
+    let mut found = 0;
+    for number in 0..logins {
+        let login = LoginStore::load(store, &login(number).id, NOW).await;
+        found += u64::from(login.unwrap().is_some());
+    }
+    found
+}
+
+#[test]
+fn two_hosts_never_share_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
+    let other_handle = store.clone();
+    drop(store);
+    assert!(matches!(refusal(dir.path()), OpenError::InUse { .. }));
+    drop(other_handle);
+    drop(open(&dir));
+}
+
+#[test]
+fn only_the_owner_reads_the_files() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let store = Sqlite::open(&dir, Options::default()).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    let mut files = 0;
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        files += 1;
+    }
+    assert_eq!(files, 4, "file, log, index, lock");
+    drop(store);
+}
+
+/// The fault fsync_before_ack, by what SQLite is told: FULL syncs the log at every commit.
+#[tokio::test]
+async fn a_commit_is_synced_before_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let (journal, synchronous) = store.durability().await.unwrap();
+    assert_eq!(journal, "wal");
+    assert_eq!(synchronous, 2, "2 is FULL");
+}
+
+/// The fault upgrade_downgrade.
+#[test]
+fn a_newer_schema_is_refused_with_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("PRAGMA user_version = 1000").unwrap();
+    drop(db);
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, OpenError::Newer { found: 1000, .. }));
+    let text = refused.to_string();
+    assert!(text.contains("schema 1000"), "{text}");
+    let db = Connection::open(file(&dir)).unwrap();
+    let version: i64 = db
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 1000, "and is not touched");
+}
+
+#[test]
+fn a_file_of_another_program_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("CREATE TABLE cats (name TEXT)").unwrap();
+    drop(db);
+    assert!(matches!(refusal(dir.path()), OpenError::Foreign { .. }));
+    std::fs::write(
+        file(&dir),
+        "not a database at all, but long enough to be read",
+    )
+    .unwrap();
+    assert!(matches!(refusal(dir.path()), OpenError::Foreign { .. }));
+}
+
+/// The fault torn_write: a store that is gone is not taken for one that never was.
+#[tokio::test]
+async fn a_store_that_is_gone_is_not_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.insert(&login(0)).await.unwrap();
+    drop(store);
+    std::fs::write(file(&dir), "").unwrap();
+    assert!(matches!(refusal(dir.path()), OpenError::Vanished { .. }));
+    std::fs::remove_file(file(&dir)).unwrap();
+    let refused = refusal(dir.path());
+    assert!(matches!(refused, OpenError::Vanished { .. }));
+    assert!(!file(&dir).exists(), "nothing is made in its place");
+    std::fs::remove_file(dir.path().join("postern.lock")).unwrap();
+    assert_eq!(count(&open(&dir), 1).await, 0);
+}
+
+/// The fault torn_write: the log cut or garbled at its end gives a state that was, or a refusal.
+#[tokio::test]
+async fn a_torn_log_gives_an_earlier_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    const LOGINS: u64 = 40;
+    for number in 0..LOGINS {
+        store.insert(&login(number)).await.unwrap();
+    }
+    // A copy as a power cut would leave it: the log not yet written back.
+    let db = std::fs::read(file(&dir)).unwrap();
+    let log = std::fs::read(dir.path().join("postern.db-wal")).unwrap();
+    drop(store);
+    let mut found = Vec::new();
+    for torn in [0, 1, 24, 100, 1000, 4096, 4120, 10_000, 60_000] {
+        for garbled in [false, true] {
+            let copy = tempfile::tempdir().unwrap();
+            std::fs::write(file(&copy), &db).unwrap();
+            let mut log = log.clone();
+            let cut = log.len() - torn;
+            if garbled {
+                log[cut..].fill(0xa5);
+            } else {
+                log.truncate(cut);
+            }
+            std::fs::write(copy.path().join("postern.db-wal"), log).unwrap();
+            let store = open(&copy);
+            let kept = count(&store, LOGINS).await;
+            // What is kept is the beginning, whole: no login is missing before one that is there.
+            assert_eq!(count(&store, kept).await, kept, "{torn} bytes torn");
+            if torn == 0 {
+                assert_eq!(kept, LOGINS);
+            }
+            store.insert(&login(LOGINS + 1)).await.unwrap();
+            found.push(kept);
+        }
+    }
+    assert!(
+        found.iter().any(|kept| *kept < LOGINS),
+        "something was torn"
+    );
+}
+
+/// The fault disk_full: what does not fit is refused and undone, what was there stays, and room
+/// heals without a restart.
+#[tokio::test]
+async fn a_full_disk_refuses_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Options {
+        pages_max: Some(60),
+        ..Options::default()
+    };
+    let store = Sqlite::open(dir.path(), small).unwrap();
+    let mut kept = 0;
+    let error = loop {
+        match store.insert(&login(kept)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 10_000, "the bound holds");
+    };
+    assert_eq!(error.to_string(), "the store's disk is full");
+    assert_eq!(count(&store, kept + 1).await, kept);
+    // A batch in which some fit and some do not: each gets its own answer.
+    let later = NOW.plus(Duration::from_secs(901));
+    let budget = [Budget {
+        key: "sends".into(),
+        window: Duration::from_secs(600),
+        max: 5,
+    }];
+    let too_big = Login {
+        locale: "x".repeat(100_000),
+        ..login(kept)
+    };
+    let (big, small) = tokio::join!(store.insert(&too_big), store.spend(&budget, NOW));
+    assert!(big.is_err());
+    drop(small);
+    assert!(store.sweep(later, 10_000).await.unwrap() >= kept);
+    store.insert(&login(kept)).await.unwrap();
+    assert_eq!(count(&store, kept + 1).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = Options {
+        writes_waiting_max: 0,
+        ..Options::default()
+    };
+    let store = Sqlite::open(dir.path(), none).unwrap();
+    let refused = store.insert(&login(0)).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the store is busy: 0 writes are waiting"
+    );
+}
+
+/// One failing write in a batch takes none of the others with it.
+#[tokio::test]
+async fn a_failing_write_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.insert(&login(0)).await.unwrap();
+    let mut inserts = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let store = store.clone();
+        // Every tenth is one that is there.
+        let number = if number % 10 == 0 { 0 } else { number };
+        inserts.spawn(async move { store.insert(&login(number)).await.is_ok() });
+    }
+    let inserted = inserts.join_all().await.into_iter().filter(|ok| *ok);
+    assert_eq!(inserted.count(), 90);
+    assert_eq!(count(&store, 100).await, 91);
+}
+
+/// N-03: a row that cannot be understood is an error, never absent.
+#[tokio::test]
+async fn a_broken_login_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    for number in 0..5 {
+        store.insert(&login(number)).await.unwrap();
+    }
+    drop(store);
+    let db = Connection::open(file(&dir)).unwrap();
+    for (row, damage) in [
+        (1, "body = x''"),
+        (2, "body = CAST(x'00' || substr(body, 2) AS BLOB)"),
+        (3, "body = substr(body, 1, 20)"),
+        (4, "expires_at = expires_at + 1"),
+        (5, "expires_at = 0"),
+    ] {
+        db.execute_batch(&format!("UPDATE logins SET {damage} WHERE rowid = {row}"))
+            .unwrap();
+    }
+    let missing = db.execute_batch("UPDATE logins SET expires_at = NULL");
+    assert!(missing.is_err(), "the schema itself refuses no expiry");
+    drop(db);
+    let store = open(&dir);
+    for number in 0..5 {
+        let loaded = LoginStore::load(&store, &login(number).id, NOW).await;
+        assert!(loaded.is_err(), "row {number}");
+    }
+}
+
+/// Whoever reads the files finds no id that opens anything.
+#[tokio::test]
+async fn no_id_is_in_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let secret = LoginId::parse("s3cr3tLoginIdThatMustNotBeFoundInAnyFile043").unwrap();
+    let login = Login {
+        id: secret.clone(),
+        ..login(0)
+    };
+    store.insert(&login).await.unwrap();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let needle = secret.as_str().as_bytes();
+        assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+    }
+}
+
+/// L-06: the events come back in the order they were recorded, those waited for and those not.
+#[tokio::test]
+async fn the_audit_log_keeps_its_order_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let event = |login: u64, what| AuditEvent {
+        at: NOW,
+        tenant: TenantId::super_tenant(),
+        login: Some(login.to_string()),
+        who: Some("alice".into()),
+        address: Some("192.0.2.7".into()),
+        what,
+    };
+    for number in 0..20 {
+        let sent = What::CodeSent {
+            sender: "twilio".into(),
+            number: "***4567".into(),
+            attempt: 1,
+        };
+        store.record(event(number, sent)).await.unwrap();
+        let amr = vec!["pwd".into(), "sms".into()];
+        let succeeded = What::LoginSucceeded { amr };
+        store.record(event(number, succeeded)).await.unwrap();
+    }
+    drop(store);
+    let store = open(&dir);
+    let rows = store.audit(0, 100).await.unwrap();
+    assert_eq!(rows.len(), 40);
+    for (index, (row, event)) in rows.iter().enumerate() {
+        assert_eq!(*row, index as u64 + 1);
+        assert_eq!(event.login, Some((index / 2).to_string()));
+        let succeeded = matches!(event.what, What::LoginSucceeded { .. });
+        assert_eq!(succeeded, index % 2 == 1);
+    }
+    let page = store.audit(38, 1).await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(page[0].0, 39);
+}
+
+#[tokio::test]
+async fn everything_written_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    for number in 0..50 {
+        store.insert(&login(number)).await.unwrap();
+    }
+    drop(store);
+    assert_eq!(count(&open(&dir), 50).await, 50);
+}
