@@ -1,17 +1,15 @@
 //! The cleaning of replies. Every sensitive value, in each form it had on the wire and in those a provider would commonly
-//! echo it in, is replaced by a fixed token before anybody reads the reply.
+//! echo it in (percent-encoded, in JSON, XML, hex or base64), is replaced by a fixed token before anybody reads the reply.
 //!
 //! Knows byte strings and what to call them. The tokens are fixed and whole, so that a reader can still tell *that* its
 //! number came back, and never a character of it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use memchr::memmem;
-use zeroize::Zeroizing;
 
+use crate::program::encode;
 use crate::program::provenance::Label;
-use crate::program::{encode, escape};
 use crate::secret::Secret;
 
 /// From this length on a value is masked wherever it stands. Shorter ones are masked where they stand alone: six digits are
@@ -36,30 +34,26 @@ impl Sensitive {
         }
     }
 
-    /// Everything to be looked for.
-    pub(crate) fn needles(&self) -> Needles {
+    /// What is to be looked for in these bytes, which may be several pieces of a reply one after the other: every value, and
+    /// its hex and base64 where they can be there at all.
+    pub(crate) fn needles(&self, reply: &[u8]) -> Needles<'_> {
         let mut needles = Needles {
-            needles: Vec::with_capacity(self.0.len() * 2),
+            needles: Vec::with_capacity(self.0.len()),
             numbers: Vec::new(),
         };
-        let mut known = HashSet::with_capacity(self.0.len() * 2);
         for (label, value) in &self.0 {
             let value = value.expose();
             if *label == Label::Recipient {
-                let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_digit).collect();
-                let is_a_number = value.iter().all(|b| b.is_ascii_digit() || *b == b'+');
-                if is_a_number
-                    && digits.len() >= NUMBER_DIGITS_MIN
-                    && !needles.numbers.contains(&digits)
-                {
-                    needles.numbers.push(digits);
-                }
+                needles.add_number(value);
             }
-            for form in echoes(value) {
-                if known.insert(form.to_vec()) {
-                    needles
-                        .needles
-                        .push((*label, Zeroizing::new(form.into_owned())));
+            needles.needles.push((*label, Cow::Borrowed(value)));
+            for encoding in ["hex", "hex-upper", "base64", "base64url"] {
+                // The first bytes of a value are the first of its encoding.
+                let start = &value[..(value.len() / 3 * 3).min(6)];
+                let begins = encode::encode(encoding, start)
+                    .is_ok_and(|start| memmem::find(reply, &start).is_some());
+                if begins && let Ok(encoded) = encode::encode(encoding, value) {
+                    needles.needles.push((*label, Cow::Owned(encoded)));
                 }
             }
         }
@@ -81,106 +75,143 @@ impl Sensitive {
     }
 }
 
-/// A value as providers echo it: as it is, percent-encoded, as a form field, in JSON (plain, with `\/`, in ASCII), in XML or
-/// HTML, in hex and base64.
-fn echoes(value: &[u8]) -> Vec<Cow<'_, [u8]>> {
-    let mut forms = vec![Cow::Borrowed(value)];
-    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    if !value.iter().all(|b| unreserved(*b)) {
-        for plus in [false, true] {
-            let upper = escape::percent(value, unreserved, plus);
-            forms.push(lower_escapes(&upper).into());
-            forms.push(upper.into());
-        }
-    }
-    match std::str::from_utf8(value) {
-        Ok(text) if !text.bytes().all(unreserved) => forms.extend(text_echoes(text)),
-        _ => {}
-    }
-    for encoding in ["hex", "hex-upper", "base64", "base64url"] {
-        if let Ok(encoded) = encode::encode(encoding, value) {
-            forms.push(encoded.into());
-        }
-    }
-    forms.retain(|form| form.len() >= SHORTEST);
-    forms
+/// A reply with one kind of escapes undone, and where in the reply each byte of it stands. A value is looked for in it as it
+/// is, whatever characters the provider chose to escape.
+struct View {
+    bytes: Vec<u8>,
+    spans: Vec<(usize, usize)>,
 }
 
-fn text_echoes(text: &str) -> Vec<Cow<'static, [u8]>> {
-    let mut forms: Vec<Vec<u8>> = Vec::new();
-    for upper in [false, true] {
-        for slash in [false, true] {
-            forms.push(json_ascii(text, upper, slash, |c| !c.is_ascii()));
-            forms.push(json_ascii(text, upper, slash, |c| {
-                !c.is_ascii() || "\"&'+<>`".contains(c)
-            }));
+impl View {
+    /// Undoes escapes; `unescape` reads one at the beginning of a slice.
+    fn new(bytes: &[u8], unescape: impl Fn(&[u8]) -> Option<Escape>) -> View {
+        let mut view = View {
+            bytes: Vec::with_capacity(bytes.len()),
+            spans: Vec::with_capacity(bytes.len()),
+        };
+        let mut at = 0;
+        while at < bytes.len() {
+            let escape = unescape(&bytes[at..]).unwrap_or(Escape {
+                means: Meaning::Byte(bytes[at]),
+                length: 1,
+            });
+            let span = (at, at + escape.length);
+            match escape.means {
+                Meaning::Byte(byte) => view.bytes.push(byte),
+                Meaning::Char(c) => view
+                    .bytes
+                    .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+            view.spans.resize(view.bytes.len(), span);
+            at += escape.length;
         }
+        view
     }
-    forms.extend(escape::json(text));
-    forms.push(json_ascii(text, false, true, |_| false));
-    forms.extend(escape::xml(text));
-    let html = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    for apostrophe in ["'", "&apos;", "&#039;"] {
-        let html = html.replace('\'', apostrophe);
-        forms.push(html.replace('"', "&quot;").into_bytes());
-        forms.push(html.into_bytes());
+
+    /// The views in which there is anything to undo.
+    fn all(bytes: &[u8]) -> impl Iterator<Item = View> {
+        let has = |b| memchr::memchr(b, bytes).is_some();
+        let percent = has(b'%').then(|| View::new(bytes, percent_escape));
+        let form = has(b'+').then(|| View::new(bytes, form_escape));
+        let json = has(b'\\').then(|| View::new(bytes, json_escape));
+        let entities = has(b'&').then(|| View::new(bytes, entity));
+        [percent, form, json, entities].into_iter().flatten()
     }
-    forms.into_iter().map(Cow::Owned).collect()
 }
 
-/// `%2B` as `%2b`.
-fn lower_escapes(escaped: &[u8]) -> Vec<u8> {
-    let mut out = escaped.to_vec();
-    let mut at = 0;
-    while at + 2 < out.len() {
-        if out[at] == b'%' {
-            out[at + 1..at + 3].make_ascii_lowercase();
-            at += 2;
-        }
-        at += 1;
-    }
-    out
+/// An escape: what it means, and how many bytes it takes.
+struct Escape {
+    means: Meaning,
+    length: usize,
 }
 
-/// A JSON string in which some characters are written `\uXXXX`.
-fn json_ascii(text: &str, upper: bool, slash: bool, as_escape: impl Fn(char) -> bool) -> Vec<u8> {
-    use std::fmt::Write;
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            _ if as_escape(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let written = if upper {
-                        write!(out, "\\u{unit:04X}")
-                    } else {
-                        write!(out, "\\u{unit:04x}")
-                    };
-                    written.expect("writing to a string does not fail");
+enum Meaning {
+    Byte(u8),
+    Char(char),
+}
+
+impl Escape {
+    fn of(c: char, length: usize) -> Option<Escape> {
+        Some(Escape {
+            means: Meaning::Char(c),
+            length,
+        })
+    }
+}
+
+fn percent_escape(bytes: &[u8]) -> Option<Escape> {
+    match bytes {
+        [b'%', a, b, ..] => Some(Escape {
+            means: Meaning::Byte(hex_value(&[*a, *b])? as u8),
+            length: 3,
+        }),
+        _ => None,
+    }
+}
+
+fn form_escape(bytes: &[u8]) -> Option<Escape> {
+    match bytes {
+        [b'+', ..] => Escape::of(' ', 1),
+        _ => percent_escape(bytes),
+    }
+}
+
+fn json_escape(bytes: &[u8]) -> Option<Escape> {
+    let unit = |bytes: &[u8]| match bytes {
+        [b'\\', b'u' | b'U', digits @ ..] if digits.len() >= 4 => hex_value(&digits[..4]),
+        _ => None,
+    };
+    match bytes {
+        [b'\\', b'n', ..] => Escape::of('\n', 2),
+        [b'\\', b'r', ..] => Escape::of('\r', 2),
+        [b'\\', b't', ..] => Escape::of('\t', 2),
+        [b'\\', c @ (b'"' | b'\\' | b'/' | b'\''), ..] => Escape::of(char::from(*c), 2),
+        [b'\\', b'x', a, b, ..] => Escape::of(char::from_u32(hex_value(&[*a, *b])?)?, 4),
+        [b'\\', b'u' | b'U', ..] => {
+            let first = unit(bytes)?;
+            match char::from_u32(first) {
+                Some(c) => Escape::of(c, 6),
+                // Half of a pair: a character beyond 16 bits.
+                None => {
+                    let pair = [first as u16, unit(&bytes[6..])? as u16];
+                    Escape::of(char::decode_utf16(pair).next()?.ok()?, 12)
                 }
             }
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '/' if slash => out.push_str("\\/"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\x1f' => {
-                write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a string does not fail")
-            }
-            _ => out.push(c),
         }
+        _ => None,
     }
-    out.into_bytes()
+}
+
+/// The five entities of XML, and numbers.
+fn entity(bytes: &[u8]) -> Option<Escape> {
+    let rest = bytes.strip_prefix(b"&")?;
+    let end = rest.iter().take(10).position(|b| *b == b';')?;
+    let c = match &rest[..end] {
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        b"quot" => '"',
+        b"apos" => '\'',
+        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(hex_value(digits)?)?,
+        [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
+        _ => return None,
+    };
+    Escape::of(c, end + 2)
+}
+
+fn hex_value(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |value, digit| {
+        value
+            .checked_mul(16)?
+            .checked_add(char::from(*digit).to_digit(16)?)
+    })
 }
 
 /// What is looked for in a reply.
-pub(crate) struct Needles {
-    needles: Vec<(Label, Zeroizing<Vec<u8>>)>,
+pub(crate) struct Needles<'s> {
+    needles: Vec<(Label, Cow<'s, [u8]>)>,
     /// The recipient's number as digits, longest first.
-    numbers: Vec<Vec<u8>>,
+    numbers: Vec<&'s [u8]>,
 }
 
 /// A stretch of a reply that is to be masked.
@@ -191,7 +222,22 @@ struct Found {
     label: Label,
 }
 
-impl Needles {
+impl<'s> Needles<'s> {
+    /// A value that is a number is also looked for with separators in it.
+    fn add_number(&mut self, value: &'s [u8]) {
+        let digits = value.strip_prefix(b"+").unwrap_or(value);
+        let is_a_number =
+            digits.len() >= NUMBER_DIGITS_MIN && digits.iter().all(u8::is_ascii_digit);
+        if is_a_number && !self.numbers.contains(&digits) {
+            self.numbers.push(digits);
+        }
+    }
+
+    /// Whether any sensitive value is in these bytes.
+    pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
+        !self.find(bytes).is_empty()
+    }
+
     /// The same bytes with every sensitive value masked; `None` if there is none in them.
     pub(crate) fn clean(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let found = self.find(bytes);
@@ -218,16 +264,17 @@ impl Needles {
         Some(out)
     }
 
-    /// The stretches to mask, in order and apart from each other.
-    fn find(&self, bytes: &[u8]) -> Vec<Found> {
-        let mut found = Vec::new();
+    fn find_in(
+        &self,
+        bytes: &[u8],
+        found: &mut Vec<Found>,
+        place: impl Fn(usize, usize) -> (usize, usize),
+    ) {
         for (label, needle) in &self.needles {
-            if needle.len() > bytes.len() {
-                continue;
-            }
-            for start in memmem::find_iter(bytes, needle.as_slice()) {
+            for start in memmem::find_iter(bytes, &**needle) {
                 let end = start + needle.len();
                 if needle.len() >= ANYWHERE_FROM || stands_alone(bytes, start, end) {
+                    let (start, end) = place(start, end);
                     found.push(Found {
                         start,
                         end,
@@ -235,6 +282,17 @@ impl Needles {
                     });
                 }
             }
+        }
+    }
+
+    /// The stretches to mask, in order and apart from each other.
+    fn find(&self, bytes: &[u8]) -> Vec<Found> {
+        let mut found = Vec::new();
+        self.find_in(bytes, &mut found, |start, end| (start, end));
+        for view in View::all(bytes) {
+            self.find_in(&view.bytes, &mut found, |start, end| {
+                (view.spans[start].0, view.spans[end - 1].1)
+            });
         }
         if !self.numbers.is_empty() {
             find_spaced_numbers(bytes, &self.numbers, &mut found);
@@ -252,29 +310,17 @@ impl Needles {
     }
 }
 
-/// Whether a short value stands alone: no letter or digit beside it, unless that is the end of an escape (`\n123456`).
+/// Whether a short value stands alone: no letter or digit beside it. Those of an escape before it (`\n123456`) are gone in
+/// the view that undoes the escape.
 fn stands_alone(bytes: &[u8], start: usize, end: usize) -> bool {
     let is_word = |b: &u8| b.is_ascii_alphanumeric();
-    let before = &bytes[..start];
-    let free_before =
-        !is_word(&bytes[start]) || !before.last().is_some_and(is_word) || ends_with_escape(before);
+    let free_before = !is_word(&bytes[start]) || !bytes[..start].last().is_some_and(is_word);
     let free_after = !is_word(&bytes[end - 1]) || !bytes.get(end).is_some_and(is_word);
     free_before && free_after
 }
 
-fn ends_with_escape(bytes: &[u8]) -> bool {
-    let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
-    match bytes {
-        [.., b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0'] => true,
-        [.., b'%', a, b] if hex(&[*a, *b]) => true,
-        [.., b'\\', b'x' | b'X', a, b] if hex(&[*a, *b]) => true,
-        [.., b'\\', b'u' | b'U', a, b, c, d] if hex(&[*a, *b, *c, *d]) => true,
-        _ => false,
-    }
-}
-
 /// Finds the number as people write it: `+94 77 123-4567`, `(077) 1234567`.
-fn find_spaced_numbers(bytes: &[u8], numbers: &[Vec<u8>], found: &mut Vec<Found>) {
+fn find_spaced_numbers(bytes: &[u8], numbers: &[&[u8]], found: &mut Vec<Found>) {
     let mut digits: Vec<u8> = Vec::new();
     let mut places: Vec<usize> = Vec::new();
     let mut at = 0;
@@ -299,7 +345,7 @@ fn find_spaced_numbers(bytes: &[u8], numbers: &[Vec<u8>], found: &mut Vec<Found>
             at += 1;
         }
         for number in numbers {
-            for first in memmem::find_iter(&digits, number) {
+            for first in memmem::find_iter(&digits, *number) {
                 let (start, last) = (places[first], places[first + number.len() - 1]);
                 let with_plus = start > 0 && bytes[start - 1] == b'+';
                 found.push(Found {
@@ -379,7 +425,9 @@ mod tests {
     }
 
     fn clean(reply: &str) -> String {
-        let cleaned = sensitive().needles().clean(reply.as_bytes());
+        let cleaned = sensitive()
+            .needles(reply.as_bytes())
+            .clean(reply.as_bytes());
         cleaned.map_or(reply.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
     }
 
@@ -480,13 +528,13 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_cleaned_too() {
-        let needles = sensitive().needles();
+        let clean = |bytes: &[u8]| sensitive().needles(bytes).clean(bytes);
         assert_eq!(
-            needles.clean(b"\xff\xfe94771234567\0\x80").unwrap(),
+            clean(b"\xff\xfe94771234567\0\x80").unwrap(),
             b"\xff\xfe[recipient]\0\x80"
         );
-        assert_eq!(needles.clean(b"\xff\x00nothing"), None);
-        assert_eq!(needles.clean(b""), None);
+        assert_eq!(clean(b"\xff\x00nothing"), None);
+        assert_eq!(clean(b""), None);
     }
 
     #[test]
@@ -494,8 +542,9 @@ mod tests {
         let mut sensitive = Sensitive::default();
         sensitive.add(Label::Secret, b"abcdefghij");
         sensitive.add(Label::Text, b"ghijklmnop");
+        let reply = b"-abcdefghijklmnop-";
         assert_eq!(
-            sensitive.needles().clean(b"-abcdefghijklmnop-").unwrap(),
+            sensitive.needles(reply).clean(reply).unwrap(),
             b"-[secret]-"
         );
     }

@@ -1,6 +1,8 @@
 //! What came back, cleaned. A [`Reply`] exists only after [`crate::redact`] has been over it; the values it was asked to keep
 //! were cut out before.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -28,24 +30,32 @@ impl Reply {
             200..=299 => cut(finished.keep(), &body),
             _ => Vec::new(),
         };
-        let mut sensitive = finished.sensitive().clone();
+        let mut sensitive = Cow::Borrowed(finished.sensitive());
         for value in &kept {
-            sensitive.add(Label::Secret, value.expose());
+            sensitive.to_mut().add(Label::Secret, value.expose());
         }
-        let needles = sensitive.needles();
+        let mut everything = Vec::with_capacity(body.len() + 64 * headers.len());
+        for value in headers.values() {
+            everything.extend_from_slice(value.as_bytes());
+            everything.push(b'\n');
+        }
+        everything.extend_from_slice(&body);
+        let needles = sensitive.needles(&everything);
+        let echoes = needles.are_in(&everything);
+        let clean = |bytes: &[u8]| if echoes { needles.clean(bytes) } else { None };
         let headers = headers
             .iter()
             .map(|(name, value)| {
                 let value = needles
                     .clean(value.as_bytes())
-                    .map_or_else(|| value.as_bytes().into(), std::borrow::Cow::from);
+                    .map_or_else(|| value.as_bytes().into(), Cow::from);
                 (
                     name.as_str().to_owned(),
                     String::from_utf8_lossy(&value).into_owned(),
                 )
             })
             .collect();
-        let body = needles.clean(&body).map_or(body, Bytes::from);
+        let body = clean(&body).map_or(body, Bytes::from);
         Reply {
             status,
             headers,

@@ -213,9 +213,9 @@ impl Finished {
 
     /// The request as the operator may see it: the number, the text and the code in it, secrets masked in every form.
     pub fn shown(&self) -> Shown {
-        let secrets = self.sensitive.only(Label::Secret).needles();
+        let secrets = self.sensitive.only(Label::Secret);
         let mask = |bytes: &[u8]| {
-            let masked = secrets.clean(bytes);
+            let masked = secrets.needles(bytes).clean(bytes);
             String::from_utf8_lossy(masked.as_deref().unwrap_or(bytes)).into_owned()
         };
         Shown {

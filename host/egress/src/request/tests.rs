@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use proptest::prelude::*;
+
 use super::*;
 use crate::address::Private;
 use crate::grant::Ungranted;
@@ -844,4 +846,53 @@ fn a_reply_is_clean_of_every_form_the_program_made() {
         Bytes::from_static(br#"{"t":"x"}"#),
     );
     assert!(failed.kept.is_empty(), "nothing is kept of a failure");
+}
+
+proptest! {
+    /// T-06, T-07, T-08: whatever a value is, its escape carries it exactly, and without one it breaks nothing unseen.
+    #[test]
+    fn any_text_arrives_exactly_or_not_at_all(text in any::<String>(), part in "[\\PC\"\\\\&=;<>%+{}\\[\\],: \n]{0,12}") {
+        for value in [text, part] {
+            let mut material = material();
+            material.text = Some(Text { whole: value.clone(), parts: vec![] });
+            let finish = |outgoing: &Outgoing| finish(outgoing, &grant(), &material);
+
+            let json = |escapes: bool| post("application/json", vec![
+                Op::Text(0), escape("json", 0), lit("{\"a\":\""), lit("\",\"b\":1}"), Op::Concat(vec![2, u16::from(escapes), 3]),
+            ]);
+            let body = finish(&json(true)).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
+            prop_assert_eq!(&read, &serde_json::json!({"a": value, "b": 1}));
+            if let Ok(body) = finish(&json(false)) {
+                let read: serde_json::Value = serde_json::from_slice(body.body()).unwrap();
+                prop_assert_eq!((read.as_object().unwrap().len(), &read["b"]), (2, &serde_json::json!(1)));
+            }
+
+            for place in ["form", "percent"] {
+                let form = |escapes: bool| post("application/x-www-form-urlencoded", vec![
+                    Op::Text(0), escape(place, 0), lit("a="), lit("&b=1"), Op::Concat(vec![2, u16::from(escapes), 3]),
+                ]);
+                let fields = |body: &Finished| url::form_urlencoded::parse(body.body()).into_owned().collect::<Vec<_>>();
+                let meant = |a: &str| vec![("a".to_owned(), a.to_owned()), ("b".to_owned(), "1".to_owned())];
+                prop_assert_eq!(fields(&finish(&form(true)).unwrap()), meant(&value));
+                if let Ok(body) = finish(&form(false)) {
+                    prop_assert_eq!(fields(&body).len(), 2);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_echo_of_a_secret_is_masked(secret in "[!-~é日 ]{8,20}", before in "[a-z :\"{]{0,5}", after in "[a-z :\"}]{0,5}") {
+        let secrets = vec![NamedSecret::new("s", secret.as_str(), vec![HOME.parse().unwrap()])];
+        let material = Material { secrets: Secrets::new(secrets).unwrap(), ..material() };
+        let finished = finish(&get(vec![lit("/")]), &grant(), &material).unwrap();
+        let json = serde_json::to_string(&secret).unwrap();
+        let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        for echo in [secret.as_str(), &json[1..json.len() - 1], &form, &hex::encode(&secret)] {
+            let body = format!("{before}{echo}{after}");
+            let reply = Reply::clean(&finished, 400, &HeaderMap::new(), Bytes::from(body));
+            prop_assert!(!reply.text().unwrap().contains(echo), "{}", echo);
+        }
+    }
 }
