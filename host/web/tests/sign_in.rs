@@ -346,8 +346,7 @@ async fn signing_out_ends_the_session_on_the_server() {
     let world = World::new().await;
     let mut browser = world.signed_in().await;
     let mut copy = browser.clone();
-    // The token of the session's forms is on any account page; here it is taken as the page would.
-    browser.token = world::session_token(&browser);
+    assert!(browser.get("/account").await.body.contains("alice"));
     let answer = browser.post("/sign-out", &[]).await;
     assert_eq!(answer.location(), "/signed-out");
     assert!(
@@ -399,9 +398,9 @@ async fn what_the_operator_sees_is_not_on_the_public_listener() {
                 StatusCode::UNAUTHORIZED,
             ),
             "/admin/plugins/rescan" => (
-                StatusCode::UNAUTHORIZED,
                 StatusCode::METHOD_NOT_ALLOWED,
-                StatusCode::UNAUTHORIZED,
+                StatusCode::METHOD_NOT_ALLOWED,
+                StatusCode::METHOD_NOT_ALLOWED,
             ),
             _ => (
                 StatusCode::NOT_FOUND,
@@ -410,6 +409,16 @@ async fn what_the_operator_sees_is_not_on_the_public_listener() {
             ),
         };
         assert_eq!((open, known, wrong), expected, "{path}");
+    }
+    for (token, expected) in [
+        (world::ADMIN_TOKEN, StatusCode::ACCEPTED),
+        (world::API_TOKEN, StatusCode::UNAUTHORIZED),
+    ] {
+        let request = Request::post("/admin/plugins/rescan")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(ask(&world.admin, request).await.status, expected);
     }
 }
 

@@ -16,7 +16,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use postern_login::account::Overview;
-use postern_login::session::{Session, SessionId};
+use postern_login::session::Session;
 
 #[derive(Template)]
 #[template(path = "account/overview.html")]
@@ -72,7 +72,7 @@ fn draw(
     let sessions: Vec<_> = overview
         .sessions
         .iter()
-        .map(|other| Line::new(other, &session.id))
+        .map(|other| Line::new(other, &session.name))
         .collect();
     page::draw(&OverviewPage {
         f,
@@ -125,13 +125,14 @@ fn frame<'a>(state: &'a WebState, locale: &str) -> Frame<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(session: &'a Session, this: &SessionId) -> Self {
+    /// By name: a list out of the store does not carry the ids, which are secrets of their browsers.
+    fn new(session: &'a Session, this: &str) -> Self {
         Self {
             name: &session.name,
             browser: sessions::browser(&session.user_agent),
             address: &session.address,
             since: time::minute(session.authenticated_at),
-            this: session.id == *this,
+            this: session.name == this,
         }
     }
 }
@@ -167,6 +168,7 @@ pub(crate) mod tests {
     use postern_login::TenantId;
     use postern_login::login::{FirstFactor, SecondFactor};
     use postern_login::ports::Association;
+    use postern_login::session::SessionId;
     use postern_otp::Timestamp;
 
     fn session(id: char, user_agent: &str) -> Session {

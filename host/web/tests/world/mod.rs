@@ -1,6 +1,6 @@
 //! A whole host behind the router: the real use cases over the store in memory, a directory of a
 //! few people, one phone, and a browser that keeps cookies and fills in forms.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, dead_code)]
 
 use async_trait::async_trait;
 use axum::Router;
@@ -46,6 +46,10 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut FactorSettings)) -> Self {
+        Self::at(&format!("https://{HOST}"), change).await
+    }
+
+    pub async fn at(public_url: &str, change: impl FnOnce(&mut FactorSettings)) -> Self {
         let store = Memory::new();
         let phone = Arc::new(Phone::default());
         let clock = Arc::new(TestClock(AtomicU64::new(1_795_310_100_000)));
@@ -87,7 +91,7 @@ impl World {
             logins: Logins::new(Arc::new(ports)),
             tenant: TenantId::super_tenant(),
             brand: "Postern".to_owned(),
-            public_url: PublicUrl::parse(&format!("https://{HOST}")).unwrap(),
+            public_url: PublicUrl::parse(public_url).unwrap(),
             other_hosts: vec!["internal:8443".to_owned()],
             trusted_proxies: TrustedProxies::default(),
             clock: clock.clone(),
@@ -318,9 +322,15 @@ impl SettingsSource for Settings {
 pub struct Phone {
     messages: Mutex<Vec<(String, String, Option<String>)>>,
     pub broken: AtomicBool,
+    aloud: AtomicBool,
 }
 
 impl Phone {
+    /// Prints what arrives, for somebody who looks at the pages.
+    pub fn aloud(&self) {
+        self.aloud.store(true, Ordering::SeqCst);
+    }
+
     pub fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
     }
@@ -347,6 +357,9 @@ impl Senders for Phone {
                 retry_after: None,
                 detail: PROVIDER_TEXT.to_owned(),
             });
+        }
+        if self.aloud.load(Ordering::SeqCst) {
+            println!("{}: {}", message.to.e164(), message.text.as_str());
         }
         self.messages.lock().unwrap().push((
             message.to.e164().to_owned(),
@@ -545,9 +558,4 @@ pub async fn print_backup_codes(world: &World) -> Vec<String> {
         .await
         .unwrap();
     codes.iter().map(BackupCode::display).collect()
-}
-
-/// The token of the forms of the account pages.
-pub fn session_token(browser: &Browser) -> String {
-    FormKey::new([7; 32]).token(&browser.cookie("session").unwrap())
 }

@@ -1,0 +1,320 @@
+//! A person's own account, as a browser shows it.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use http::StatusCode;
+use std::time::Duration;
+use world::{PASSWORD, World};
+
+#[tokio::test]
+async fn the_account_page_shows_what_is_theirs_and_no_full_number() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let page = browser.get("/account").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("alice &#60;b&#62;"), "{}", page.body);
+    assert!(page.body.contains("&#60;i&#62;alice&#60;/i&#62;"));
+    assert!(page.body.contains("4567") && !page.body.contains("1234567"));
+    assert!(page.body.contains("This browser"));
+}
+
+/// B-03, B-05
+#[tokio::test]
+async fn another_number_needs_the_code_that_went_to_it() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account/number").await;
+    let refused = browser.post("/account/number", &[("mobile", "12")]).await;
+    assert_eq!(refused.location(), "/account/number?invalid");
+    let page = browser.get("/account/number?invalid").await;
+    assert!(page.body.contains("not a valid mobile number"));
+
+    let answer = browser
+        .post("/account/number", &[("mobile", "+94 77 123 4599")])
+        .await;
+    assert_eq!(answer.location(), "/account/number");
+    assert_eq!(world.phone.last_number(), "+94771234599");
+    let page = browser.get("/account/number").await;
+    assert!(
+        page.body.contains("Confirm the new number"),
+        "{}",
+        page.body
+    );
+    assert!(
+        !page.body.contains("backup_code"),
+        "a backup code proves no number"
+    );
+    assert_eq!(
+        world.people.number("alice").as_deref(),
+        Some("+94771234567")
+    );
+
+    let answer = browser
+        .post("/account/number/code", &[("code", "000000")])
+        .await;
+    assert_eq!(answer.location(), "/account/number");
+    assert!(
+        browser
+            .get("/account/number")
+            .await
+            .body
+            .contains("That code is not right")
+    );
+    assert_eq!(
+        world.people.number("alice").as_deref(),
+        Some("+94771234567")
+    );
+
+    world.clock.pass(Duration::from_secs(31));
+    browser.post("/account/number/resend", &[]).await;
+    let code = world.phone.last_code();
+    let answer = browser
+        .post("/account/number/code", &[("code", &code)])
+        .await;
+    assert_eq!(answer.location(), "/account?done=number");
+    assert_eq!(
+        world.people.number("alice").as_deref(),
+        Some("+94771234599")
+    );
+    assert!(browser.cookie("proof").is_none());
+    let page = browser.get("/account?done=number").await;
+    assert!(page.body.contains("Your new mobile number is saved."));
+}
+
+/// A-13: a code that proves a number signs nobody in.
+#[tokio::test]
+async fn a_code_for_a_number_opens_no_session() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account/number").await;
+    browser
+        .post("/account/number", &[("mobile", "+94771234599")])
+        .await;
+    let code = world.phone.last_code();
+    let proof = browser.cookie("proof").unwrap();
+    let mut other = world.browser();
+    other.get("/sign-in").await;
+    let name = other.cookies.keys().next().unwrap().clone();
+    other.cookies.insert(name, proof);
+    other.get("/sign-in").await;
+    other.post("/sign-in/code", &[("code", &code)]).await;
+    other.post("/sign-in/finish", &[]).await;
+    assert!(other.cookie("session").is_none());
+}
+
+#[tokio::test]
+async fn the_old_number_can_be_kept() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account/number").await;
+    browser
+        .post("/account/number", &[("mobile", "+94771234599")])
+        .await;
+    browser.get("/account/number").await;
+    assert_eq!(
+        browser
+            .post("/account/number/abandon", &[])
+            .await
+            .location(),
+        "/account"
+    );
+    assert!(
+        browser
+            .get("/account/number")
+            .await
+            .body
+            .contains("Change your mobile number")
+    );
+    assert_eq!(
+        world.people.number("alice").as_deref(),
+        Some("+94771234567")
+    );
+}
+
+/// C-07
+#[tokio::test]
+async fn backup_codes_are_shown_once_and_each_signs_in_once() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account").await;
+    let page = browser.post("/account/backup-codes", &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.header("cache-control"), "no-store");
+    let codes: Vec<String> = page
+        .body
+        .split("<li><code>")
+        .skip(1)
+        .map(|part| part.split('<').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(codes.len(), 10);
+    let account = browser.get("/account").await;
+    assert!(account.body.contains("10 codes are left."));
+    assert!(codes.iter().all(|code| !account.body.contains(code)));
+
+    for (code, accepted) in [(codes[3].to_lowercase(), true), (codes[3].clone(), false)] {
+        let mut other = world.browser();
+        other.get("/sign-in").await;
+        other.password("alice", PASSWORD).await;
+        other.get("/sign-in").await;
+        other
+            .post("/sign-in/backup-code", &[("backup_code", &code)])
+            .await;
+        assert_eq!(other.cookie("session").is_some(), accepted, "{code}");
+        world.clock.pass(Duration::from_secs(600));
+    }
+}
+
+/// B-06
+#[tokio::test]
+async fn a_mandatory_factor_cannot_be_switched_off() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let page = browser.get("/account").await;
+    assert!(page.body.contains("Your organisation requires them."));
+    assert!(!page.body.contains("/account/sms-codes"));
+    let answer = browser
+        .post("/account/sms-codes", &[("codes", "off")])
+        .await;
+    assert_ne!(
+        answer.headers.get("location").and_then(|l| l.to_str().ok()),
+        Some("/account?done=sms-off")
+    );
+    let mut again = world.browser();
+    again.get("/sign-in").await;
+    again.password("alice", PASSWORD).await;
+    assert!(again.get("/sign-in").await.body.contains("Enter the code"));
+}
+
+#[tokio::test]
+async fn an_optional_factor_can_be_switched_off_and_on() {
+    let world = World::with(|factor| factor.mandatory = false).await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account").await;
+    let answer = browser
+        .post("/account/sms-codes", &[("codes", "sideways")])
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    browser.get("/account").await;
+    let answer = browser
+        .post("/account/sms-codes", &[("codes", "off")])
+        .await;
+    assert_eq!(answer.location(), "/account?done=sms-off");
+    assert!(
+        browser
+            .get("/account")
+            .await
+            .body
+            .contains("Switch codes on")
+    );
+    let answer = browser.post("/account/sms-codes", &[("codes", "on")]).await;
+    assert_eq!(answer.location(), "/account?done=sms-on");
+}
+
+/// B-07: what moves or weakens a factor asks for a fresh second one.
+#[tokio::test]
+async fn an_old_session_cannot_change_how_its_owner_signs_in() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    world.clock.pass(Duration::from_secs(11 * 60));
+    let page = browser.get("/account").await;
+    assert!(page.body.contains("you will be asked to sign in once more"));
+    for (path, field) in [
+        ("/account/number", ("mobile", "+94771234599")),
+        ("/account/backup-codes", ("x", "x")),
+    ] {
+        let answer = browser.post(path, &[field]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(
+            answer.body.contains("Please sign in once more"),
+            "{}",
+            answer.body
+        );
+        browser.get("/account").await;
+    }
+    assert_eq!(world.phone.count(), 1);
+}
+
+/// S-04
+#[tokio::test]
+async fn forms_of_the_account_are_bound_to_the_session() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/account").await;
+    let mut other = browser.clone();
+    other.token = "00".repeat(32);
+    for path in [
+        "/account/number",
+        "/account/number/code",
+        "/account/number/resend",
+        "/account/number/abandon",
+        "/account/sms-codes",
+        "/account/backup-codes",
+        "/account/links/remove",
+        "/account/sessions/end",
+        "/account/sessions/end-others",
+        "/sign-out",
+    ] {
+        assert_eq!(
+            other.post(path, &[]).await.status,
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
+        other.token = "00".repeat(32);
+    }
+    assert_eq!(browser.get("/account").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn links_and_other_sessions_can_be_ended() {
+    let world = World::new().await;
+    let mut first = world.signed_in().await;
+    world.clock.pass(Duration::from_secs(60));
+    let mut second = world.signed_in().await;
+    let mut third = world.signed_in().await;
+    let page = first.get("/account").await;
+    let name = page.body.split("name=\"name\" value=\"").nth(1).unwrap();
+    let name = name.split('"').next().unwrap().to_owned();
+    let answer = first
+        .post("/account/sessions/end", &[("name", &name)])
+        .await;
+    assert_eq!(answer.location(), "/account?done=session-ended");
+    let answer = first
+        .post("/account/sessions/end", &[("name", &name)])
+        .await;
+    assert_eq!(answer.location(), "/account?done=nothing");
+    let answer = first.post("/account/sessions/end-others", &[]).await;
+    assert_eq!(answer.location(), "/account?done=others-ended");
+    for browser in [&mut second, &mut third] {
+        assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    }
+    first.get("/account").await;
+    let answer = first
+        .post(
+            "/account/links/remove",
+            &[("identity_provider", "corp"), ("subject", "<i>alice</i>")],
+        )
+        .await;
+    assert_eq!(answer.location(), "/account?done=unlinked");
+}
+
+/// S-01
+#[tokio::test]
+async fn signing_in_again_ends_the_earlier_session_of_the_browser() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let mut copy = browser.clone();
+    browser.get("/sign-in").await;
+    browser.password("alice", PASSWORD).await;
+    browser.get("/sign-in").await;
+    let code = world.phone.last_code();
+    assert_eq!(
+        browser
+            .post("/sign-in/code", &[("code", &code)])
+            .await
+            .location(),
+        "/account"
+    );
+    assert_eq!(browser.get("/account").await.status, StatusCode::OK);
+    assert_eq!(copy.get("/account").await.location(), "/sign-in");
+}
