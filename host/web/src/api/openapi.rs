@@ -82,6 +82,9 @@ fn document() -> Value {
             .values_mut()
         {
             let reads = operation.get("requestBody").is_some();
+            if reads {
+                operation["requestBody"]["required"] = json!(true);
+            }
             let responses = operation["responses"]
                 .as_object_mut()
                 .expect("an operation has responses");
@@ -130,7 +133,7 @@ fn challenge_request() -> Value {
     json!({
         "description": "Who gets a code: a user of the directory, or a number the application vouches for.",
         "oneOf": [
-            target("user", json!({ "type": "string", "minLength": 1, "maxLength": 256 })),
+            target("user", json!({ "type": "string", "minLength": 1, "maxLength": 256, "examples": ["alice"] })),
             target("mobile", mobile()),
         ]
     })
