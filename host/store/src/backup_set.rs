@@ -14,11 +14,11 @@ pub(crate) struct Salt {
     pub(crate) cost: Cost,
 }
 
+/// A subject's codes: the salt, and the hash of each that is unspent.
+pub(crate) type Set = (Salt, Vec<[u8; 32]>);
+
 /// A fresh salt and the hashes of all codes.
-pub(crate) async fn hashed(
-    codes: &[BackupCode],
-    hashing: &Hashing,
-) -> Result<(Salt, Vec<[u8; 32]>), StoreError> {
+pub(crate) async fn hashed(codes: &[BackupCode], hashing: &Hashing) -> Result<Set, StoreError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| StoreError::caused("the system gives no random bytes", error))?;
@@ -36,7 +36,7 @@ pub(crate) async fn hashed(
 /// The hash in the set that the code has, if any. Looks at all of them whatever it finds.
 pub(crate) async fn find(
     code: &BackupCode,
-    set: Option<(Salt, Vec<[u8; 32]>)>,
+    set: Option<Set>,
     hashing: &Hashing,
 ) -> Result<Option<[u8; 32]>, StoreError> {
     // No set costs the same as one that does not hold the code.

@@ -295,7 +295,7 @@ async fn an_association_is_found_in_its_own_store() {
         identity_provider: "idp".into(),
         subject: "sub".into(),
     };
-    assert_eq!(links, [link.clone()]);
+    assert_eq!(links, std::slice::from_ref(&link));
     let removed = all.remove_association(&tenant(), &bob, &link).await;
     assert!(removed.unwrap());
     assert_eq!(find("").await, None);

@@ -13,7 +13,7 @@ mod logins;
 mod sessions;
 mod users;
 
-use crate::backup_set::Salt;
+use crate::backup_set::Set;
 use crate::directory::hashing::Hashing;
 use crate::directory::users::User;
 use postern_login::Login;
@@ -38,7 +38,7 @@ struct Tables {
     /// By the SHA-256 of the id, as on disk: nothing here may depend on the id being stored.
     logins: HashMap<[u8; 32], LoginRow>,
     ledgers: HashMap<String, Ledger>,
-    backup_sets: HashMap<String, (Salt, Vec<[u8; 32]>)>,
+    backup_sets: HashMap<String, Set>,
     sessions: HashMap<[u8; 32], Session>,
     counters: HashMap<(String, u128), (u32, Timestamp)>,
     clients: HashMap<[u8; 32], ApiClient>,

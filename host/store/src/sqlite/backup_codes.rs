@@ -1,7 +1,7 @@
 //! Backup codes. A code that was used has no row any more.
 
 use super::{Fault, Sqlite, column};
-use crate::backup_set::{self, Salt};
+use crate::backup_set::{self, Salt, Set};
 use crate::directory::password::Cost;
 use async_trait::async_trait;
 use postern_login::error::StoreError;
@@ -75,7 +75,7 @@ impl BackupCodeStore for Sqlite {
     }
 }
 
-fn load(db: &Connection, subject: &str) -> Result<Option<(Salt, Vec<[u8; 32]>)>, Fault> {
+fn load(db: &Connection, subject: &str) -> Result<Option<Set>, Fault> {
     // One snapshot: a set replaced between the two reads must not mix with the old one.
     let snapshot = db.unchecked_transaction()?;
     let salt = snapshot
