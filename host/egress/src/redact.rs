@@ -271,6 +271,11 @@ impl<'s> Needles<'s> {
         place: impl Fn(usize, usize) -> (usize, usize),
     ) {
         for (label, needle) in &self.needles {
+            // Preparing a search for a long text costs more than the search; its first bytes are nearly never there.
+            let begins = &needle[..needle.len().min(ANYWHERE_FROM)];
+            if memmem::find(bytes, begins).is_none() {
+                continue;
+            }
             for start in memmem::find_iter(bytes, &**needle) {
                 let end = start + needle.len();
                 if needle.len() >= ANYWHERE_FROM || stands_alone(bytes, start, end) {
