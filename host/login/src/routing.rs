@@ -41,7 +41,23 @@ pub(crate) async fn route(
     message: &Message,
     calls_max: u32,
 ) -> Routed {
-    let deadline = Instant::now() + DEADLINE;
+    route_until(
+        ports,
+        senders,
+        message,
+        calls_max,
+        Instant::now() + DEADLINE,
+    )
+    .await
+}
+
+async fn route_until(
+    ports: &Ports,
+    senders: &[String],
+    message: &Message,
+    calls_max: u32,
+    deadline: Instant,
+) -> Routed {
     let mut tried = Vec::new();
     let mut calls_left = calls_max;
     for sender in senders {

@@ -541,7 +541,9 @@ fn ends_backup(reason: StopReason) -> bool {
     )
 }
 
-/// Whether the newer state waits for the very thing the older one waited for.
+/// Whether what was right for the older state may still be carried over to the newer one: it waits
+/// for the very same code, or was stopped because others asked for more than the budget bears. What
+/// was paid for within the budget is not undone by those that came too late (attack A-11).
 fn awaits_the_same(older: &State, newer: &State) -> bool {
     match (older, newer) {
         (State::Challenged(older), State::Challenged(newer)) => {
@@ -554,9 +556,14 @@ fn awaits_the_same(older: &State, newer: &State) -> bool {
                 }
             }
         }
-        (State::Stopped(older), State::Stopped(newer)) => {
-            takes_backup_codes(older) && takes_backup_codes(newer)
-        }
+        (State::Challenged(_) | State::Stopped(_), State::Stopped(newer)) => match newer.reason {
+            StopReason::Locked { .. }
+            | StopReason::FactorDisabled
+            | StopReason::Closed(Closed::AttemptsExhausted) => true,
+            StopReason::Closed(Closed::Used | Closed::Undeliverable | Closed::Abandoned)
+            | StopReason::Refused(_)
+            | StopReason::Abandoned => false,
+        },
         _ => false,
     }
 }

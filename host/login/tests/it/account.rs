@@ -1,0 +1,382 @@
+//! The account page.
+
+use crate::world::*;
+use postern_login::account::Proven;
+use postern_login::audit::What;
+use postern_login::login::Notice;
+use postern_login::ports::Association;
+use postern_login::session::Session;
+use postern_login::{LoginError, LoginId, Step};
+
+const NEW: &str = "+94777654321";
+
+async fn asked(world: &World, session: &Session) -> (LoginId, String) {
+    let moved = world.logins.change_number(session, NEW, &facts()).await;
+    (moved.unwrap().unwrap().id, world.last_code())
+}
+
+async fn passwords_only(world: &World, name: &str) -> Session {
+    let (id, step) = world.password_of(name).await;
+    assert_eq!(step, Step::Authenticated);
+    world.logins.finish(&id, &facts()).await.unwrap().session
+}
+
+/// Bob signs in without a second factor while the factor is optional and switched off for him.
+async fn bob_without_a_factor() -> (World, Session) {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    if let Some(bob) = world.held().users.get_mut("bob") {
+        bob.profile.opted_out = true;
+    }
+    let session = passwords_only(&world, "bob").await;
+    (world, session)
+}
+
+/// B-03, B-04, B-05
+#[tokio::test]
+async fn a_new_number_is_stored_after_its_own_code_and_the_old_one_is_told() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let (open, old_code) = world.at_code("alice").await;
+    let (id, code) = asked(&world, &session).await;
+    assert_eq!(world.held().sent.last().unwrap().1.to.e164(), NEW);
+    let wrong = world
+        .logins
+        .confirm_number(&session, &id, wrong(&code), &facts())
+        .await;
+    assert!(matches!(wrong.unwrap(), Proven::Again(_)));
+    assert_eq!(
+        world.held().users["alice"].profile.number.as_deref(),
+        Some(ALICE)
+    );
+    let proven = world
+        .logins
+        .confirm_number(&session, &id, &code, &facts())
+        .await;
+    assert!(matches!(proven.unwrap(), Proven::Done));
+    assert_eq!(
+        world.held().users["alice"].profile.number.as_deref(),
+        Some(NEW)
+    );
+    let changed = |what: &What| matches!(what, What::NumberChanged { from: Some(from), to } if from == "******4567" && to == "******4321");
+    assert_eq!(world.count(changed), 1);
+    // B-04: what was open for the old number is dead.
+    let late = world.logins.submit_code(&open, &old_code, &facts()).await;
+    assert!(matches!(late, Err(LoginError::OutOfOrder)));
+    // B-05: the old number is told, without a code.
+    while world.held().sent.last().unwrap().1.to.e164() != ALICE {
+        tokio::task::yield_now().await;
+    }
+    let held = world.held();
+    let (_, notice) = held.sent.last().unwrap();
+    assert!(notice.code.is_none() && notice.text.as_str().contains("was changed"));
+    // Failures at the new number are not the account's.
+    drop(held);
+    assert_eq!(world.ledger("alice").failures, 0);
+}
+
+/// the code that proves a number signs nobody in, and only its own session may use it.
+#[tokio::test]
+async fn a_numbers_proof_belongs_to_its_session_and_purpose() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let other = world.session_of("alice").await;
+    let (id, code) = asked(&world, &session).await;
+    let stolen = world
+        .logins
+        .confirm_number(&other, &id, &code, &facts())
+        .await;
+    assert!(matches!(stolen, Err(LoginError::Gone)));
+    let posted = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    let backup = world
+        .logins
+        .submit_backup_code(&id, "0123456789", &facts())
+        .await;
+    assert!(matches!(backup, Err(LoginError::OutOfOrder)));
+    let finished = world.logins.finish(&id, &facts()).await;
+    assert!(matches!(finished, Err(LoginError::OutOfOrder)));
+    let (login, code) = world.at_code("alice").await;
+    let proof = world
+        .logins
+        .confirm_number(&session, &login, &code, &facts())
+        .await;
+    assert!(matches!(proof, Err(LoginError::Gone)));
+}
+
+/// C-07, ASVS 7.5.1: ten minutes, and a second factor.
+#[tokio::test]
+async fn a_factor_is_moved_only_from_a_fresh_session() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    let session = world.session_of("alice").await;
+    world.pass(10 * MINUTE + 1);
+    assert!(!world.logins.overview(&session).await.unwrap().fresh);
+    let association = Association {
+        identity_provider: "idp".to_owned(),
+        subject: "s".to_owned(),
+    };
+    let refused = [
+        world
+            .logins
+            .change_number(&session, NEW, &facts())
+            .await
+            .err(),
+        world
+            .logins
+            .set_opt_out(&session, true, &facts())
+            .await
+            .err(),
+        world
+            .logins
+            .new_backup_codes(&session, &facts())
+            .await
+            .err(),
+        world
+            .logins
+            .unlink(&session, &association, &facts())
+            .await
+            .err(),
+    ];
+    for refused in refused {
+        assert!(
+            matches!(refused, Some(LoginError::Reauthenticate)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.calls(), 1);
+}
+
+/// A clock that was turned back makes no session fresh.
+#[tokio::test]
+async fn a_session_from_the_future_is_not_fresh() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    world.turn_back(1);
+    let refused = world.logins.new_backup_codes(&session, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+}
+
+#[tokio::test]
+async fn a_password_alone_binds_a_first_number_and_moves_no_other() {
+    let (world, session) = bob_without_a_factor().await;
+    let moved = world
+        .logins
+        .change_number(&session, NEW, &facts())
+        .await
+        .unwrap();
+    assert!(moved.is_ok());
+    let refused = world.logins.new_backup_codes(&session, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+    // B-01: an account that had a factor is another matter.
+    if let Some(bob) = world.held().users.get_mut("bob") {
+        bob.profile.had_factor = true;
+    }
+    let refused = world.logins.change_number(&session, NEW, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+}
+
+/// B-06
+#[tokio::test]
+async fn a_mandatory_factor_cannot_be_switched_off() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    assert!(
+        !world
+            .logins
+            .overview(&session)
+            .await
+            .unwrap()
+            .opt_out_allowed
+    );
+    let refused = world.logins.set_opt_out(&session, true, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::OutOfOrder)));
+    assert!(!world.held().users["alice"].profile.opted_out);
+}
+
+/// B-06: where it is optional, only after a second factor; switching on needs a fresh session only.
+#[tokio::test]
+async fn an_optional_factor_is_switched_off_after_a_code() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    let session = world.session_of("alice").await;
+    world
+        .logins
+        .set_opt_out(&session, true, &facts())
+        .await
+        .unwrap();
+    assert!(world.held().users["alice"].profile.opted_out);
+    let session = passwords_only(&world, "alice").await;
+    let refused = world.logins.set_opt_out(&session, true, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+    world
+        .logins
+        .set_opt_out(&session, false, &facts())
+        .await
+        .unwrap();
+    assert!(!world.held().users["alice"].profile.opted_out);
+    assert_eq!(
+        world.count(|what| matches!(what, What::OptOutChanged { .. })),
+        2
+    );
+}
+
+/// C-07, C-08
+#[tokio::test]
+async fn new_backup_codes_kill_the_old_ones() {
+    let world = World::new();
+    world.give_backup_codes("alice", &["0123456789"]);
+    let session = world.session_of("alice").await;
+    let codes = world
+        .logins
+        .new_backup_codes(&session, &facts())
+        .await
+        .unwrap();
+    assert_eq!(codes.len(), 10);
+    let distinct: std::collections::HashSet<_> = codes.iter().map(|code| code.as_str()).collect();
+    assert_eq!(distinct.len(), 10);
+    let (id, _) = world.at_code("alice").await;
+    let old = world
+        .logins
+        .submit_backup_code(&id, "0123456789", &facts())
+        .await
+        .unwrap();
+    assert!(matches!(old.step, Step::AskCode(ask) if ask.notice == Some(Notice::BackupCodeWrong)));
+    let new = world
+        .logins
+        .submit_backup_code(&id, &codes[3].display(), &facts())
+        .await
+        .unwrap();
+    assert_eq!(new.step, Step::Authenticated);
+    assert_eq!(
+        world
+            .logins
+            .overview(&session)
+            .await
+            .unwrap()
+            .backup_codes_left,
+        9
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_gets_no_codes_is_said_so() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    for (typed, expected) in [
+        ("x", Notice::NumberInvalid),
+        ("+881612345678", Notice::NumberRefused),
+    ] {
+        let refused = world
+            .logins
+            .change_number(&session, typed, &facts())
+            .await
+            .unwrap();
+        assert_eq!(refused.unwrap_err(), expected);
+    }
+    for _ in 0..4 {
+        asked(&world, &session).await;
+    }
+    let limited = world
+        .logins
+        .change_number(&session, NEW, &facts())
+        .await
+        .unwrap();
+    assert_eq!(limited.unwrap_err(), Notice::SendLimit);
+}
+
+/// A factor that a hundred failures disabled is bound anew, and then it is free.
+#[tokio::test]
+async fn a_new_binding_enables_a_disabled_factor() {
+    let world = World::with(|settings| {
+        settings.factor.challenge.attempts.failures_in_a_row_max = 3;
+    });
+    world.give_backup_codes("alice", &["0123456789"]);
+    let (id, code) = world.at_code("alice").await;
+    for _ in 0..3 {
+        world.submit(&id, wrong(&code)).await;
+    }
+    let (id, step) = world.password_of("alice").await;
+    assert!(
+        matches!(
+            step,
+            Step::Stopped {
+                backup_codes: true,
+                ..
+            }
+        ),
+        "{step:?}"
+    );
+    let moved = world
+        .logins
+        .submit_backup_code(&id, "0123456789", &facts())
+        .await
+        .unwrap();
+    assert_eq!(moved.step, Step::Authenticated);
+    let session = world.logins.finish(&id, &facts()).await.unwrap().session;
+    let (id, code) = asked(&world, &session).await;
+    let _proven = world
+        .logins
+        .confirm_number(&session, &id, &code, &facts())
+        .await
+        .unwrap();
+    let (_, step) = world.password_of("alice").await;
+    assert!(matches!(step, Step::AskCode(_)));
+}
+
+#[tokio::test]
+async fn sessions_and_links_are_listed_and_ended() {
+    let world = World::new();
+    let association = Association {
+        identity_provider: "idp".to_owned(),
+        subject: "s".to_owned(),
+    };
+    if let Some(alice) = world.held().users.get_mut("alice") {
+        alice.associations.push(association.clone());
+    }
+    let first = world.session_of("alice").await;
+    let second = world.session_of("alice").await;
+    let third = world.session_of("alice").await;
+    let overview = world.logins.overview(&first).await.unwrap();
+    assert_eq!(
+        (overview.sessions.len(), overview.associations.len()),
+        (3, 1)
+    );
+    assert_eq!(overview.number.as_deref(), Some("******4567"));
+    assert!(overview.fresh);
+    assert!(
+        world
+            .logins
+            .end_session(&first, &second.name, &facts())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .logins
+            .end_session(&first, &second.name, &facts())
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        world
+            .logins
+            .end_other_sessions(&first, &facts())
+            .await
+            .unwrap(),
+        1
+    );
+    assert!(world.logins.session(&third.id).await.unwrap().is_none());
+    assert!(world.logins.session(&first.id).await.unwrap().is_some());
+    assert!(
+        world
+            .logins
+            .unlink(&first, &association, &facts())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .logins
+            .unlink(&first, &association, &facts())
+            .await
+            .unwrap()
+    );
+}

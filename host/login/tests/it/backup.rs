@@ -1,0 +1,181 @@
+//! Backup codes at sign-in.
+
+use crate::world::*;
+use postern_login::audit::What;
+use postern_login::login::{Notice, SecondFactor, StopReason};
+use postern_login::ports::FailureReason;
+use postern_login::{LoginError, Step};
+
+const CODES: [&str; 3] = ["0123456789", "ABCDEFGHJK", "MNPQRSTVWX"];
+
+fn world() -> World {
+    let world = World::with(|settings| settings.factor.challenge.attempts.attempts_max = 50);
+    world.give_backup_codes("alice", &CODES);
+    world
+}
+
+async fn typed(world: &World, id: &postern_login::LoginId, code: &str) -> Step {
+    let moved = world.logins.submit_backup_code(id, code, &facts()).await;
+    moved.unwrap().step
+}
+
+#[tokio::test]
+async fn a_backup_code_signs_in_when_nothing_could_be_sent() {
+    let world = world();
+    world.script([failed(FailureReason::Unroutable)]);
+    let (id, _) = world.password_of("alice").await;
+    assert_eq!(typed(&world, &id, "abcde-fghjk").await, Step::Authenticated);
+    let session = world.logins.finish(&id, &facts()).await.unwrap().session;
+    assert!(matches!(session.second, SecondFactor::BackupCode));
+    assert_eq!(
+        world.count(|what| matches!(what, What::BackupCodeUsed { left: 2 })),
+        1
+    );
+}
+
+/// C-02
+#[tokio::test]
+async fn a_backup_code_is_good_once() {
+    let world = world();
+    let (id, _) = world.at_code("alice").await;
+    assert_eq!(typed(&world, &id, CODES[0]).await, Step::Authenticated);
+    let (id, _) = world.at_code("alice").await;
+    let Step::AskCode(ask) = typed(&world, &id, CODES[0]).await else {
+        unreachable!("refused")
+    };
+    assert_eq!(ask.notice, Some(Notice::BackupCodeWrong));
+}
+
+/// C-03
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_code_typed_a_hundred_times_at_once_opens_one_session() {
+    let world = World::with(|settings| {
+        settings.factor.challenge.attempts.attempts_max = 500;
+        settings.factor.challenge.attempts.failures_max = 500;
+        settings.factor.challenge.attempts.failures_in_a_row_max = 500;
+    });
+    world.give_backup_codes("alice", &CODES);
+    let (first, _) = world.at_code("alice").await;
+    let (second, _) = world.at_code("alice").await;
+    let posts: Vec<_> = (0..100)
+        .map(|post| {
+            let id = if post % 2 == 0 {
+                first.clone()
+            } else {
+                second.clone()
+            };
+            let world = world.clone();
+            tokio::spawn(async move {
+                let _moved = world
+                    .logins
+                    .submit_backup_code(&id, CODES[0], &facts())
+                    .await;
+                world.logins.finish(&id, &facts()).await.is_ok()
+            })
+        })
+        .collect();
+    let mut sessions = 0;
+    for post in posts {
+        sessions += usize::from(post.await.unwrap());
+    }
+    assert_eq!(sessions, 1);
+    assert_eq!(
+        world.count(|what| matches!(what, What::BackupCodeUsed { .. })),
+        1
+    );
+}
+
+/// C-06: one counter, and a form of its own.
+#[tokio::test]
+async fn backup_guesses_cost_the_accounts_attempts_and_the_code_field_takes_none() {
+    let world = world();
+    let (id, code) = world.at_code("alice").await;
+    for guess in 0..4 {
+        typed(&world, &id, "ZZZZZZZZZZ").await;
+        assert_eq!(world.ledger("alice").failures, guess + 1);
+    }
+    // In the field of the SMS code a backup code is nothing but wrong.
+    let Step::AskCode(ask) = world.submit(&id, CODES[0]).await else {
+        unreachable!("refused")
+    };
+    assert_eq!(ask.notice, Some(Notice::CodeWrong));
+    assert_eq!(world.ledger("alice").failures, 5);
+    // And an SMS code is no backup code.
+    typed(&world, &id, &code).await;
+    assert_eq!(world.ledger("alice").failures, 6);
+}
+
+/// D-02
+#[tokio::test]
+async fn a_locked_factor_leaves_five_backup_tries() {
+    let world = world();
+    let (id, code) = world.at_code("alice").await;
+    for _ in 0..11 {
+        world.submit(&id, wrong(&code)).await;
+    }
+    let (id, step) = world.password_of("alice").await;
+    assert!(matches!(
+        step,
+        Step::Stopped {
+            reason: StopReason::Locked { .. },
+            backup_codes: true
+        }
+    ));
+    for _ in 0..4 {
+        assert_eq!(typed(&world, &id, "ZZZZZZZZZZ").await, step);
+    }
+    assert_eq!(typed(&world, &id, CODES[1]).await, Step::Authenticated);
+    // The lock of the SMS factor is not lifted by it.
+    let (_, step) = world.password_of("alice").await;
+    assert!(matches!(
+        step,
+        Step::Stopped {
+            reason: StopReason::Locked { .. },
+            ..
+        }
+    ));
+}
+
+/// D-02: the sixth is not looked at.
+#[tokio::test]
+async fn after_five_wrong_backup_tries_a_right_one_is_refused_while_locked() {
+    let world = world();
+    let (id, code) = world.at_code("alice").await;
+    for _ in 0..11 {
+        world.submit(&id, wrong(&code)).await;
+    }
+    let (id, _) = world.password_of("alice").await;
+    for _ in 0..5 {
+        typed(&world, &id, "ZZZZZZZZZZ").await;
+    }
+    let step = typed(&world, &id, CODES[0]).await;
+    assert!(
+        matches!(
+            step,
+            Step::Stopped {
+                reason: StopReason::Locked { .. },
+                ..
+            }
+        ),
+        "{step:?}"
+    );
+    let held = world.held();
+    assert_eq!(
+        held.backup_codes[&account("alice").key()].len(),
+        3,
+        "none was spent"
+    );
+}
+
+#[tokio::test]
+async fn where_backup_codes_are_off_none_is_taken() {
+    let world = World::with(|settings| settings.factor.backup_codes = false);
+    world.give_backup_codes("alice", &CODES);
+    let (id, _) = world.at_code("alice").await;
+    let posted = world
+        .logins
+        .submit_backup_code(&id, CODES[0], &facts())
+        .await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    assert_eq!(world.ledger("alice").failures, 0);
+}

@@ -1,0 +1,163 @@
+//! Capture: a number becomes an account's.
+
+use crate::world::*;
+use postern_login::audit::What;
+use postern_login::login::{Notice, StopReason};
+use postern_login::{LoginError, Step};
+use postern_otp::need::Refusal;
+
+const NEW: &str = "+94777654321";
+
+fn capturing() -> World {
+    World::with(|settings| settings.factor.capture_number = true)
+}
+
+fn number_of(world: &World, name: &str) -> Option<String> {
+    world.held().users[name].profile.number.clone()
+}
+
+/// B-03
+#[tokio::test]
+async fn a_captured_number_is_kept_only_after_its_own_code() {
+    let world = capturing();
+    let (id, step) = world.password_of("bob").await;
+    assert_eq!(step, Step::AskNumber { notice: None });
+    let moved = world
+        .logins
+        .give_number(&id, "077 765 4321", &facts())
+        .await
+        .unwrap();
+    assert!(matches!(moved.step, Step::AskCode(_)));
+    assert_eq!(number_of(&world, "bob"), None);
+    let code = world.last_code();
+    world.submit(&id, wrong(&code)).await;
+    assert_eq!(number_of(&world, "bob"), None);
+    // A second number for the same login is not looked at: A is proven, A is stored.
+    let swapped = world
+        .logins
+        .give_number(&id, "+94770000000", &facts())
+        .await;
+    assert!(matches!(swapped, Err(LoginError::OutOfOrder)));
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+    assert_eq!(number_of(&world, "bob").as_deref(), Some(NEW));
+    assert_eq!(
+        world.count(|what| matches!(what, What::NumberChanged { from: None, .. })),
+        1
+    );
+}
+
+/// B-03: a backup code proves no number.
+#[tokio::test]
+async fn a_backup_code_does_not_keep_an_unproven_number() {
+    let world = capturing();
+    world.give_backup_codes("bob", &["0123456789"]);
+    let (id, _) = world.password_of("bob").await;
+    let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+    let moved = world
+        .logins
+        .submit_backup_code(&id, "0123456789", &facts())
+        .await
+        .unwrap();
+    assert_eq!(moved.step, Step::Authenticated);
+    assert_eq!(number_of(&world, "bob"), None);
+}
+
+/// B-01
+#[tokio::test]
+async fn an_account_that_had_a_factor_is_asked_for_no_number() {
+    let world = capturing();
+    if let Some(bob) = world.held().users.get_mut("bob") {
+        bob.profile.had_factor = true;
+    }
+    let refused = Step::Stopped {
+        reason: StopReason::Refused(Refusal::NoNumber),
+        backup_codes: false,
+    };
+    assert_eq!(world.password_of("bob").await.1, refused);
+    // Nor one whose number cannot be read.
+    if let Some(bob) = world.held().users.get_mut("bob") {
+        bob.profile.had_factor = false;
+        bob.profile.number = Some("garbage".to_owned());
+    }
+    assert_eq!(world.password_of("bob").await.1, refused);
+}
+
+/// B-01: two first enrolments at once; the one that comes second takes nothing over.
+#[tokio::test]
+async fn a_second_capture_does_not_replace_the_first() {
+    let world = capturing();
+    let (attacker, _) = world.password_of("bob").await;
+    let _moved = world
+        .logins
+        .give_number(&attacker, "+447700900666", &facts())
+        .await
+        .unwrap();
+    let stolen = world.last_code();
+    let (owner, _) = world.password_of("bob").await;
+    let _moved = world
+        .logins
+        .give_number(&owner, NEW, &facts())
+        .await
+        .unwrap();
+    let code = world.last_code();
+    assert_eq!(world.submit(&owner, &code).await, Step::Authenticated);
+    let late = world.logins.submit_code(&attacker, &stolen, &facts()).await;
+    assert!(
+        matches!(late, Err(LoginError::OutOfOrder | LoginError::Conflict)),
+        "{late:?}"
+    );
+    assert_eq!(number_of(&world, "bob").as_deref(), Some(NEW));
+}
+
+/// B-02
+#[tokio::test]
+async fn a_number_that_comes_with_another_step_is_ignored() {
+    let world = capturing();
+    let (id, _) = world.at_code("alice").await;
+    let posted = world.logins.give_number(&id, NEW, &facts()).await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    assert_eq!(number_of(&world, "alice").as_deref(), Some(ALICE));
+    assert_eq!(world.calls(), 1);
+}
+
+/// R-06, T-10
+#[tokio::test]
+async fn a_number_that_gets_no_codes_is_refused_before_any_call() {
+    let world = World::with(|settings| {
+        settings.factor.capture_number = true;
+        settings.factor.regions = vec!["LK".to_owned()];
+    });
+    let (id, _) = world.password_of("bob").await;
+    for (typed, expected) in [
+        ("", Notice::NumberInvalid),
+        ("112", Notice::NumberInvalid),
+        ("+94771234567;ext=1", Notice::NumberInvalid),
+        ("+881612345678", Notice::NumberRefused),
+        ("+19005550100", Notice::NumberRefused),
+        ("+447700900123", Notice::NumberRefused),
+    ] {
+        let moved = world
+            .logins
+            .give_number(&id, typed, &facts())
+            .await
+            .unwrap();
+        let notice = Some(expected);
+        assert_eq!(moved.step, Step::AskNumber { notice }, "{typed}");
+    }
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_the_number_fails_the_login() {
+    let world = capturing();
+    let (id, _) = world.password_of("bob").await;
+    let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+    world.held().save_refused = true;
+    let code = world.last_code();
+    let refused = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Unavailable(_))));
+    assert!(matches!(
+        world.logins.step(&id).await.unwrap(),
+        Step::AskCode(_)
+    ));
+}

@@ -1,0 +1,179 @@
+//! A first step that an identity provider took.
+
+use crate::world::*;
+use postern_login::begin::Moved;
+use postern_login::login::{SecondFactor, StopReason};
+use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
+use postern_login::{LoginError, Step, TenantId};
+use postern_otp::need::{NotNeeded, Refusal};
+
+fn said() -> FederatedLogin {
+    FederatedLogin {
+        tenant: tenant(),
+        identity_provider: "idp".to_owned(),
+        subject: "sub-1".to_owned(),
+        subject_identifier: "sub-1".to_owned(),
+        attributes: vec![("mobile".to_owned(), "+447700900123".to_owned())],
+    }
+}
+
+async fn federated(world: &World) -> Moved {
+    let id = world.begin().await;
+    world.logins.federated(&id, said(), &facts()).await.unwrap()
+}
+
+fn resolves_to(world: &World, resolution: Resolution) {
+    world.held().resolution = Some(resolution);
+}
+
+fn alice() -> Resolution {
+    Resolution::Account(AccountRef {
+        name: "alice".to_owned(),
+    })
+}
+
+/// one counter, whichever way the first step was taken.
+#[tokio::test]
+async fn guesses_after_a_federated_first_step_count_for_the_account() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    let moved = federated(&world).await;
+    let code = world.last_code();
+    world.submit(&moved.id, wrong(&code)).await;
+    let (id, code) = world.at_code("alice").await;
+    world.submit(&id, wrong(&code)).await;
+    assert_eq!(world.ledger("alice").failures, 2);
+}
+
+/// A resolver's fault is never "nobody", which could mean that no second factor is asked for.
+#[tokio::test]
+async fn a_resolver_that_fails_stops_the_login() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    let detail = "trap".to_owned();
+    resolves_to(&world, Resolution::Refuse { detail });
+    let moved = federated(&world).await;
+    let reason = StopReason::Refused(Refusal::NoLocalAccount);
+    assert_eq!(
+        moved.step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn where_the_factor_is_optional_a_stranger_is_let_in_with_the_reason_on_record() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    resolves_to(&world, Resolution::NotFound);
+    let moved = federated(&world).await;
+    assert_eq!(moved.step, Step::Authenticated);
+    let session = world
+        .logins
+        .finish(&moved.id, &facts())
+        .await
+        .unwrap()
+        .session;
+    assert!(matches!(
+        session.second,
+        SecondFactor::NotNeeded(NotNeeded::NoLocalAccount)
+    ));
+    assert_eq!(
+        (session.account.as_str(), session.has_local_account),
+        ("sub-1", false)
+    );
+}
+
+#[tokio::test]
+async fn where_it_is_mandatory_a_stranger_is_stopped() {
+    let world = World::new();
+    resolves_to(&world, Resolution::NotFound);
+    let moved = federated(&world).await;
+    let reason = StopReason::Refused(Refusal::NoLocalAccount);
+    assert_eq!(
+        moved.step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+}
+
+/// `SendOTPDirectlyToMobile`: sent to the typed number, and nothing is stored.
+#[tokio::test]
+async fn a_stranger_may_type_a_number_where_the_operator_says_so() {
+    let world = World::with(|settings| settings.factor.send_directly = true);
+    resolves_to(&world, Resolution::NotFound);
+    let moved = federated(&world).await;
+    assert_eq!(moved.step, Step::AskNumber { notice: None });
+    let moved = world
+        .logins
+        .give_number(&moved.id, ALICE, &facts())
+        .await
+        .unwrap();
+    let code = world.last_code();
+    assert_eq!(world.submit(&moved.id, &code).await, Step::Authenticated);
+}
+
+/// B-08: only where the settings ask for it, and only for people without an account.
+#[tokio::test]
+async fn a_federated_number_is_used_only_if_the_settings_ask_for_it() {
+    let asks = |on: &str| {
+        let on = on.to_owned();
+        World::with(move |settings| {
+            settings.factor.resolver_settings = vec![
+                ("send_otp_to_federated_mobile".to_owned(), on),
+                (
+                    "federated_mobile_attribute_key".to_owned(),
+                    "mobile".to_owned(),
+                ),
+            ];
+        })
+    };
+    let world = asks("true");
+    resolves_to(&world, Resolution::NotFound);
+    federated(&world).await;
+    assert_eq!(world.held().sent[0].1.to.e164(), "+447700900123");
+    let world = asks("false");
+    resolves_to(&world, Resolution::NotFound);
+    federated(&world).await;
+    assert_eq!(world.calls(), 0);
+    let world = asks("true");
+    resolves_to(&world, alice());
+    federated(&world).await;
+    assert_eq!(world.held().sent[0].1.to.e164(), ALICE);
+}
+
+/// A locked account gets no message after a federated step either.
+#[tokio::test]
+async fn a_locked_account_is_stopped() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    if let Some(alice) = world.held().users.get_mut("alice") {
+        alice.profile.locked = true;
+    }
+    let moved = federated(&world).await;
+    let reason = StopReason::Refused(Refusal::Locked);
+    assert_eq!(
+        moved.step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+    assert_eq!(world.calls(), 0);
+}
+
+/// what an identity provider said to one tenant is nothing to another.
+#[tokio::test]
+async fn another_tenants_federated_login_is_refused() {
+    let world = World::new();
+    let id = world.begin().await;
+    let said = FederatedLogin {
+        tenant: TenantId::parse("other.example").unwrap(),
+        ..said()
+    };
+    let posted = world.logins.federated(&id, said, &facts()).await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+}

@@ -1,0 +1,296 @@
+//! Password, code, session; and what does not lead there.
+
+use crate::world::*;
+use postern_login::audit::What;
+use postern_login::login::{Notice, SecondFactor, StopReason};
+use postern_login::{LoginError, Step};
+use postern_otp::need::{NotNeeded, Refusal};
+
+#[tokio::test]
+async fn password_and_code_open_a_session() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    assert_eq!(session.account, "alice");
+    assert!(session.has_local_account);
+    assert!(matches!(&session.second, SecondFactor::Sms { number } if number.e164() == ALICE));
+    let found = world.logins.session(&session.id).await.unwrap().unwrap();
+    assert_eq!(found.name, session.name);
+}
+
+/// L-06
+#[tokio::test]
+async fn each_login_has_exactly_one_success_in_the_audit_log() {
+    let world = World::new();
+    let _session = world.session_of("alice").await;
+    let amr = |what: &What| matches!(what, What::LoginSucceeded { amr } if amr == &["pwd", "sms", "otp", "mfa"]);
+    assert_eq!(world.count(amr), 1);
+    assert_eq!(world.count(|what| matches!(what, What::FirstStepPassed)), 1);
+    assert_eq!(world.count(|what| matches!(what, What::CodeSent { .. })), 1);
+    assert_eq!(world.count(|what| matches!(what, What::CodeAccepted)), 1);
+    let held = world.held();
+    let printed = format!("{:?}", held.events);
+    assert!(!printed.contains("77123"), "no full number: {printed}");
+    assert!(
+        held.events
+            .iter()
+            .all(|event| event.who.as_deref() == Some("alice"))
+    );
+}
+
+/// S-01: the id before the first step is dead after it, and the session's is new.
+#[tokio::test]
+async fn ids_rotate() {
+    let world = World::new();
+    let before = world.begin().await;
+    let moved = world
+        .logins
+        .password(&before, "alice", "right", &facts())
+        .await
+        .unwrap();
+    assert_ne!(moved.id, before);
+    assert!(matches!(
+        world.logins.step(&before).await,
+        Err(LoginError::Gone)
+    ));
+    let code = world.last_code();
+    world.submit(&moved.id, &code).await;
+    let finished = world.logins.finish(&moved.id, &facts()).await.unwrap();
+    assert_ne!(finished.session.id.as_str(), moved.id.as_str());
+    assert!(matches!(
+        world.logins.step(&moved.id).await,
+        Err(LoginError::Gone)
+    ));
+}
+
+/// E-01: a wrong password, a name nobody has and a locked account.
+#[tokio::test]
+async fn wrong_unknown_and_locked_look_alike() {
+    let world = World::new();
+    world
+        .held()
+        .users
+        .insert("carol".to_owned(), user(Some("+447700900123")));
+    if let Some(carol) = world.held().users.get_mut("carol") {
+        carol.profile.locked = true;
+    }
+    for (name, password) in [("alice", "wrong"), ("nobody", "right"), ("carol", "right")] {
+        let id = world.begin().await;
+        let moved = world
+            .logins
+            .password(&id, name, password, &facts())
+            .await
+            .unwrap();
+        let notice = Some(Notice::WrongPassword);
+        assert_eq!(moved.step, Step::FirstStep { notice }, "{name}");
+        assert_eq!(moved.id, id);
+    }
+    assert_eq!(world.calls(), 0);
+}
+
+/// D-01
+#[tokio::test]
+async fn nothing_is_sent_or_counted_before_the_first_step() {
+    let world = World::new();
+    let id = world.begin().await;
+    let acts = [
+        world
+            .logins
+            .submit_code(&id, "123456", &facts())
+            .await
+            .err(),
+        world
+            .logins
+            .submit_backup_code(&id, "0123456789", &facts())
+            .await
+            .err(),
+        world.logins.give_number(&id, ALICE, &facts()).await.err(),
+        world.logins.resend(&id, &facts()).await.err(),
+        world.logins.finish(&id, &facts()).await.err(),
+    ];
+    for act in acts {
+        assert!(matches!(act, Some(LoginError::OutOfOrder)), "{act:?}");
+    }
+    for _ in 0..50 {
+        let _wrong = world
+            .logins
+            .password(&id, "alice", "wrong", &facts())
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.calls(), 0);
+    assert_eq!(world.ledger("alice").failures, 0);
+}
+
+///
+#[tokio::test]
+async fn steps_taken_out_of_order_are_refused() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    let again = world.logins.password(&id, "bob", "right", &facts()).await;
+    assert!(matches!(again, Err(LoginError::OutOfOrder)));
+    let early = world.logins.finish(&id, &facts()).await;
+    assert!(matches!(early, Err(LoginError::OutOfOrder)));
+    world.submit(&id, &code).await;
+    let late = world.logins.resend(&id, &facts()).await;
+    assert!(matches!(late, Err(LoginError::OutOfOrder)));
+    assert_eq!(world.calls(), 1);
+}
+
+///
+#[tokio::test]
+async fn a_login_ends_after_fifteen_minutes() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.pass(15 * MINUTE);
+    let late = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(late, Err(LoginError::Gone)));
+}
+
+#[tokio::test]
+async fn an_abandoned_login_takes_no_code() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.logins.abandon(&id).await.unwrap();
+    let late = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(late, Err(LoginError::OutOfOrder)));
+    let reason = StopReason::Abandoned;
+    let step = world.logins.step(&id).await.unwrap();
+    assert_eq!(
+        step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_skipped_second_step_carries_its_reason() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    if let Some(alice) = world.held().users.get_mut("alice") {
+        alice.profile.opted_out = true;
+    }
+    let (id, step) = world.password_of("alice").await;
+    assert_eq!(step, Step::Authenticated);
+    let session = world.logins.finish(&id, &facts()).await.unwrap().session;
+    assert!(matches!(
+        session.second,
+        SecondFactor::NotNeeded(NotNeeded::OptedOut)
+    ));
+    let told =
+        |what: &What| matches!(what, What::SecondFactorSkipped { why } if why == "opted-out");
+    assert_eq!(world.count(told), 1);
+}
+
+#[tokio::test]
+async fn an_account_without_a_number_is_stopped_and_told() {
+    let world = World::new();
+    let (_, step) = world.password_of("bob").await;
+    let reason = StopReason::Refused(Refusal::NoNumber);
+    assert_eq!(
+        step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+}
+
+/// the same right code, from many sockets at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_right_code_at_once_opens_one_session() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    let posts = (0..100).map(|_| {
+        let (world, id, code) = (world.clone(), id.clone(), code.clone());
+        tokio::spawn(async move {
+            let _moved = world.logins.submit_code(&id, &code, &facts()).await;
+            world.logins.finish(&id, &facts()).await.is_ok()
+        })
+    });
+    let mut sessions = 0;
+    for post in posts.collect::<Vec<_>>() {
+        sessions += usize::from(post.await.unwrap());
+    }
+    assert_eq!(sessions, 1);
+    assert_eq!(world.held().sessions.len(), 1);
+    assert_eq!(
+        world.count(|what| matches!(what, What::LoginSucceeded { .. })),
+        1
+    );
+}
+
+///
+#[tokio::test]
+async fn a_code_is_good_once() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+    let again = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(again, Err(LoginError::OutOfOrder)));
+    assert_eq!(world.count(|what| matches!(what, What::Replay)), 1);
+    let _session = world.logins.finish(&id, &facts()).await.unwrap();
+    let again = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(again, Err(LoginError::Gone)));
+    let again = world.logins.finish(&id, &facts()).await;
+    assert!(matches!(again, Err(LoginError::Gone)));
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_on_the_server() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    world.logins.logout(&session.id).await.unwrap();
+    assert!(world.logins.session(&session.id).await.unwrap().is_none());
+    world.logins.logout(&session.id).await.unwrap();
+    assert_eq!(world.count(|what| matches!(what, What::SessionClosed)), 1);
+}
+
+/// The code page shows the operator's attribute by the seeds' rule, and otherwise a mask that does
+/// not tell the length (E-03).
+#[tokio::test]
+async fn the_code_page_shows_a_masked_number() {
+    let shown = |step: Step| match step {
+        Step::AskCode(ask) => ask.number,
+        other => unreachable!("{other:?}"),
+    };
+    let world = World::new();
+    let (_, step) = world.password_of("alice").await;
+    assert_eq!(shown(step).as_deref(), Some("******4567"));
+    let world = World::with(|settings| {
+        settings.factor.screen_user_attribute = Some("http://wso2.org/claims/mobile".to_owned());
+        settings.factor.screen_from_end = false;
+    });
+    let (_, step) = world.password_of("alice").await;
+    assert_eq!(shown(step).as_deref(), Some("+947********"));
+    let world = World::with(|settings| {
+        settings.factor.screen_user_attribute = Some("urn:none".to_owned());
+    });
+    let (_, step) = world.password_of("alice").await;
+    assert_eq!(shown(step), None);
+}
+
+/// Guessing passwords from one address ends, for known and unknown names alike.
+#[tokio::test]
+async fn a_dictionary_from_one_address_is_slowed_down() {
+    let world = World::new();
+    let id = world.begin().await;
+    let mut throttled = None;
+    for guess in 0..400 {
+        let name = format!("user{guess}");
+        match world.logins.password(&id, &name, "guess", &facts()).await {
+            Ok(_) => assert!(throttled.is_none(), "open again after {throttled:?}"),
+            Err(LoginError::Throttled { .. }) => throttled = throttled.or(Some(guess)),
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+    assert_eq!(throttled, Some(301));
+    // Another address is not hindered.
+    let other = facts_from("198.51.100.7");
+    let moved = world
+        .logins
+        .password(&id, "alice", "right", &other)
+        .await
+        .unwrap();
+    assert!(matches!(moved.step, Step::AskCode(_)));
+}

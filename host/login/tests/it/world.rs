@@ -1,0 +1,819 @@
+//! A world for the use cases: every port in memory, a clock that stands until it is told to move,
+//! seeded randomness, providers that answer by script. Every call yields first, so that concurrent
+//! acts interleave.
+
+use async_trait::async_trait;
+use postern_login::audit::{AuditEvent, What};
+use postern_login::begin::ClientFacts;
+use postern_login::error::StoreError;
+use postern_login::login::{Login, Origin, State, StopReason, Stopped};
+use postern_login::ports::*;
+use postern_login::session::{Session, SessionId};
+use postern_login::{LoginId, Logins, Step, TenantId};
+use postern_otp::danger::attempt_counted;
+use postern_otp::lock::{Ledger, Standing};
+use postern_otp::{
+    AttemptPolicy, BackupCode, Closed, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp,
+};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
+
+pub const ALICE: &str = "+94771234567";
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
+
+#[derive(Clone)]
+pub struct World {
+    pub logins: Logins,
+    inner: Arc<Inner>,
+}
+
+pub struct Inner {
+    now: AtomicU64,
+    random: AtomicU64,
+    state: Mutex<Held>,
+}
+
+#[derive(Default)]
+pub struct Held {
+    pub logins: HashMap<String, (Login, u32)>,
+    pub ledgers: HashMap<String, Ledger>,
+    pub backup_codes: HashMap<String, Vec<String>>,
+    pub sessions: Vec<Session>,
+    pub counters: HashMap<String, Vec<Timestamp>>,
+    pub replies: HashMap<(String, String), ([u8; 32], Option<String>)>,
+    pub users: HashMap<String, User>,
+    pub settings: Option<Arc<TenantSettings>>,
+    pub other_settings: Option<Arc<TenantSettings>>,
+    pub sent: Vec<(String, Message)>,
+    pub script: VecDeque<Delivery>,
+    pub gate: Option<Arc<Semaphore>>,
+    pub hanging: HashSet<String>,
+    pub not_ready: HashSet<String>,
+    pub idempotent: HashSet<String>,
+    pub resolution: Option<Resolution>,
+    pub events: Vec<AuditEvent>,
+    pub entropy_broken: bool,
+    pub save_refused: bool,
+    pub comparisons: u32,
+}
+
+#[derive(Default, Clone)]
+pub struct User {
+    pub password: String,
+    pub profile: Profile,
+    pub associations: Vec<Association>,
+}
+
+pub fn tenant() -> TenantId {
+    TenantId::super_tenant()
+}
+
+pub fn facts() -> ClientFacts {
+    facts_from("192.0.2.1")
+}
+
+pub fn facts_from(address: &str) -> ClientFacts {
+    ClientFacts {
+        address: address.to_owned(),
+        user_agent: "test".to_owned(),
+        locale: "en".to_owned(),
+    }
+}
+
+pub fn browser() -> Origin {
+    Origin::Browser {
+        return_to: "/account".to_owned(),
+    }
+}
+
+pub fn account(name: &str) -> Subject {
+    Subject::Account {
+        tenant: tenant(),
+        account: name.to_owned(),
+    }
+}
+
+pub fn failed(reason: FailureReason) -> Delivery {
+    Delivery::Failed(SendFailure {
+        reason,
+        retry_after: None,
+        detail: "scripted".to_owned(),
+    })
+}
+
+pub fn accepted() -> Delivery {
+    Delivery::Accepted {
+        provider_id: Some("p1".to_owned()),
+        parts: None,
+    }
+}
+
+impl World {
+    /// Alice has a number, Bob has none; two senders; the default limits.
+    pub fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub fn with(change: impl FnOnce(&mut TenantSettings)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        let mut held = Held {
+            settings: Some(Arc::new(settings)),
+            ..Held::default()
+        };
+        held.users.insert("alice".to_owned(), user(Some(ALICE)));
+        held.users.insert("bob".to_owned(), user(None));
+        let inner = Arc::new(Inner {
+            now: AtomicU64::new(1_800_000_000_000),
+            random: AtomicU64::new(1),
+            state: Mutex::new(held),
+        });
+        Self {
+            logins: logins(&inner),
+            inner,
+        }
+    }
+
+    /// The same stores, another process: what was in memory only is gone.
+    pub fn restarted(&self) -> Self {
+        Self {
+            logins: logins(&self.inner),
+            inner: Arc::clone(&self.inner),
+        }
+    }
+
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.inner.state.lock().unwrap()
+    }
+
+    pub fn pass(&self, millis: u64) {
+        self.inner.now.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub fn turn_back(&self, millis: u64) {
+        self.inner.now.fetch_sub(millis, Ordering::SeqCst);
+    }
+
+    pub fn time(&self) -> Timestamp {
+        Timestamp(self.inner.now.load(Ordering::SeqCst))
+    }
+
+    pub async fn begin(&self) -> LoginId {
+        let moved = self.logins.begin(&tenant(), browser(), &facts()).await;
+        moved.unwrap().id
+    }
+
+    pub async fn password_of(&self, name: &str) -> (LoginId, Step) {
+        let id = self.begin().await;
+        let moved = self.logins.password(&id, name, "right", &facts()).await;
+        let moved = moved.unwrap();
+        (moved.id, moved.step)
+    }
+
+    /// At the code page, with the code that the telephone shows.
+    pub async fn at_code(&self, name: &str) -> (LoginId, String) {
+        let (id, step) = self.password_of(name).await;
+        assert!(matches!(step, Step::AskCode(_)), "{step:?}");
+        (id, self.last_code())
+    }
+
+    pub async fn submit(&self, id: &LoginId, typed: &str) -> Step {
+        let moved = self.logins.submit_code(id, typed, &facts()).await;
+        moved.unwrap().step
+    }
+
+    /// A whole sign-in.
+    pub async fn session_of(&self, name: &str) -> Session {
+        let (id, code) = self.at_code(name).await;
+        assert_eq!(self.submit(&id, &code).await, Step::Authenticated);
+        self.logins.finish(&id, &facts()).await.unwrap().session
+    }
+
+    pub fn last_code(&self) -> String {
+        let held = self.held();
+        let (_, message) = held.sent.last().expect("something was sent");
+        message
+            .code
+            .as_ref()
+            .expect("with a code")
+            .as_str()
+            .to_owned()
+    }
+
+    pub fn calls(&self) -> usize {
+        self.held().sent.len()
+    }
+
+    pub fn count(&self, matches: impl Fn(&What) -> bool) -> usize {
+        let held = self.held();
+        held.events
+            .iter()
+            .filter(|event| matches(&event.what))
+            .count()
+    }
+
+    pub fn script(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        self.held().script.extend(deliveries);
+    }
+
+    pub fn give_backup_codes(&self, name: &str, codes: &[&str]) {
+        let codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        self.held().backup_codes.insert(account(name).key(), codes);
+    }
+
+    pub fn ledger(&self, name: &str) -> Ledger {
+        let held = self.held();
+        held.ledgers
+            .get(&account(name).key())
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Another code than the right one.
+pub fn wrong(code: &str) -> &'static str {
+    if code == "000000" { "000001" } else { "000000" }
+}
+
+pub fn user(number: Option<&str>) -> User {
+    User {
+        password: "right".to_owned(),
+        profile: Profile {
+            number: number.map(str::to_owned),
+            had_factor: number.is_some(),
+            ..Profile::default()
+        },
+        associations: Vec::new(),
+    }
+}
+
+pub fn settings() -> TenantSettings {
+    TenantSettings {
+        factor: FactorSettings {
+            senders: vec!["one".to_owned(), "two".to_owned()],
+            default_region: Some("LK".to_owned()),
+            ..FactorSettings::default()
+        },
+        keys: KeyRing::new(vec![HashKey::new(1, [5; 32])]).unwrap(),
+        templates: vec![("en".to_owned(), "Verification Code: {code}".to_owned())],
+        brand: "Example".to_owned(),
+        limits: SendLimits {
+            per_account: (5, Duration::from_secs(600)),
+            per_number: (5, Duration::from_secs(600)),
+            per_address: (30, Duration::from_secs(3_600)),
+            calls_per_message: 3,
+        },
+        login_lifetime: Duration::from_secs(900),
+        session_lifetime: Duration::from_secs(8 * 3_600),
+        failures_per_hour: 1_000,
+    }
+}
+
+fn logins(inner: &Arc<Inner>) -> Logins {
+    Logins::new(Arc::new(Ports {
+        logins: inner.clone(),
+        attempts: inner.clone(),
+        backup_codes: inner.clone(),
+        sessions: inner.clone(),
+        counters: inner.clone(),
+        clients: inner.clone(),
+        replies: inner.clone(),
+        directory: inner.clone(),
+        settings: inner.clone(),
+        senders: inner.clone(),
+        resolver: inner.clone(),
+        clock: inner.clone(),
+        entropy: inner.clone(),
+        audit: inner.clone(),
+    }))
+}
+
+impl Inner {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.state.lock().unwrap()
+    }
+
+    fn swap(&self, seen: &Login, next: State, id: LoginId) -> Advanced {
+        let mut held = self.held();
+        let Some((current, attempts)) = held.logins.get(seen.id.as_str()).cloned() else {
+            return Advanced::Lost;
+        };
+        if current.version != seen.version {
+            return Advanced::Lost;
+        }
+        held.logins.remove(seen.id.as_str());
+        let login = Login {
+            id,
+            version: seen.version + 1,
+            state: next,
+            ..current
+        };
+        let key = login.id.as_str().to_owned();
+        held.logins.insert(key, (login.clone(), attempts));
+        Advanced::Won(login)
+    }
+
+    fn count(
+        &self,
+        subject: &Subject,
+        challenge: &LoginId,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+        backup: bool,
+    ) -> Payment {
+        let mut held = self.held();
+        let ledger = held
+            .ledgers
+            .get(&subject.key())
+            .copied()
+            .unwrap_or_default();
+        let open = backup && ledger.backup_open(now, policy);
+        match ledger.standing(now) {
+            _ if open => {}
+            Standing::Free => {}
+            Standing::Locked { until } => return Payment::Locked { until },
+            Standing::Disabled => return Payment::Disabled,
+        }
+        let Some((_, attempts)) = held.logins.get_mut(challenge.as_str()) else {
+            return Payment::Exhausted;
+        };
+        if *attempts >= policy.attempts_max {
+            return Payment::Exhausted;
+        }
+        *attempts += 1;
+        let attempt = *attempts;
+        held.comparisons += 1;
+        let next = if backup {
+            ledger.paid_backup(now, policy)
+        } else {
+            ledger.paid(now, policy)
+        };
+        held.ledgers.insert(subject.key(), next);
+        Payment::Paid(attempt_counted(attempt, policy.attempts_max))
+    }
+}
+
+impl Clock for Inner {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+}
+
+impl Entropy for Inner {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), StoreError> {
+        if self.held().entropy_broken {
+            return Err(StoreError::new("no randomness"));
+        }
+        for chunk in bytes.chunks_mut(8) {
+            let mut z = self
+                .random
+                .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LoginStore for Inner {
+    async fn insert(&self, login: &Login) -> Result<(), StoreError> {
+        yield_now().await;
+        let key = login.id.as_str().to_owned();
+        self.held().logins.insert(key, (login.clone(), 0));
+        Ok(())
+    }
+    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+        yield_now().await;
+        let held = self.held();
+        let login = held.logins.get(id.as_str()).map(|(login, _)| login.clone());
+        Ok(login.filter(|login| now < login.expires_at))
+    }
+    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
+        yield_now().await;
+        Ok(self.swap(seen, next, seen.id.clone()))
+    }
+    async fn advance_renamed(
+        &self,
+        seen: &Login,
+        next: State,
+        id: LoginId,
+    ) -> Result<Advanced, StoreError> {
+        yield_now().await;
+        Ok(self.swap(seen, next, id))
+    }
+    async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
+        yield_now().await;
+        let mut held = self.held();
+        let current = held.logins.get(seen.id.as_str());
+        if current.is_none_or(|(login, _)| login.version != seen.version) {
+            return Ok(None);
+        }
+        Ok(held.logins.remove(seen.id.as_str()).map(|(login, _)| login))
+    }
+    async fn close_challenges_of(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<u64, StoreError> {
+        let mut closed = 0;
+        for (login, _) in self.held().logins.values_mut() {
+            let State::Challenged(challenged) = &login.state else {
+                continue;
+            };
+            if login.tenant == *tenant && challenged.who.account.as_ref() == Some(account) {
+                login.state = State::Stopped(Stopped {
+                    reason: StopReason::Closed(Closed::Abandoned),
+                    who: Some(challenged.who.clone()),
+                });
+                login.version += 1;
+                closed += 1;
+            }
+        }
+        Ok(closed)
+    }
+    async fn remove_expired(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl AttemptStore for Inner {
+    async fn pay(
+        &self,
+        subject: &Subject,
+        challenge: &LoginId,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Payment, StoreError> {
+        yield_now().await;
+        Ok(self.count(subject, challenge, now, policy, false))
+    }
+    async fn pay_backup(
+        &self,
+        subject: &Subject,
+        challenge: &LoginId,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Payment, StoreError> {
+        yield_now().await;
+        Ok(self.count(subject, challenge, now, policy, true))
+    }
+    async fn ledger(&self, subject: &Subject) -> Result<Ledger, StoreError> {
+        yield_now().await;
+        let held = self.held();
+        Ok(held
+            .ledgers
+            .get(&subject.key())
+            .copied()
+            .unwrap_or_default())
+    }
+    async fn clear(&self, subject: &Subject) -> Result<(), StoreError> {
+        yield_now().await;
+        let mut held = self.held();
+        let ledger = held.ledgers.entry(subject.key()).or_default();
+        *ledger = ledger.cleared();
+        Ok(())
+    }
+    async fn unlock(&self, subject: &Subject) -> Result<(), StoreError> {
+        let mut held = self.held();
+        let ledger = held.ledgers.entry(subject.key()).or_default();
+        *ledger = ledger.unlocked();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BackupCodeStore for Inner {
+    async fn replace(
+        &self,
+        subject: &Subject,
+        codes: &[BackupCode],
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        let codes = codes.iter().map(|code| code.as_str().to_owned()).collect();
+        self.held().backup_codes.insert(subject.key(), codes);
+        Ok(())
+    }
+    async fn remaining(&self, subject: &Subject) -> Result<u32, StoreError> {
+        let held = self.held();
+        let codes = held.backup_codes.get(&subject.key());
+        Ok(codes.map_or(0, |codes| u32::try_from(codes.len()).unwrap()))
+    }
+    async fn consume(
+        &self,
+        subject: &Subject,
+        code: &BackupCode,
+        _: Timestamp,
+    ) -> Result<bool, StoreError> {
+        yield_now().await;
+        let mut held = self.held();
+        let codes = held.backup_codes.entry(subject.key()).or_default();
+        let before = codes.len();
+        codes.retain(|known| known != code.as_str());
+        Ok(codes.len() < before)
+    }
+}
+
+#[async_trait]
+impl SessionStore for Inner {
+    async fn open(&self, session: &Session) -> Result<(), StoreError> {
+        yield_now().await;
+        self.held().sessions.push(session.clone());
+        Ok(())
+    }
+    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let held = self.held();
+        let found = held.sessions.iter().find(|session| session.id == *id);
+        Ok(found.filter(|session| now < session.expires_at).cloned())
+    }
+    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
+        self.held().sessions.retain(|session| session.id != *id);
+        Ok(())
+    }
+    async fn close_named(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let mut held = self.held();
+        let before = held.sessions.len();
+        held.sessions.retain(|session| {
+            session.tenant != *tenant || session.account != account || session.name != name
+        });
+        Ok(held.sessions.len() < before)
+    }
+    async fn all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        _: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let held = self.held();
+        let all = held.sessions.iter();
+        Ok(all
+            .filter(|session| session.tenant == *tenant && session.account == account)
+            .cloned()
+            .collect())
+    }
+    async fn close_all_of(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        except: Option<&SessionId>,
+    ) -> Result<u64, StoreError> {
+        let mut held = self.held();
+        let before = held.sessions.len();
+        held.sessions.retain(|session| {
+            session.tenant != *tenant || session.account != account || Some(&session.id) == except
+        });
+        Ok((before - held.sessions.len()) as u64)
+    }
+    async fn remove_expired(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Counters for Inner {
+    async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError> {
+        yield_now().await;
+        let mut held = self.held();
+        for (index, budget) in budgets.iter().enumerate() {
+            let hits = held.counters.entry(budget.key.clone()).or_default();
+            hits.retain(|hit| now.since(*hit) < budget.window);
+            if hits.len() >= budget.max as usize {
+                let at = hits.first().map_or(now, |first| first.plus(budget.window));
+                return Ok(Spending::Spent { index, at });
+            }
+        }
+        for budget in budgets {
+            held.counters
+                .entry(budget.key.clone())
+                .or_default()
+                .push(now);
+        }
+        Ok(Spending::Granted)
+    }
+    async fn remove_expired(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl ApiClients for Inner {
+    async fn find(&self, _: &[u8; 32]) -> Result<Option<ApiClient>, StoreError> {
+        Ok(None)
+    }
+    async fn add(&self, _: &ApiClient, _: &[u8; 32]) -> Result<Added, StoreError> {
+        Ok(Added::NameTaken)
+    }
+    async fn list(&self) -> Result<Vec<ApiClient>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn revoke(&self, _: &str) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl Idempotency for Inner {
+    async fn reserve(
+        &self,
+        client: &str,
+        key: &str,
+        fingerprint: &[u8; 32],
+        _: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        yield_now().await;
+        let mut held = self.held();
+        let name = (client.to_owned(), key.to_owned());
+        Ok(match held.replies.get(&name) {
+            None => {
+                held.replies.insert(name, (*fingerprint, None));
+                Reservation::Reserved
+            }
+            Some((known, _)) if known != fingerprint => Reservation::Differs,
+            Some((_, None)) => Reservation::InProgress,
+            Some((_, Some(answer))) => Reservation::Answered(answer.clone()),
+        })
+    }
+    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError> {
+        let mut held = self.held();
+        let name = (client.to_owned(), key.to_owned());
+        if let Some((_, filled)) = held.replies.get_mut(&name) {
+            *filled = Some(answer.to_owned());
+        }
+        Ok(())
+    }
+    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError> {
+        let name = (client.to_owned(), key.to_owned());
+        self.held().replies.remove(&name);
+        Ok(())
+    }
+    async fn remove_expired(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Directory for Inner {
+    async fn check_password(
+        &self,
+        _: &TenantId,
+        name: &str,
+        password: &str,
+    ) -> Result<PasswordCheck, DirectoryError> {
+        yield_now().await;
+        let held = self.held();
+        let account = AccountRef {
+            name: name.to_owned(),
+        };
+        Ok(match held.users.get(name) {
+            Some(user) if user.password != password => PasswordCheck::Wrong,
+            Some(user) if user.profile.locked => PasswordCheck::Locked(account),
+            Some(_) => PasswordCheck::Right(account),
+            None => PasswordCheck::Wrong,
+        })
+    }
+    async fn find(&self, _: &TenantId, name: &str) -> Result<Option<AccountRef>, DirectoryError> {
+        let held = self.held();
+        Ok(held.users.contains_key(name).then(|| AccountRef {
+            name: name.to_owned(),
+        }))
+    }
+    async fn find_association(
+        &self,
+        _: &TenantId,
+        _: &str,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<AccountRef>, DirectoryError> {
+        Ok(None)
+    }
+    async fn profile(&self, _: &TenantId, account: &AccountRef) -> Result<Profile, DirectoryError> {
+        yield_now().await;
+        let held = self.held();
+        let user = held.users.get(&account.name);
+        Ok(user.map(|user| user.profile.clone()).unwrap_or_default())
+    }
+    async fn save_number(
+        &self,
+        _: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<(), DirectoryError> {
+        let mut held = self.held();
+        if held.save_refused {
+            return Err(DirectoryError::ReadOnly);
+        }
+        if let Some(user) = held.users.get_mut(&account.name) {
+            user.profile.number = Some(number.e164().to_owned());
+            user.profile.had_factor = true;
+        }
+        Ok(())
+    }
+    async fn save_opt_out(
+        &self,
+        _: &TenantId,
+        account: &AccountRef,
+        opted_out: bool,
+    ) -> Result<(), DirectoryError> {
+        if let Some(user) = self.held().users.get_mut(&account.name) {
+            user.profile.opted_out = opted_out;
+        }
+        Ok(())
+    }
+    async fn associations(
+        &self,
+        _: &TenantId,
+        account: &AccountRef,
+    ) -> Result<Vec<Association>, DirectoryError> {
+        let held = self.held();
+        let user = held.users.get(&account.name);
+        Ok(user
+            .map(|user| user.associations.clone())
+            .unwrap_or_default())
+    }
+    async fn remove_association(
+        &self,
+        _: &TenantId,
+        account: &AccountRef,
+        association: &Association,
+    ) -> Result<bool, DirectoryError> {
+        let mut held = self.held();
+        let Some(user) = held.users.get_mut(&account.name) else {
+            return Ok(false);
+        };
+        let before = user.associations.len();
+        user.associations.retain(|known| known != association);
+        Ok(user.associations.len() < before)
+    }
+    async fn set_password(
+        &self,
+        _: &TenantId,
+        _: &AccountRef,
+        _: &str,
+    ) -> Result<(), DirectoryError> {
+        Err(DirectoryError::ReadOnly)
+    }
+}
+
+#[async_trait]
+impl SettingsSource for Inner {
+    async fn of(&self, tenant: &TenantId) -> Result<Option<Arc<TenantSettings>>, StoreError> {
+        let held = self.held();
+        Ok(if *tenant == TenantId::super_tenant() {
+            held.settings.clone()
+        } else {
+            held.other_settings.clone()
+        })
+    }
+}
+
+#[async_trait]
+impl Senders for Inner {
+    async fn send(&self, sender: &str, message: &Message, _: Instant) -> Delivery {
+        yield_now().await;
+        let gate = self.held().gate.clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if self.held().hanging.contains(sender) {
+            std::future::pending::<()>().await;
+        }
+        let mut held = self.held();
+        held.sent.push((sender.to_owned(), message.clone()));
+        held.script.pop_front().unwrap_or_else(accepted)
+    }
+    fn ready(&self, _: &TenantId, sender: &str) -> bool {
+        !self.held().not_ready.contains(sender)
+    }
+    fn idempotent(&self, _: &TenantId, sender: &str) -> bool {
+        self.held().idempotent.contains(sender)
+    }
+}
+
+#[async_trait]
+impl UserResolver for Inner {
+    async fn resolve(&self, _: &str, _: &[(String, String)], _: &FederatedLogin) -> Resolution {
+        let held = self.held();
+        held.resolution.clone().unwrap_or(Resolution::NotFound)
+    }
+}
+
+#[async_trait]
+impl AuditLog for Inner {
+    async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
+        yield_now().await;
+        self.held().events.push(event);
+        Ok(())
+    }
+}
