@@ -52,6 +52,7 @@ pub mod reply;
 pub mod request;
 pub mod resolver;
 pub mod settings;
+pub mod signing;
 pub mod value;
 pub mod verdict;
 pub mod wire;

@@ -11,6 +11,11 @@ use serde_json::Value as Json;
 use crate::verdict::{Reason, Verdict, refused};
 use crate::wire::Pair;
 
+/// A longer body is not read as JSON. Providers answer with some hundred bytes; 256 KiB of
+/// `[{"":0},{"":0},..` would take more memory than a plugin has, and a hostile reply would then look
+/// like a faulty plugin.
+const JSON_BYTES_MAX: usize = 64 * 1024;
+
 /// A reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -54,10 +59,12 @@ impl Reply {
         &self.body
     }
 
-    /// The body as JSON; null if it is none.
+    /// The body as JSON; null if it is none, or longer than 64 KiB.
     pub fn json(&self) -> &Json {
-        self.json
-            .get_or_init(|| serde_json::from_slice(&self.body).unwrap_or(Json::Null))
+        self.json.get_or_init(|| match self.body.len() {
+            0..=JSON_BYTES_MAX => serde_json::from_slice(&self.body).unwrap_or(Json::Null),
+            _ => Json::Null,
+        })
     }
 
     /// What stands in the JSON body at this pointer (RFC 6901); null if nothing does.
@@ -233,6 +240,13 @@ mod tests {
             http_date("Thu, 29 Feb 2024 00:00:00 GMT"),
             Some(1_709_164_800)
         );
+    }
+
+    #[test]
+    fn a_body_longer_than_a_provider_would_send_is_not_read_as_json() {
+        let body = |length: usize| format!("\"{}\"", "a".repeat(length - 2));
+        assert!(reply(200, &[], &body(JSON_BYTES_MAX)).json().is_string());
+        assert!(reply(200, &[], &body(JSON_BYTES_MAX + 1)).json().is_null());
     }
 
     #[test]

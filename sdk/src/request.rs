@@ -162,6 +162,31 @@ impl Request {
         self
     }
 
+    pub(crate) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Host, and port if there is one, as in the `Host` header.
+    pub(crate) fn authority(&self) -> &str {
+        crate::settings::strip_scheme(&self.origin).unwrap_or_default()
+    }
+
+    pub(crate) fn path_value(&self) -> Value {
+        concat(self.path.iter().cloned())
+    }
+
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        self.body
+            .as_ref()
+            .map(|(media_type, _)| media_type.as_str())
+    }
+
+    pub(crate) fn body_value(&self) -> Value {
+        self.body
+            .as_ref()
+            .map_or(lit(""), |(_, value)| value.clone())
+    }
+
     /// The request as the host receives it, and the state.
     pub fn finish(self) -> (wire::Request, Vec<u8>) {
         let mut program = Program::default();
@@ -288,6 +313,13 @@ impl Json {
     /// A value as a number: it is written without quotes, so it must be one.
     pub fn number(value: impl Into<Value>) -> Json {
         Json(value.into())
+    }
+}
+
+/// The text of the JSON, for signing or for a place of its own.
+impl From<Json> for Value {
+    fn from(json: Json) -> Value {
+        json.0
     }
 }
 
