@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -313,10 +314,10 @@ impl Shared {
         .map_err(|error| error.to_string())?;
         (&ours).write_all(&start).map_err(text)?;
         ours.set_nonblocking(true).map_err(text)?;
-        let stream = Arc::new(UnixStream::from_std(ours).map_err(text)?);
+        let (mut reading, writing) = UnixStream::from_std(ours).map_err(text)?.into_split();
 
         let mut frames = Frames::new(0);
-        let ready = tokio::time::timeout(START_TIME, first_frame(&stream, &mut frames)).await;
+        let ready = tokio::time::timeout(START_TIME, first_frame(&mut reading, &mut frames)).await;
         let (code_key, pooled, walls) = match ready {
             Ok(Ok(FromWorker::Ready {
                 code_key,
@@ -345,7 +346,7 @@ impl Shared {
         );
         Ok(Running {
             link: Arc::new(Link {
-                outbox: Outbox::new(Arc::clone(&stream)),
+                outbox: Outbox::new(writing),
                 calls: Awaited::new(),
                 loads: Awaited::new(),
                 end: Notify::new(),
@@ -353,7 +354,7 @@ impl Shared {
                 pid,
             }),
             child,
-            stream,
+            stream: reading,
             frames,
             since: Instant::now(),
         })
@@ -439,7 +440,7 @@ impl Drop for Pending<'_> {
 struct Running {
     link: Arc<Link>,
     child: Child,
-    stream: Arc<UnixStream>,
+    stream: OwnedReadHalf,
     frames: Frames,
     since: Instant,
 }
@@ -449,7 +450,7 @@ impl Running {
     async fn until_end(mut self, shared: Weak<Shared>) -> String {
         let outbox = self.link.outbox.clone();
         let why = tokio::select! {
-            end = read_all(&self.stream, &mut self.frames, &self.link) => end.to_string(),
+            end = read_all(&mut self.stream, &mut self.frames, &self.link) => end.to_string(),
             drained = outbox.drain() => format!("the pipe failed: {drained:?}"),
             () = self.link.end.notified() => "it was ended".to_owned(),
         };
@@ -467,7 +468,7 @@ impl Running {
     }
 }
 
-async fn read_all(stream: &UnixStream, frames: &mut Frames, link: &Link) -> End {
+async fn read_all(stream: &mut OwnedReadHalf, frames: &mut Frames, link: &Link) -> End {
     loop {
         loop {
             match frames.next::<FromWorker>() {
@@ -482,7 +483,7 @@ async fn read_all(stream: &UnixStream, frames: &mut Frames, link: &Link) -> End 
     }
 }
 
-async fn first_frame(stream: &UnixStream, frames: &mut Frames) -> Result<FromWorker, End> {
+async fn first_frame(stream: &mut OwnedReadHalf, frames: &mut Frames) -> Result<FromWorker, End> {
     loop {
         if let Some((message, _)) = frames.next::<FromWorker>()? {
             return Ok(message);

@@ -197,7 +197,7 @@ pub fn outline(bytes: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
             format!("the file is damaged or incomplete: {error}"),
         )
     };
-    let mut section: Option<&[u8]> = None;
+    let (mut section, mut found) = (None, 0_usize);
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_usize;
     let mut sections = 0_usize;
@@ -215,12 +215,8 @@ pub fn outline(bytes: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
             // The SDK's compiler writes the section into the core module, packers of other
             // languages into the component: both layers count, and only one section may be there.
             Payload::CustomSection(custom) if custom.name() == postern_wit::MANIFEST_SECTION => {
-                if section.replace(custom.data()).is_some() {
-                    return Err(Refusal::new(
-                        Stage::Manifest,
-                        "the file carries more than one manifest: exactly one is expected",
-                    ));
-                }
+                found += 1;
+                section = Some(custom.data());
             }
             Payload::ComponentImportSection(list) if depth == 1 => {
                 for import in list {
@@ -236,6 +232,12 @@ pub fn outline(bytes: &[u8], limits: &Limits) -> Result<Outline, Refusal> {
         }
     }
 
+    if found > 1 {
+        return Err(Refusal::new(
+            Stage::Manifest,
+            "the file carries more than one manifest: exactly one is expected",
+        ));
+    }
     let section = section.ok_or_else(|| {
         Refusal::new(
             Stage::Manifest,

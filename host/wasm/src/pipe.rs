@@ -6,7 +6,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Serialize;
-use tokio::net::UnixStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
 use crate::wire::{self, Broken, Frames, TooLarge};
@@ -21,13 +22,13 @@ pub(crate) struct Outbox {
 }
 
 struct Shared {
-    stream: Arc<UnixStream>,
+    stream: OwnedWriteHalf,
     waiting: Mutex<Vec<u8>>,
     more: Notify,
 }
 
 impl Outbox {
-    pub(crate) fn new(stream: Arc<UnixStream>) -> Self {
+    pub(crate) fn new(stream: OwnedWriteHalf) -> Self {
         Outbox {
             shared: Arc::new(Shared {
                 stream,
@@ -105,14 +106,12 @@ pub(crate) enum End {
 }
 
 /// Waits for more bytes and takes all there are, in one go.
-pub(crate) async fn fill(stream: &UnixStream, frames: &mut Frames) -> Result<(), End> {
-    loop {
-        stream.readable().await?;
-        match stream.try_read_buf(frames.space()) {
-            Ok(0) => return Err(End::Closed),
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
+///
+/// Through the reading half, which knows that a read that did not fill the buffer emptied the
+/// socket: asking it once more would cost a system call for every frame.
+pub(crate) async fn fill(stream: &mut OwnedReadHalf, frames: &mut Frames) -> Result<(), End> {
+    match stream.read_buf(frames.space()).await? {
+        0 => Err(End::Closed),
+        _ => Ok(()),
     }
 }

@@ -62,7 +62,7 @@ struct Host {
 const VERDICTS: usize = 1_024;
 
 enum Place {
-    Here(Engine),
+    Here(Box<Engine>),
     Worker(Client),
 }
 
@@ -109,7 +109,7 @@ impl Plugins {
             Isolation::InProcess => {
                 let engine = Engine::new(&setup.limits)?;
                 engine.start_ticker()?;
-                Place::Here(engine)
+                Place::Here(Box::new(engine))
             }
             Isolation::Worker(command) => {
                 Place::Worker(Client::start(command, setup.limits.clone()).await?)

@@ -79,7 +79,7 @@ fn serve() -> io::Result<()> {
     walls.push(walls::filter());
 
     runtime.block_on(async {
-        let stream = Arc::new(UnixStream::from_std(stream)?);
+        let stream = UnixStream::from_std(stream)?;
         // On a thread of the runtime: the main one would have to be woken across threads.
         let serving = tokio::spawn(answer(stream, frames, engine, walls));
         match serving.await.map_err(io::Error::other)? {
@@ -90,12 +90,13 @@ fn serve() -> io::Result<()> {
 }
 
 async fn answer(
-    stream: Arc<UnixStream>,
+    stream: UnixStream,
     mut frames: Frames,
     engine: Arc<Engine>,
     walls: Vec<String>,
 ) -> End {
-    let outbox = Outbox::new(Arc::clone(&stream));
+    let (mut reading, writing) = stream.into_split();
+    let outbox = Outbox::new(writing);
     let draining = {
         let outbox = outbox.clone();
         tokio::spawn(async move { outbox.drain().await })
@@ -112,7 +113,7 @@ async fn answer(
         if let Err(end) = take_all(&mut frames, &engine, &outbox) {
             break end;
         }
-        if let Err(end) = pipe::fill(&stream, &mut frames).await {
+        if let Err(end) = pipe::fill(&mut reading, &mut frames).await {
             break end;
         }
     };

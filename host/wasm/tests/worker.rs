@@ -64,3 +64,85 @@ async fn a_worker_that_dies_is_back_within_a_second_with_all_its_plugins() {
         assert_ne!(plugins.worker_pid().unwrap(), before);
     }
 }
+
+/// P-31: what a sandbox escape would find.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_worker_has_given_up_its_rights() {
+    let plugins = in_worker().await;
+    plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let process = std::path::PathBuf::from(format!("/proc/{}", plugins.worker_pid().unwrap()));
+    for thread in std::fs::read_dir(process.join("task")).unwrap() {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let says = |line: &str| status.lines().any(|l| l == line);
+        assert!(says("NoNewPrivs:\t1"), "{status}");
+        assert!(says("Seccomp:\t2"), "every thread is filtered: {status}");
+    }
+    let limits = std::fs::read_to_string(process.join("limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(
+        std::fs::read_link(process.join("cwd")).unwrap(),
+        std::path::Path::new("/")
+    );
+    assert_eq!(std::fs::read(process.join("environ")).unwrap(), b"");
+    for descriptor in std::fs::read_dir(process.join("fd")).unwrap() {
+        // One that only the listing held open may be gone.
+        let Ok(target) = std::fs::read_link(descriptor.unwrap().path()) else {
+            continue;
+        };
+        let target = target.to_string_lossy().into_owned();
+        let is_known = [
+            "socket:",
+            "anon_inode:",
+            "pipe:",
+            "/dev/",
+            "/memfd:",
+            "/proc/",
+        ]
+        .iter()
+        .any(|known| target.starts_with(known))
+            || target.ends_with("/pagemap");
+        assert!(is_known || target == log(), "{target}");
+    }
+}
+
+/// Where this process's standard error goes: the worker's log goes there too.
+fn log() -> String {
+    std::fs::read_link("/proc/self/fd/2")
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// P-31: of many calls that are under way, only those fail that were in the worker when it died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_around_the_death_of_a_worker_end_one_way_or_the_other() {
+    let plugins = in_worker().await;
+    let loaded = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let crowd: Vec<_> = (0..8)
+        .map(|_| {
+            let (plugins, plugin) = (plugins.clone(), loaded.handle.clone());
+            tokio::spawn(async move {
+                let mut failed = 0;
+                for _ in 0..500 {
+                    match step(&plugins, &plugin).await {
+                        Ok(action) => assert_eq!(action, accepted()),
+                        Err(fault) => {
+                            assert_eq!(fault.kind, FaultKind::WorkerDied, "{fault}");
+                            failed += 1;
+                        }
+                    }
+                }
+                failed
+            })
+        })
+        .collect();
+    kill(plugins.worker_pid().unwrap());
+    for one in crowd {
+        let failed = one.await.unwrap();
+        assert!(failed <= 3, "{failed} calls of one caller failed");
+    }
+}
