@@ -295,9 +295,14 @@ impl Manifest {
                 limits.vectors
             )));
         }
-        if let Some(alias) = self.aliases.iter().find(|alias| !is_name(alias, b'-')) {
+        // The seeds' spellings have capitals: `userAttribute`, `subjectUri`.
+        if let Some(alias) = self
+            .aliases
+            .iter()
+            .find(|alias| !is_name(&alias.to_ascii_lowercase(), b'-'))
+        {
             return Err(told(format!(
-                "the alias `{}` must be 1 to 64 of a-z, 0-9 and -",
+                "the alias `{}` must be 1 to 64 letters, digits and -",
                 one_line(alias, 64)
             )));
         }
@@ -335,9 +340,9 @@ impl Manifest {
                         "it takes an origin from the setting `{name}`, which it does not have"
                     )));
                 }
-                Some(setting) if setting.secret || setting.kind != SettingKind::Url => {
+                Some(setting) if setting.secret => {
                     return Err(told(format!(
-                        "it takes an origin from the setting `{name}`: its kind must be `url`, and not secret"
+                        "it takes an origin from the setting `{name}`, which is secret"
                     )));
                 }
                 Some(_) => {}
