@@ -1,6 +1,13 @@
 //! A whole host behind the router: the real use cases over the store in memory, a directory of a
 //! few people, one phone, and a browser that keeps cookies and fills in forms.
-#![allow(clippy::unwrap_used, clippy::print_stdout, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    dead_code,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
 use async_trait::async_trait;
 use axum::Router;
