@@ -239,3 +239,116 @@ fn replace_signatures(request: &mut Outgoing) {
     }
     request.program = program;
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn stand_ins() -> StandIns {
+        StandIns {
+            recipient: "+94771234567".into(),
+            calling_code: "94".into(),
+            text: "Verification Code: 123456".into(),
+            code: "123456".into(),
+            receipt_url: "https://postern.example/r/1".into(),
+        }
+    }
+
+    /// Works out a program whose last operation is the body.
+    fn body(program: Vec<types::Op>) -> String {
+        let mut program = program;
+        let at = u16::try_from(program.len()).unwrap();
+        program.push(types::Op::Lit("/x".into()));
+        let request = types::Request {
+            method: "POST".into(),
+            origin: "https://api.example.com".into(),
+            target: at,
+            headers: vec![("X-Path".into(), at)],
+            body: Some(("text/plain".into(), at - 1)),
+            program,
+            keep: Vec::new(),
+            idempotent: false,
+            extra: Vec::new(),
+        };
+        let evaluated = Rehearsal.evaluate(&request, &stand_ins()).unwrap();
+        assert_eq!(evaluated.url, "https://api.example.com/x");
+        let headers: Vec<_> = evaluated
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            headers,
+            [("content-type", "text/plain"), ("x-path", "/x")],
+            "only what the plugin set"
+        );
+        String::from_utf8(evaluated.body.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_source_has_the_stand_in_that_vectors_expect() {
+        use types::Op;
+        for (source, expected) in [
+            (Op::Secret("auth_token".into()), "secret-auth_token"),
+            (Op::Kept("bearer".into()), "kept-bearer"),
+            (Op::Recipient("e164".into()), "+94771234567"),
+            (Op::Recipient("digits".into()), "94771234567"),
+            (Op::Recipient("national".into()), "771234567"),
+            (Op::Recipient("dialled".into()), "0771234567"),
+            (Op::Recipient("calling-code".into()), "94"),
+            (Op::Text(0), "Verification Code: 123456"),
+            (Op::Text(1), "Verification Code: 123456"),
+            (Op::Text(2), ""),
+            (Op::Code, "123456"),
+            (Op::ReceiptUrl, "https://postern.example/r/1"),
+            (Op::Time("iso8601".into()), "2026-01-31T23:59:59Z"),
+            (
+                Op::Nonce("uuid".into()),
+                "00112233-4455-4677-8899-aabbccddeeff",
+            ),
+            (Op::Nonce("hex".into()), "00112233445566778899aabbccddeeff"),
+            (Op::Nonce("int31".into()), "1234567890"),
+        ] {
+            assert_eq!(body(vec![source.clone()]), expected, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_becomes_words_and_later_positions_still_fit() {
+        use types::Op;
+        let program = vec![
+            Op::Lit("to be signed".into()),
+            Op::Sign(("rs256".into(), "key".into(), 0)),
+            Op::Lit("|".into()),
+            Op::Sign(("ed25519".into(), "key".into(), 1)),
+            Op::Encode(("hex".into(), 0)),
+            Op::Concat(vec![1, 2, 3, 2, 4]),
+        ];
+        let first = format!("rs256(key,{})", sha256("to be signed"));
+        let second = format!("ed25519(key,{})", sha256(&first));
+        let expected = format!("{first}|{second}|{}", hex::encode("to be signed"));
+        assert_eq!(body(program), expected);
+    }
+
+    fn sha256(text: &str) -> String {
+        use sha2::Digest;
+        hex::encode(sha2::Sha256::digest(text))
+    }
+
+    #[test]
+    fn what_the_edge_would_not_let_out_does_not_pass_the_rehearsal() {
+        let request = types::Request {
+            method: "POST".into(),
+            origin: "https://api.example.com".into(),
+            target: 0,
+            headers: vec![("host".into(), 0)],
+            body: None,
+            program: vec![types::Op::Lit("/x".into())],
+            keep: Vec::new(),
+            idempotent: false,
+            extra: Vec::new(),
+        };
+        assert!(Rehearsal.evaluate(&request, &stand_ins()).is_err());
+    }
+}

@@ -66,6 +66,8 @@ pub(crate) struct Ended {
     pub(crate) delivery: Delivery,
     /// What the plugin did wrong, if it was the plugin.
     pub(crate) fault: Option<Fault>,
+    /// Whether the plugin came to a verdict in good order.
+    pub(crate) orderly: bool,
     /// Whether the message, if it went out, carried an idempotency key.
     pub(crate) idempotent: Option<bool>,
     /// The requests, for an operator who asked to see them.
@@ -81,6 +83,7 @@ pub(crate) async fn lead(
 ) -> Ended {
     let mut talk = Talk::new(place, message, deadline, show);
     let end = tokio::time::timeout_at(deadline.into(), talk.run()).await;
+    let orderly = matches!(end, Ok(Ok(_)));
     let (delivery, fault) = match end {
         Ok(Ok(provider::Verdict::Accepted(_))) if !talk.left => {
             let words = "it says `accepted`, but the message never left";
@@ -97,6 +100,7 @@ pub(crate) async fn lead(
     };
     Ended {
         delivery,
+        orderly: orderly && fault.is_none(),
         fault,
         idempotent: talk.idempotent,
         shown: talk.shown,

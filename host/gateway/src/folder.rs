@@ -228,6 +228,12 @@ impl Folder {
         }
     }
 
+    /// In how long something is due, beside the periodic look.
+    pub fn due_in(&self, now: Instant) -> Option<Duration> {
+        let waits = self.files.values().filter_map(|known| known.due_in(now));
+        waits.min()
+    }
+
     /// Every name that matters and how it stands.
     pub fn standings(&self) -> impl Iterator<Item = (&str, Standing)> {
         let files = self
@@ -474,6 +480,9 @@ impl Known {
         self.stamp = Some(stamp);
         self.sha256 = None;
         self.confirmed = false;
+        if self.standing == Standing::Gone {
+            self.pend("it came back".into(), now);
+        }
     }
 
     /// The file is not there. Since when?
@@ -488,6 +497,9 @@ impl Known {
 
     /// In how long it has to be read; `None` if it has been read for good.
     fn due_in(&self, now: Instant) -> Option<Duration> {
+        if self.standing == Standing::Gone {
+            return Some(REMOVAL_WAIT.saturating_sub(self.quiet_for(now)));
+        }
         let allowed_in = self.not_before.saturating_duration_since(now);
         match (self.sha256, self.confirmed) {
             (None, _) => Some(allowed_in),
@@ -538,7 +550,8 @@ fn judge_name(name: &OsStr) -> Name {
     let lossy = name.to_string_lossy();
     let lower = lossy.to_ascii_lowercase();
     let temporary = [".tmp", ".part", ".swp", "~"];
-    if lossy.starts_with('.') || temporary.iter().any(|end| lower.ends_with(end)) {
+    let hidden = lossy.starts_with('.') && !lossy.starts_with("..");
+    if hidden || temporary.iter().any(|end| lower.ends_with(end)) {
         return Name::Ignored;
     }
     let Some(stem) = lower.strip_suffix(".wasm") else {
@@ -716,6 +729,9 @@ mod tests {
             for _ in 0..20 {
                 let look = self.folder.look(self.now);
                 all.extend(shown(&look));
+                for candidate in look.candidates {
+                    self.folder.admitted(&candidate.file, candidate.sha256);
+                }
                 match look.again_in {
                     Some(wait) => self.now += wait,
                     None => break,
@@ -947,6 +963,9 @@ mod tests {
         for _ in 0..10 {
             let look = desk.folder.look(desk.now);
             seen.extend(shown(&look));
+            for candidate in look.candidates {
+                desk.folder.admitted(&candidate.file, candidate.sha256);
+            }
             removed.extend(look.removed);
             let Some(wait) = look.again_in else { break };
             desk.now += wait;

@@ -20,7 +20,7 @@ use postern_login::ports::{
 };
 use postern_login::tenant::TenantId;
 use postern_wasm::manifest::Kind;
-use postern_wasm::{Fault, types};
+use postern_wasm::{Blame, Fault, types};
 use tokio::sync::Notify;
 
 use crate::breaker::Sentence;
@@ -201,8 +201,9 @@ impl Gateway {
         }
         self.heal(now).await;
         self.watch_drains(now);
+        let reading = held(&self.inner.state).folder.due_in(now);
         let healing = self.healing_due_in(now);
-        [look.again_in, healing].into_iter().flatten().min()
+        [reading, healing].into_iter().flatten().min()
     }
 
     /// Judges one file. True if something new may serve.
@@ -295,7 +296,8 @@ impl Gateway {
             table
                 .plugins
                 .values()
-                .filter_map(|slot| slot.last_good.clone())
+                .flat_map(|slot| [Some(Arc::clone(&slot.serving)), slot.last_good.clone()])
+                .flatten()
                 .find(|version| version.sha256 == *sha256)
         };
         found
@@ -389,10 +391,11 @@ impl Gateway {
             let mut sender = Sender {
                 bound: self.bind_again(&table, &config, old).await,
                 fallback: None,
-                experience: old.map_or_else(
-                    || Arc::new(Experience::default()),
-                    |old| Arc::clone(&old.experience),
-                ),
+                // A sender that was configured anew has done nothing wrong yet.
+                experience: old
+                    .filter(|old| Arc::ptr_eq(&old.config, &config))
+                    .map(|old| Arc::clone(&old.experience))
+                    .unwrap_or_default(),
                 config,
             };
             if let Some(problem) = outbox_problems
@@ -488,6 +491,15 @@ impl Gateway {
                     problem(setting, crate::text::one_line(&found.message, 512))
                 })
                 .collect()),
+            // The host's own trouble says nothing about the settings, and what protects anybody
+            // was checked above.
+            Err(fault) if fault.blame() == Blame::Host => {
+                tracing::warn!(
+                    { sender.name = config.name },
+                    "settings not checked by the plugin: {fault}"
+                );
+                Ok(terms)
+            }
             Err(fault) => Err(vec![problem(
                 None,
                 format!("the plugin could not check the settings: {fault}"),
@@ -630,14 +642,16 @@ impl Gateway {
                 },
             }
         };
-        if !bound.version.health().enter(now) {
-            return turned_away(FailureReason::PluginFault, "the plugin is quarantined");
-        }
-        if !held(&experience.breaker).enter(now) {
+        // The breaker is asked before the plugin, whose one trial call is then not wasted. An
+        // operator who tests what he has just mended is not turned away by it.
+        if !held(&experience.breaker).enter(now) && !show {
             return turned_away(
                 FailureReason::ProviderDown,
                 "the provider failed several times and is left alone",
             );
+        }
+        if !bound.version.health().enter(now) {
+            return turned_away(FailureReason::PluginFault, "the plugin is quarantined");
         }
 
         let place = Place {
@@ -659,11 +673,12 @@ impl Gateway {
         if let Some(idempotent) = ended.idempotent {
             experience.idempotent.store(idempotent, Ordering::Relaxed);
         }
-        match &ended.fault {
-            Some(fault) => self.plugin_faulted(&bound.version, fault),
-            None => bound.version.health().behaved(now),
-        }
         let version = &bound.version;
+        if let Some(fault) = &ended.fault {
+            self.plugin_faulted(version, fault);
+        } else if ended.orderly {
+            version.health().behaved(now);
+        }
         match &ended.delivery {
             Delivery::Accepted { .. } => held(&experience.breaker).answered(),
             Delivery::Failed(failure) => {
@@ -671,7 +686,9 @@ impl Gateway {
                     { sender.name = name, plugin.id = version.id(), plugin.version = version.version },
                     "sender `{name}` did not take a message: {:?}: {}", failure.reason, failure.detail
                 );
-                if fails_the_provider(failure.reason) {
+                if ended.fault.is_some() {
+                    // Whatever became of the message, it was not the provider's doing.
+                } else if fails_the_provider(failure.reason) {
                     if held(&experience.breaker).failed(now) {
                         tracing::warn!(
                             { sender.name = name },
@@ -1012,9 +1029,10 @@ impl UserResolver for Gateway {
             resolver::TIME_MAX,
         )
         .await;
-        match &resolved.fault {
-            Some(fault) => self.plugin_faulted(&version, fault),
-            None => version.health().behaved(Instant::now()),
+        if let Some(fault) = &resolved.fault {
+            self.plugin_faulted(&version, fault);
+        } else if resolved.orderly {
+            version.health().behaved(Instant::now());
         }
         resolved.resolution
     }
@@ -1539,6 +1557,32 @@ mod tests {
         assert!(!gateway.ready(&TenantId::super_tenant(), "main"));
         assert!(gateway.ready(&TenantId::super_tenant(), "test"));
         let _ = Outbox::new();
+    }
+
+    /// The events are enough: the periodic look is ten seconds away.
+    #[tokio::test]
+    async fn a_renamed_file_is_seen_without_waiting_for_the_periodic_look() {
+        let desk = Desk::new([]);
+        desk.gateway.configure(vec![config(&[])]).await;
+        let watch = desk.gateway.watch();
+        let tenant = TenantId::super_tenant();
+        let seen = async {
+            // A file of the first look tells that the watch, which comes before it, is armed.
+            desk.put("first.wasm", &file("first", "1.0.0", "sends"));
+            while desk.gateway.plugins().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            desk.put("acme.wasm", &file("acme", "1.0.0", "sends"));
+            while !desk.gateway.ready(&tenant, "main") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(crate::watch::PERIOD / 2, seen)
+                .await
+                .is_ok()
+        );
+        watch.abort();
     }
 
     #[tokio::test]

@@ -38,6 +38,8 @@ pub(crate) fn plugin_id(usecase: &str) -> &str {
 pub(crate) struct Resolved {
     pub(crate) resolution: Resolution,
     pub(crate) fault: Option<Fault>,
+    /// Whether the plugin came to an answer in good order.
+    pub(crate) orderly: bool,
 }
 
 /// Leads a resolution to its end.
@@ -48,33 +50,34 @@ pub(crate) async fn resolve(
     directory: &dyn Directory,
     at_most: Duration,
 ) -> Resolved {
-    match tokio::time::timeout(at_most, ask(version, settings, login, directory)).await {
-        Ok(Ok(resolution)) => Resolved {
-            resolution,
-            fault: None,
-        },
-        Ok(Err(Stop::Guest(fault))) => Resolved {
-            resolution: refuse(fault.to_string()),
-            fault: (fault.blame() == Blame::Guest).then_some(fault),
-        },
-        Ok(Err(Stop::Breach(words))) => Resolved {
-            resolution: refuse(words.to_owned()),
-            fault: Some(Fault {
-                kind: FaultKind::Contract,
-                detail: words.to_owned(),
-            }),
-        },
-        Ok(Err(Stop::Directory(words))) => Resolved {
-            resolution: refuse(words),
-            fault: None,
-        },
-        Err(_) => Resolved {
-            resolution: refuse(format!(
-                "no account was found within {} ms",
-                at_most.as_millis()
-            )),
-            fault: None,
-        },
+    let (resolution, fault, orderly) =
+        match tokio::time::timeout(at_most, ask(version, settings, login, directory)).await {
+            Ok(Ok(resolution)) => (resolution, None, true),
+            Ok(Err(Stop::Guest(fault))) => {
+                let words = fault.to_string();
+                (
+                    refuse(words),
+                    (fault.blame() == Blame::Guest).then_some(fault),
+                    false,
+                )
+            }
+            Ok(Err(Stop::Breach(words))) => {
+                let fault = Fault {
+                    kind: FaultKind::Contract,
+                    detail: words.to_owned(),
+                };
+                (refuse(words.to_owned()), Some(fault), false)
+            }
+            Ok(Err(Stop::Directory(words))) => (refuse(words), None, false),
+            Err(_) => {
+                let words = format!("no account was found within {} ms", at_most.as_millis());
+                (refuse(words), None, false)
+            }
+        };
+    Resolved {
+        resolution,
+        fault,
+        orderly,
     }
 }
 

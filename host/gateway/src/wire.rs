@@ -93,3 +93,156 @@ impl Wire for Exits {
         self.client.send(&sender.route, finished, deadline).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::conversation::{Place, lead};
+    use crate::guest::Admitted;
+    use crate::outbox::{Answer, AnswerKind, MESSAGES_MAX};
+    use crate::registry::Version;
+    use crate::scripted::{
+        NUMBER, Scripted, StoppedClock, TEXT, Zeros, accepted, manifest, message, refused, request,
+        send, trap,
+    };
+    use postern_egress::grant::Grant;
+    use postern_egress::{KeptValues, Limits, Route, Secrets, SystemResolver, Trust};
+    use postern_login::ports::{Delivery, FailureReason};
+    use postern_wasm::{provider, types};
+    use std::time::Duration;
+
+    /// What the plugin `fake` does, as far as the outbox is concerned.
+    fn fake(
+        _: &provider::Message,
+        event: &provider::Event,
+        _: &[u8],
+    ) -> Result<provider::Action, postern_wasm::Fault> {
+        use types::Op;
+        match event {
+            provider::Event::Start => {
+                let program = vec![
+                    Op::Lit(r#"{"to":""#.into()),
+                    Op::Recipient("e164".into()),
+                    Op::Lit(r#"","text":""#.into()),
+                    Op::Text(0),
+                    Op::Escape(("json".into(), 3)),
+                    Op::Lit(r#""}"#.into()),
+                    Op::Concat(vec![0, 1, 2, 4, 5]),
+                ];
+                let mut request = request(program, None);
+                request.origin = ORIGIN.into();
+                request.body = Some(("application/json".into(), 6));
+                send(request)
+            }
+            provider::Event::Reply(reply) if reply.status == 200 => match &reply.body {
+                types::TextOrBytes::Text(body) if body.contains("accepted") => accepted(),
+                types::TextOrBytes::Text(body) if body.contains("throttled") => {
+                    refused("throttled")
+                }
+                _ => refused("unknown"),
+            },
+            provider::Event::Failed(kind) if kind == "denied" => refused("misconfigured"),
+            _ => refused("provider-down"),
+        }
+    }
+
+    async fn sent(outbox: Option<&Outbox>) -> Result<(), FailureReason> {
+        let admitted = Admitted {
+            guest: Arc::new(Scripted {
+                behaviour: Arc::new(fake),
+                resolve: |_| Err(trap()),
+                problems: Vec::new(),
+                healthy: true,
+            }),
+            manifest: Arc::new(manifest("fake", "1.0.0", &[ORIGIN])),
+            sha256: [0; 32],
+            size: 0,
+        };
+        let bound = Bound {
+            version: Arc::new(Version::new(admitted, Instant::now())),
+            settings: Vec::new(),
+            secrets: Secrets::default(),
+            route: Route {
+                sender: "test".into(),
+                tenant: "carbon.super".into(),
+                grant: Arc::new(Grant {
+                    entries: vec![ORIGIN.parse().unwrap()],
+                    ..Grant::default()
+                }),
+                trust: Trust::only(&[] as &[&[u8]]).unwrap(),
+            },
+        };
+        let exits = Exits {
+            client: Client::new(Limits::default(), Arc::new(SystemResolver)),
+            outbox: outbox.cloned(),
+        };
+        let place = Place {
+            sender: "test",
+            bound: &bound,
+            wire: &exits,
+            kept: &KeptValues::default(),
+            clock: &StoppedClock,
+            entropy: &Zeros,
+        };
+        let deadline = Instant::now() + Duration::from_millis(200);
+        match lead(place, &message(), deadline, false).await.delivery {
+            Delivery::Accepted { .. } => Ok(()),
+            Delivery::Failed(failure) => Err(failure.reason),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_outbox_keeps_the_finished_message() {
+        let outbox = Outbox::new();
+        assert_eq!(sent(Some(&outbox)).await, Ok(()));
+        let kept = outbox.newest_to(NUMBER).unwrap();
+        assert_eq!(
+            (
+                kept.text.as_str(),
+                kept.sender.as_str(),
+                kept.tenant.as_str()
+            ),
+            (TEXT, "test", "carbon.super")
+        );
+        assert!(outbox.wait_for(1, Duration::ZERO).await);
+        assert!(!outbox.wait_for(2, Duration::from_millis(5)).await);
+        outbox.clear();
+        assert_eq!((outbox.messages().len(), outbox.count()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn the_outbox_answers_by_its_script_and_then_as_before() {
+        let outbox = Outbox::new();
+        outbox.script_for("test", [Answer::refuse("throttled")]);
+        outbox.script([
+            Answer::status(503),
+            Answer::silence(),
+            Answer::unreachable(),
+            Answer::accept().after(Duration::from_secs(60)),
+        ]);
+        assert_eq!(sent(Some(&outbox)).await, Err(FailureReason::Throttled));
+        assert_eq!(sent(Some(&outbox)).await, Err(FailureReason::ProviderDown));
+        assert_eq!(
+            sent(Some(&outbox)).await,
+            Err(FailureReason::OutcomeUnknown)
+        );
+        assert_eq!(outbox.count(), 3);
+        assert_eq!(sent(Some(&outbox)).await, Err(FailureReason::ProviderDown));
+        assert_eq!(outbox.count(), 3, "nobody was there to take it");
+        assert_eq!(
+            sent(Some(&outbox)).await,
+            Err(FailureReason::OutcomeUnknown),
+            "it waited too long"
+        );
+        assert_eq!(sent(Some(&outbox)).await, Ok(()));
+        outbox.otherwise(AnswerKind::Status(500).into());
+        assert_eq!(sent(Some(&outbox)).await, Err(FailureReason::ProviderDown));
+        assert!(outbox.messages().len() < MESSAGES_MAX);
+    }
+
+    #[tokio::test]
+    async fn without_an_outbox_nothing_leaves_for_it() {
+        assert_eq!(sent(None).await, Err(FailureReason::Misconfigured));
+    }
+}
