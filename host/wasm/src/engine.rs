@@ -368,3 +368,34 @@ fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Compo
     // their magic. The bytes are copied, so nothing can change them afterwards.
     unsafe { Component::deserialize(engine, code) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// P-26
+    #[test]
+    fn what_is_asynchronous_in_a_component_is_not_compiled() {
+        for text in [
+            "(component (type (stream u8)))",
+            "(component (type (future u8)))",
+            "(component (type error-context))",
+            "(component (core func (canon task.return)))",
+        ] {
+            let refusal =
+                compile(&wat::parse_str(text).unwrap(), &Limits::default()).expect_err(text);
+            assert_eq!(refusal.stage, Stage::Compile, "{text}: {refusal}");
+        }
+        let plain = wat::parse_str("(component)").unwrap();
+        assert!(compile(&plain, &Limits::default()).is_ok());
+    }
+
+    #[test]
+    fn two_engines_of_the_same_limits_share_their_code() {
+        let key = |limits: &Limits| Engine::new(limits).unwrap().code_key();
+        let usual = Limits::default();
+        assert_eq!(key(&usual), key(&usual));
+        assert!(key(&usual).starts_with(std::env::consts::ARCH));
+    }
+}
