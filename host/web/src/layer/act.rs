@@ -4,7 +4,11 @@
 use crate::api::problem::{self, Problem};
 use crate::error::{PageError, Reference};
 use axum::response::Response;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Longer than the 20 s that all senders together have for one message.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
@@ -15,27 +19,68 @@ pub struct Failure {
     late: bool,
 }
 
-/// Runs it in a task of its own, which goes on if the connection is dropped.
+/// Runs it here; if whoever waits goes away, the rest of it runs in a task of its own.
+///
+/// Not spawned from the start: that would cost every request a change of threads.
 pub async fn to_its_end(
     act: impl Future<Output = Response> + Send + 'static,
 ) -> Result<Response, Failure> {
-    let reference = Reference::new();
-    match tokio::time::timeout(REQUEST_MAX, tokio::spawn(act)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => {
+    let act = Act(Some(Box::pin(act)));
+    match tokio::time::timeout(REQUEST_MAX, act).await {
+        Ok(Some(response)) => Ok(response),
+        Ok(None) => {
+            let reference = Reference::new();
             // Not the panic's message: it may hold a value. The panic hook has its place in the code.
-            tracing::error!(%reference, panicked = error.is_panic(), "a request broke off");
+            tracing::error!(%reference, "a request broke off");
             Err(Failure {
                 reference,
                 late: false,
             })
         }
         Err(_) => {
+            let reference = Reference::new();
             tracing::error!(%reference, "a request took more than {} s", REQUEST_MAX.as_secs());
             Err(Failure {
                 reference,
                 late: true,
             })
+        }
+    }
+}
+
+/// An act under way; gone when it is over.
+struct Act(Option<Pin<Box<dyn Future<Output = Response> + Send>>>);
+
+impl Future for Act {
+    /// None if it panicked.
+    type Output = Option<Response>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(act) = self.0.as_mut() else {
+            return Poll::Ready(None);
+        };
+        // A panic leaves the act half done, and it is never looked at again.
+        match catch_unwind(AssertUnwindSafe(|| act.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(response)) => {
+                self.0 = None;
+                Poll::Ready(Some(response))
+            }
+            Err(_) => {
+                self.0 = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and what was not finished is the store's to tell.
+        if let Some(act) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(act);
         }
     }
 }
@@ -88,7 +133,7 @@ mod tests {
             StatusCode::OK.into_response()
         });
         let mut act = Box::pin(act);
-        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(act.as_mut().poll(cx))).await;
+        let first = std::future::poll_fn(|cx| Poll::Ready(act.as_mut().poll(cx))).await;
         assert!(first.is_pending());
         drop(act);
         go.send(()).unwrap();
