@@ -1,1 +1,20 @@
+//! The host as a program: it puts the parts together, and owns what only a process has.
+//!
+//! Owns: configuration, environment, files, clock, randomness, processes, signals, the command line.
+//! Never: contains a rule of a login, a page or a plugin.
 
+pub mod assemble;
+mod audit;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod desk;
+pub mod entropy;
+pub mod host;
+pub mod keys;
+mod readiness;
+pub mod settings;
+mod shipped;
+pub mod shutdown;
+mod tasks;
+pub mod telemetry;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `postern`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postern_server::cli::run()
+}

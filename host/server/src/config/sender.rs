@@ -26,6 +26,8 @@ pub struct Sender {
     pub allow_private_networks: bool,
     /// Further certificate authorities, PEM.
     pub ca_files: Vec<PathBuf>,
+    /// The only content of the plugin file this sender accepts.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// One setting's value.
@@ -129,6 +131,14 @@ fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surrou
         s.warning("allow_private_networks", "this sender may reach loopback and private addresses: meant for test gateways");
     }
     let ca_files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
+    let sha256 = s.optional::<String>("sha256", "64 hexadecimal digits").and_then(|text| {
+        let mut sha256 = [0; 32];
+        if hex::decode_to_slice(&text, &mut sha256).is_err() {
+            s.problem("sha256", "expected 64 hexadecimal digits, as `postern plugin inspect` prints them");
+            return None;
+        }
+        Some(sha256)
+    });
     section.finish();
     Some(Sender {
         name: name.to_owned(),
@@ -138,6 +148,7 @@ fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surrou
         allow,
         allow_private_networks,
         ca_files: ca_files.into_iter().map(|file| base.join(file)).collect(),
+        sha256,
     })
 }
 

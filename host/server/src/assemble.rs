@@ -1,0 +1,404 @@
+//! The parts put together: store, keys, plugins, gateway, logins, pages. Nothing is bound to a port
+//! here; what opens the door is `host`.
+
+use crate::audit::Audit;
+use crate::clock::SystemClock;
+use crate::config::{Config, Isolation, Problem, Sender};
+use crate::desk::Desk;
+use crate::entropy::SystemEntropy;
+use crate::keys::Keys;
+use crate::readiness::HostReadiness;
+use crate::settings::FileSettings;
+use crate::shipped::shipped;
+use anyhow::Context;
+use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
+use postern_admin::users::Accounts;
+use postern_gateway::{Gateway, Outbox, SenderConfig};
+use postern_login::ports::{
+    ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy, Idempotency, LoginStore,
+    Ports, Senders, SessionStore, UserResolver,
+};
+use postern_login::{Logins, TenantId};
+use postern_store::directory::Local;
+use postern_store::memory::Memory;
+use postern_store::sqlite::{Options, Sqlite};
+use postern_wasm::{CachePlace, Plugins, WorkerCommand};
+use postern_web::{AdminToken, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What a test may exchange; the defaults are the real things.
+pub struct Furniture {
+    pub backing: Backing,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// The program that becomes the plugin worker.
+    pub worker: WorkerCommand,
+    /// The metrics as text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl std::fmt::Debug for Furniture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Furniture({:?})", self.backing)
+    }
+}
+
+/// Where the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    /// In the data folder.
+    Sqlite,
+    /// Gone with the process.
+    Memory,
+}
+
+impl Furniture {
+    pub fn real() -> anyhow::Result<Self> {
+        Ok(Self {
+            backing: Backing::Sqlite,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            worker: WorkerCommand::this_executable().context("cannot tell where this program is")?,
+            metrics: Arc::new(String::new),
+        })
+    }
+}
+
+/// A store by its ports.
+#[derive(Clone)]
+pub struct Stores {
+    pub logins: Arc<dyn LoginStore>,
+    pub attempts: Arc<dyn AttemptStore>,
+    pub backup_codes: Arc<dyn BackupCodeStore>,
+    pub sessions: Arc<dyn SessionStore>,
+    pub counters: Arc<dyn Counters>,
+    pub clients: Arc<dyn ApiClients>,
+    pub replies: Arc<dyn Idempotency>,
+    pub directory: Arc<dyn Directory>,
+    pub accounts: Arc<dyn Accounts>,
+    pub audit: Arc<dyn AuditLog>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stores")
+    }
+}
+
+/// Everything, assembled.
+pub struct Assembled {
+    pub logins: Logins,
+    pub web: WebState,
+    pub gateway: Gateway,
+    pub plugins: Plugins,
+    pub settings: Arc<FileSettings>,
+    pub stores: Stores,
+    pub desk: Desk,
+    pub keys: Keys,
+    pub outbox: Option<Outbox>,
+    pub clock: Arc<dyn Clock>,
+    pub admin_token: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Assembled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Assembled")
+    }
+}
+
+/// Opens the embedded store, or makes it.
+pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
+    Ok(Sqlite::open(&config.server.data_dir, Options::default())?)
+}
+
+/// The desk without a host around it.
+pub fn desk(config: &Config) -> anyhow::Result<Desk> {
+    let stores = stores(config, Backing::Sqlite)?;
+    Ok(desk_of(&stores, config, Arc::new(SystemClock), None))
+}
+
+fn desk_of(stores: &Stores, config: &Config, clock: Arc<dyn Clock>, plugins: Option<Arc<dyn PluginList>>) -> Desk {
+    Desk {
+        tenant: TenantId::super_tenant(),
+        accounts: stores.accounts.clone(),
+        directory: stores.directory.clone(),
+        attempts: stores.attempts.clone(),
+        backup_codes: stores.backup_codes.clone(),
+        clients: stores.clients.clone(),
+        clock,
+        plugins,
+        default_region: config.sms_otp.factor.default_region.clone(),
+    }
+}
+
+fn stores(config: &Config, backing: Backing) -> anyhow::Result<Stores> {
+    Ok(match backing {
+        Backing::Sqlite => {
+            let store = store(config)?;
+            ports_of(store.clone(), Local::new(store))
+        }
+        Backing::Memory => {
+            let store = Memory::new();
+            ports_of(store.clone(), Local::new(store))
+        }
+    })
+}
+
+fn ports_of<S, D>(store: S, directory: D) -> Stores
+where
+    S: LoginStore
+        + AttemptStore
+        + BackupCodeStore
+        + SessionStore
+        + Counters
+        + ApiClients
+        + Idempotency
+        + AuditLog
+        + 'static,
+    D: Directory + Accounts + 'static,
+{
+    let store = Arc::new(store);
+    let directory = Arc::new(directory);
+    Stores {
+        logins: store.clone(),
+        attempts: store.clone(),
+        backup_codes: store.clone(),
+        sessions: store.clone(),
+        counters: store.clone(),
+        clients: store.clone(),
+        replies: store.clone(),
+        directory: directory.clone(),
+        accounts: directory,
+        audit: store,
+    }
+}
+
+/// Puts everything together. The plugin folder has been looked at once when this returns, so that
+/// the first login finds its sender.
+pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<Assembled> {
+    let Furniture {
+        backing,
+        clock,
+        entropy,
+        worker,
+        metrics,
+    } = furniture;
+    let tenant = TenantId::super_tenant();
+    // The store first: its lock keeps a second host away from keys and cache as well.
+    let stores = stores(config, backing)?;
+    let keys = Keys::open(&config.server.data_dir)?;
+    let settings = Arc::new(FileSettings::new(config, keys.ring(clock.now())?));
+
+    let plugins = start_plugins(config, worker).await?;
+    let outbox = config.outbox.as_ref().map(|_| Outbox::default());
+    let gateway = Gateway::new(postern_gateway::Setup {
+        folder: config.plugins.folder.clone(),
+        plugins: plugins.clone(),
+        directory: stores.directory.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        shipped: shipped(),
+        outbox: outbox.clone(),
+        limits: config.limits.request.clone(),
+    });
+    gateway.reconcile().await;
+    // The gateway has logged what is wrong with a sender; the others serve.
+    let _ = gateway.configure(senders(config)?).await;
+
+    let senders: Arc<dyn Senders> = Arc::new(gateway.clone());
+    let resolver: Arc<dyn UserResolver> = Arc::new(gateway.clone());
+    let logins = Logins::new(Arc::new(Ports {
+        logins: stores.logins.clone(),
+        attempts: stores.attempts.clone(),
+        backup_codes: stores.backup_codes.clone(),
+        sessions: stores.sessions.clone(),
+        counters: stores.counters.clone(),
+        clients: stores.clients.clone(),
+        replies: stores.replies.clone(),
+        directory: stores.directory.clone(),
+        settings: settings.clone(),
+        senders: senders.clone(),
+        resolver,
+        clock: clock.clone(),
+        entropy,
+        audit: Arc::new(Audit::new(stores.audit.clone())),
+    }));
+
+    let listed: Arc<dyn PluginList> = Arc::new(LoadedPlugins(gateway.clone()));
+    let admin_token = match &config.server.admin_token {
+        Some(token) => Zeroizing::new(token.expose().to_owned()),
+        None => keys.admin_token()?,
+    };
+    let web = WebState::new(WebParts {
+        logins: logins.clone(),
+        tenant: tenant.clone(),
+        brand: config.server.brand.clone(),
+        public_url: PublicUrl::parse(&config.server.public_url)?,
+        other_hosts: config.server.other_hosts.clone(),
+        trusted_proxies: TrustedProxies::parse(config.server.trusted_proxies.iter().map(String::as_str))?,
+        clock: clock.clone(),
+        form_key: FormKey::new(keys.form_key()?),
+        plugins: listed.clone(),
+        readiness: Arc::new(HostReadiness {
+            tenant,
+            counters: stores.counters.clone(),
+            senders,
+            settings: settings.clone(),
+            clock: clock.clone(),
+        }),
+        metrics,
+        admin_token: AdminToken::new(&admin_token),
+    });
+    let desk = desk_of(&stores, config, clock.clone(), Some(listed));
+    Ok(Assembled {
+        logins,
+        web,
+        gateway,
+        plugins,
+        settings,
+        stores,
+        desk,
+        keys,
+        outbox,
+        clock,
+        admin_token,
+    })
+}
+
+async fn start_plugins(config: &Config, worker: WorkerCommand) -> anyhow::Result<Plugins> {
+    let data = &config.server.data_dir;
+    let isolation = match config.plugins.isolation {
+        Isolation::Worker => postern_wasm::Isolation::Worker(worker),
+        Isolation::InProcess => postern_wasm::Isolation::InProcess,
+    };
+    let setup = postern_wasm::Setup {
+        isolation,
+        limits: config.limits.plugin.clone(),
+        cache: Some(CachePlace {
+            directory: data.join("compiled"),
+            key_file: data.join("keys/compiled.key"),
+        }),
+    };
+    Plugins::start(setup).await.context("the plugins cannot be started")
+}
+
+/// The configured senders as the gateway takes them.
+pub fn senders(config: &Config) -> anyhow::Result<Vec<SenderConfig>> {
+    config.senders.values().map(sender).collect()
+}
+
+fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
+    let ca_pems = sender
+        .ca_files
+        .iter()
+        .map(|path| {
+            std::fs::read(path)
+                .with_context(|| format!("sender.{}.ca_files: cannot read `{}`", sender.name, path.display()))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(SenderConfig {
+        name: sender.name.clone(),
+        tenant: TenantId::super_tenant(),
+        plugin: sender.plugin.clone(),
+        settings: sender
+            .settings
+            .iter()
+            .map(|(name, setting)| (name.clone(), setting.value.expose().to_owned()))
+            .collect(),
+        secrets: sender
+            .secrets
+            .iter()
+            .map(|(name, value)| (name.clone(), Zeroizing::new(value.expose().to_owned())))
+            .collect(),
+        allow: sender.allow.clone(),
+        allow_private_networks: sender.allow_private_networks,
+        ca_pems,
+        expected_sha256: sender.sha256,
+    })
+}
+
+/// What is wrong with the senders, found out with the plugins really loaded, and every file the
+/// folder would refuse. Needs no store, so that it runs beside a host.
+pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let plugins = Plugins::start(postern_wasm::Setup {
+            isolation: postern_wasm::Isolation::Worker(WorkerCommand::this_executable()?),
+            limits: config.limits.plugin.clone(),
+            cache: None,
+        })
+        .await
+        .context("the plugins cannot be started")?;
+        let store = Memory::new();
+        let gateway = Gateway::new(postern_gateway::Setup {
+            folder: config.plugins.folder.clone(),
+            plugins,
+            directory: Arc::new(Local::new(store)),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            shipped: shipped(),
+            outbox: config.outbox.as_ref().map(|_| Outbox::default()),
+            limits: config.limits.request.clone(),
+        });
+        gateway.reconcile().await;
+        let mut problems = Vec::new();
+        if let Some(trouble) = gateway.folder_trouble() {
+            problems.push(Problem {
+                key: "plugins.folder".into(),
+                message: trouble,
+            });
+        }
+        for file in gateway.plugins() {
+            if let Some(refused) = file.refused {
+                problems.push(Problem {
+                    key: format!("plugins.folder/{}", file.file),
+                    message: format!("refused at {}: {}", refused.stage, refused.reason),
+                });
+            }
+        }
+        for found in gateway.check(&senders(config)?).await {
+            let below = found.setting.map(|setting| match setting.as_str() {
+                "plugin" | "allow" | "sha256" => format!(".{setting}"),
+                _ => format!(".settings.{setting}"),
+            });
+            problems.push(Problem {
+                key: format!("sender.{}{}", found.sender, below.unwrap_or_default()),
+                message: found.message,
+            });
+        }
+        Ok(problems)
+    })
+}
+
+/// The gateway's report in the administrator's words.
+struct LoadedPlugins(Gateway);
+
+impl PluginList for LoadedPlugins {
+    fn report(&self) -> Vec<PluginReport> {
+        let report = self.0.plugins().into_iter();
+        report
+            .map(|plugin| PluginReport {
+                file: plugin.file,
+                id: plugin.id,
+                version: plugin.version,
+                kind: plugin.kind,
+                sha256: plugin.sha256,
+                state: plugin.state.as_str().to_owned(),
+                refused: plugin.refused.map(|refused| RefusedFile {
+                    sha256: refused.sha256,
+                    stage: refused.stage,
+                    reason: refused.reason,
+                }),
+                calls: plugin.calls,
+                faults: plugin.faults,
+                last_fault: plugin.last_fault,
+                origins_asked: plugin.origins_asked,
+            })
+            .collect()
+    }
+
+    fn rescan(&self) {
+        self.0.rescan();
+    }
+}

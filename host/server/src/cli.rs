@@ -1,0 +1,91 @@
+//! The command line. Each command is one file; here are their names, and how an error is told.
+//!
+//! Owns: arguments, what is printed, exit codes: 0 done, 1 not done, 2 wrong usage (clap's own).
+
+mod client;
+mod config;
+mod openapi;
+mod output;
+mod plugin;
+mod serve;
+mod store;
+mod user;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// SMS one-time passwords, with every provider a sandboxed plugin.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, arg_required_else_help = true, after_help = "\
+First steps:
+  postern config init > postern.toml       a commented configuration
+  postern check-config                     everything that is wrong with it, at once
+  postern user add alice --number +12025550142
+  postern serve")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the host until it is told to stop (SIGTERM, Ctrl-C). SIGHUP reads the configuration again.
+    #[command(after_help = "Example: postern serve --config /etc/postern/postern.toml")]
+    Serve(ConfigFile),
+    /// Say everything that is wrong with the configuration and its senders, and what is unwise.
+    #[command(after_help = "Example: postern check-config --config postern.toml")]
+    CheckConfig(config::Check),
+    /// Write a first configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// The people of the embedded user store.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Applications that call the JSON API.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Write, build, test and look at plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Bring the store to the schema of this version. `serve` does it too; this does only that.
+    #[command(after_help = "Example: postern migrate --config postern.toml")]
+    Migrate(ConfigFile),
+    /// Print the OpenAPI document of the JSON API.
+    #[command(after_help = "Example: postern openapi > postern-api.json")]
+    Openapi,
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, default_value = "postern.toml")]
+    config: PathBuf,
+}
+
+/// Runs one command; what went wrong is one sentence on standard error.
+pub fn run() -> ExitCode {
+    // Before anything else of the process exists: the worker builds walls around its first thread.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "plugin-worker") {
+        return postern_wasm::worker::main(arguments);
+    }
+    let outcome = match Arguments::parse().command {
+        Command::Serve(file) => serve::run(&file.config),
+        Command::CheckConfig(check) => config::check(&check),
+        Command::Config(command) => config::run(&command),
+        Command::User(command) => user::run(command),
+        Command::Client(command) => client::run(command),
+        Command::Plugin(command) => plugin::run(command),
+        Command::Migrate(file) => store::migrate(&file.config),
+        Command::Openapi => openapi::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `postern client`: applications that call the JSON API.
+
+use super::{ConfigFile, output, store};
+use crate::desk::{Reply, Request};
+use anyhow::bail;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add an application and print its token, once: it is stored as a hash only.
+    #[command(after_help = "Example: POSTERN_TOKEN=$(postern client add billing)")]
+    Add {
+        name: String,
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// List the applications.
+    #[command(after_help = "Example: postern client list --json")]
+    List {
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take an application's token away, at once.
+    #[command(after_help = "Example: postern client revoke billing")]
+    Revoke {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+pub(super) fn run(command: Command) -> anyhow::Result<()> {
+    const OTHER: &str = "the host answered something else: is it of another version?";
+    match command {
+        Command::Add { name, json, file } => {
+            let Reply::Token(token) = store::ask(&file.config, Request::ClientAdd { name: name.clone() })? else {
+                bail!(OTHER);
+            };
+            if json {
+                return output::json(&serde_json::json!({ "name": name, "token": token }));
+            }
+            output::aside(format!("The token of {name}. It is not shown again."));
+            output::line(token);
+        }
+        Command::List { json, file } => {
+            let Reply::Clients(clients) = store::ask(&file.config, Request::ClientList)? else {
+                bail!(OTHER);
+            };
+            if json {
+                return output::json(&clients);
+            }
+            if clients.is_empty() {
+                output::aside("there are no API clients yet: `postern client add NAME` adds one");
+                return Ok(());
+            }
+            let rows: Vec<_> = clients
+                .into_iter()
+                .map(|client| vec![client.name, client.tenant.to_string()])
+                .collect();
+            output::table(&["NAME", "TENANT"], &rows);
+        }
+        Command::Revoke { name, file } => {
+            store::ask(&file.config, Request::ClientRevoke { name: name.clone() })?;
+            output::line(format!("revoked {name}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `postern check-config`, `postern config init`.
+
+use super::output;
+use crate::config::{Config, ConfigError, TEMPLATE, Warning};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    file: super::ConfigFile,
+    /// As JSON: {"problems": [{"key", "message"}], "warnings": [...]}.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print a commented configuration, or write it to a file that does not exist yet.
+    #[command(after_help = "Example: postern config init postern.toml")]
+    Init { file: Option<PathBuf> },
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init { file: None } => output::line(TEMPLATE.trim_end()),
+        Command::Init { file: Some(file) } => {
+            let mut created = std::fs::File::create_new(file)
+                .with_context(|| format!("cannot make `{}`: an existing file is never overwritten", file.display()))?;
+            std::io::Write::write_all(&mut created, TEMPLATE.as_bytes())?;
+            output::line(format!("wrote `{}`: fill in a sender, then `postern check-config`", file.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Exit code 1 if there is a problem; warnings alone are fine.
+pub(super) fn check(check: &Check) -> anyhow::Result<()> {
+    let path = &check.file.config;
+    let (problems, warnings) = match Config::load(path) {
+        Ok(config) => {
+            let problems = crate::assemble::sender_problems(&config)?;
+            (problems, config.warnings)
+        }
+        Err(ConfigError::Wrong { problems, warnings, .. }) => (problems, warnings),
+        Err(other) => return Err(other.into()),
+    };
+    if check.json {
+        let pair = |key: &str, message: &str| serde_json::json!({ "key": key, "message": message });
+        output::json(&serde_json::json!({
+            "problems": problems.iter().map(|p| pair(&p.key, &p.message)).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(|w| pair(&w.key, &w.message)).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for Warning { key, message } in &warnings {
+            output::aside(format!("warning  {key}: {message}"));
+        }
+        for problem in &problems {
+            output::aside(format!("problem  {problem}"));
+        }
+    }
+    match problems.len() {
+        0 => {
+            if !check.json {
+                output::line(format!("`{}` is in order", path.display()));
+            }
+            Ok(())
+        }
+        1 => bail!("`{}` has 1 problem", path.display()),
+        count => bail!("`{}` has {count} problems", path.display()),
+    }
+}

@@ -1,0 +1,213 @@
+//! `postern user`: the people of the embedded store.
+
+use super::{ConfigFile, output, store};
+use crate::desk::{Change, Reply, Request};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use std::io::{IsTerminal, Read};
+use zeroize::Zeroizing;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add a person. The password is asked for, or read from standard input; never an argument,
+    /// because every user of the machine can read those.
+    #[command(after_help = "Example: postern user add alice --number +12025550142 --display-name 'Alice Example'")]
+    Add {
+        name: String,
+        #[command(flatten)]
+        facts: Facts,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// List the people, numbers masked.
+    #[command(after_help = "Example: postern user list --json")]
+    List {
+        /// As JSON, numbers in full.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Change what is known about a person.
+    #[command(after_help = "Example: postern user set alice --number +12025550143 --opted-out false")]
+    Set {
+        name: String,
+        #[command(flatten)]
+        facts: Facts,
+        /// Remove the mobile number.
+        #[arg(long, conflicts_with = "number")]
+        no_number: bool,
+        /// Whether the person has switched SMS codes off.
+        #[arg(long)]
+        opted_out: Option<bool>,
+        /// Whether the account is locked by an administrator.
+        #[arg(long)]
+        locked: Option<bool>,
+        /// Lift a lock that too many wrong codes brought.
+        #[arg(long)]
+        unlock_codes: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Set a new password.
+    #[command(after_help = "Example: postern user passwd alice")]
+    Passwd {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make ten new backup codes and print them, once; all earlier ones are dead.
+    #[command(after_help = "Example: postern user backup-codes alice")]
+    BackupCodes {
+        name: String,
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Facts {
+    /// Mobile number with its country code.
+    #[arg(long)]
+    number: Option<String>,
+    /// The name people see.
+    #[arg(long)]
+    display_name: Option<String>,
+    /// A further claim, URI=VALUE; may be given more than once.
+    #[arg(long = "claim", value_name = "URI=VALUE")]
+    claims: Vec<String>,
+}
+
+pub(super) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Add { name, facts, file } => {
+            let change = Change {
+                password: Some(password()?),
+                ..facts.change()?
+            };
+            let request = Request::UserAdd { name: name.clone(), change };
+            store::ask(&file.config, request)?;
+            output::line(format!("added user {name}"));
+        }
+        Command::List { json, file } => list(json, &file)?,
+        Command::Set {
+            name,
+            facts,
+            no_number,
+            opted_out,
+            locked,
+            unlock_codes,
+            file,
+        } => {
+            let mut change = Change {
+                opted_out,
+                locked,
+                ..facts.change()?
+            };
+            if no_number {
+                change.number = Some(None);
+            }
+            store::ask(&file.config, Request::UserSet { name: name.clone(), change })?;
+            if unlock_codes {
+                store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+            }
+            output::line(format!("changed user {name}"));
+        }
+        Command::Passwd { name, file } => {
+            let change = Change {
+                password: Some(password()?),
+                ..Change::default()
+            };
+            store::ask(&file.config, Request::UserSet { name: name.clone(), change })?;
+            output::line(format!("changed the password of {name}"));
+        }
+        Command::BackupCodes { name, json, file } => {
+            let reply = store::ask(&file.config, Request::UserBackupCodes { name: name.clone() })?;
+            let Reply::BackupCodes(codes) = reply else {
+                bail!("the host answered something else: is it of another version?");
+            };
+            if json {
+                return output::json(&codes);
+            }
+            output::aside(format!("Backup codes of {name}. Each works once; they are not shown again."));
+            for code in codes {
+                output::line(code);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
+    let mut users = Vec::new();
+    let mut from = None;
+    loop {
+        let Reply::Users(page) = store::ask(&file.config, Request::UserList { from: from.take() })? else {
+            bail!("the host answered something else: is it of another version?");
+        };
+        let Some(last) = page.last() else { break };
+        from = Some(last.name.clone());
+        users.extend(page);
+    }
+    if json {
+        return output::json(&users);
+    }
+    if users.is_empty() {
+        output::aside("there are no users yet: `postern user add NAME --number +12025550142` adds one");
+        return Ok(());
+    }
+    let yes = |flag: bool| if flag { "yes" } else { "" }.to_owned();
+    let rows: Vec<_> = users
+        .into_iter()
+        .map(|user| {
+            vec![
+                user.name,
+                user.display_name.unwrap_or_default(),
+                user.number.as_deref().map(output::masked).unwrap_or_default(),
+                yes(user.opted_out),
+                yes(user.locked),
+            ]
+        })
+        .collect();
+    output::table(&["NAME", "DISPLAY NAME", "NUMBER", "OPTED OUT", "LOCKED"], &rows);
+    Ok(())
+}
+
+impl Facts {
+    fn change(self) -> anyhow::Result<Change> {
+        let claims = self
+            .claims
+            .into_iter()
+            .map(|claim| match claim.rsplit_once('=') {
+                Some((uri, value)) if !uri.is_empty() => Ok((uri.to_owned(), value.to_owned())),
+                _ => bail!("--claim `{claim}`: expected URI=VALUE"),
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Change {
+            display_name: self.display_name,
+            number: self.number.map(Some),
+            claims,
+            ..Change::default()
+        })
+    }
+}
+
+/// From a terminal: asked for, without being shown. Otherwise: standard input, without its last line
+/// break.
+fn password() -> anyhow::Result<Zeroizing<String>> {
+    let stdin = std::io::stdin();
+    let mut text = Zeroizing::new(String::new());
+    if stdin.is_terminal() {
+        let asked = rpassword::prompt_password("Password (at least 8 characters; it is not shown): ");
+        text.push_str(&Zeroizing::new(asked.context("cannot ask for the password")?));
+    } else {
+        stdin.lock().take(4096).read_to_string(&mut text)?;
+    }
+    let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if password.is_empty() {
+        bail!("no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`");
+    }
+    Ok(password)
+}

@@ -1,0 +1,224 @@
+//! A host that runs: doors opened last, closed first.
+
+use crate::assemble::{Assembled, Furniture, assemble, senders};
+use crate::config::Config;
+use crate::desk;
+use crate::keys::Keys;
+use crate::settings::FileSettings;
+use crate::shutdown::Shutdown;
+use crate::tasks;
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use postern_gateway::Gateway;
+use postern_login::ports::Clock;
+use postern_web::{Bounds, Tls, listener, router};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The two doors, bound and not yet open.
+#[derive(Debug)]
+pub struct Doors {
+    pub public: TcpListener,
+    pub admin: TcpListener,
+}
+
+impl Doors {
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind = async |key: &str, address: SocketAddr| {
+            TcpListener::bind(address).await.with_context(|| {
+                format!("{key}: cannot listen on {address}: is another Postern running, or the address not of this machine?")
+            })
+        };
+        Ok(Self {
+            public: bind("server.listen", config.server.listen).await?,
+            admin: bind("server.admin_listen", config.server.admin_listen).await?,
+        })
+    }
+}
+
+/// A host whose doors are open.
+#[derive(Debug)]
+pub struct Host {
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    pub parts: Assembled,
+    shutdown: Shutdown,
+    tls: Option<Tls>,
+    doors: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Host {
+    /// Assembles everything and opens the doors.
+    pub async fn start(config: &Config, furniture: Furniture, doors: Doors) -> anyhow::Result<Self> {
+        let tls = config.tls.as_ref().map(read_tls).transpose()?;
+        let parts = assemble(config, furniture).await?;
+        let shutdown = Shutdown::default();
+        let (public, admin) = (doors.public.local_addr()?, doors.admin.local_addr()?);
+        let background = vec![
+            parts.gateway.watch(),
+            tokio::spawn(tasks::sweep::run(parts.stores.clone(), parts.clock.clone(), shutdown.clone())),
+            desk::listen(&config.server.data_dir, parts.desk.clone())?,
+        ];
+        let serve = |socket, tls, router| {
+            tokio::spawn(listener::serve(socket, tls, router, Bounds::default(), shutdown.begun()))
+        };
+        let doors = vec![
+            serve(doors.public, tls.clone(), router::public(parts.web.clone())),
+            serve(doors.admin, None, router::admin(parts.web.clone())),
+        ];
+        Ok(Self {
+            public,
+            admin,
+            parts,
+            shutdown,
+            tls,
+            doors,
+            background,
+        })
+    }
+
+    /// Tells everybody to stop; `stop` waits for it.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Closes the doors, lets requests under way finish (at most 10 s), and lets go of the store.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        for door in self.doors {
+            let _ = door.await;
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        for task in self.background {
+            let _ = task.await;
+        }
+    }
+
+    fn reloadable(&self) -> Reloadable {
+        Reloadable {
+            gateway: self.parts.gateway.clone(),
+            settings: self.parts.settings.clone(),
+            keys: self.parts.keys.clone(),
+            clock: self.parts.clock.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+/// What a new configuration reaches without a restart.
+pub(crate) struct Reloadable {
+    gateway: Gateway,
+    settings: Arc<FileSettings>,
+    keys: Keys,
+    clock: Arc<dyn Clock>,
+    tls: Option<Tls>,
+}
+
+impl Reloadable {
+    /// Takes over `next`: senders, the second step's settings, limits of logins, certificates. Whole
+    /// or not at all: everything that can fail is done before anything is changed.
+    pub(crate) async fn apply(&self, before: &Config, next: &Config) {
+        let prepared = senders(next).and_then(|senders| Ok((senders, self.keys.ring(self.clock.now())?)));
+        let (senders, ring) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
+                return;
+            }
+        };
+        let problems = self.gateway.check(&senders).await;
+        if !problems.is_empty() {
+            for problem in problems {
+                tracing::error!("the configuration was not taken over, the old one goes on: {problem}");
+            }
+            return;
+        }
+        if let (Some(tls), Some(files)) = (&self.tls, &next.tls)
+            && let Err(error) = reload_tls(tls, files)
+        {
+            tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
+            return;
+        }
+        let _ = self.gateway.configure(senders).await;
+        self.settings.replace(next, ring);
+        tracing::info!("the configuration was taken over");
+        for key in waits_for_restart(before, next) {
+            tracing::warn!(config.key = key, "{key} takes effect at the next start");
+        }
+    }
+}
+
+/// Keys whose new value nobody sees before a restart.
+fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
+    let (a, b) = (&before.server, &next.server);
+    let mut keys = Vec::new();
+    let mut note = |differs: bool, key| {
+        if differs {
+            keys.push(key);
+        }
+    };
+    note(a.public_url != b.public_url, "server.public_url");
+    note(a.listen != b.listen, "server.listen");
+    note(a.admin_listen != b.admin_listen, "server.admin_listen");
+    note(a.data_dir != b.data_dir, "server.data_dir");
+    note(a.trusted_proxies != b.trusted_proxies, "server.trusted_proxies");
+    note(a.other_hosts != b.other_hosts, "server.other_hosts");
+    note(a.brand != b.brand, "server.brand");
+    note(a.admin_token != b.admin_token, "server.admin_token");
+    note(before.tls.is_some() != next.tls.is_some(), "tls");
+    note(before.plugins != next.plugins, "plugins");
+    note(before.log != next.log, "log");
+    note(before.outbox != next.outbox, "outbox");
+    note(before.limits.plugin != next.limits.plugin, "limits.plugin");
+    keys
+}
+
+fn read_tls(files: &crate::config::Tls) -> anyhow::Result<Tls> {
+    let (chain, key) = read_tls_files(files)?;
+    Tls::new(&chain, &key).context("tls")
+}
+
+fn reload_tls(tls: &Tls, files: &crate::config::Tls) -> anyhow::Result<()> {
+    let (chain, key) = read_tls_files(files)?;
+    tls.reload(&chain, &key).context("tls")
+}
+
+fn read_tls_files(files: &crate::config::Tls) -> anyhow::Result<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)> {
+    let read = |key: &str, path: &Path| {
+        std::fs::read(path).with_context(|| format!("tls.{key}: cannot read `{}`", path.display()))
+    };
+    let chain = read("certificate", &files.certificate)?;
+    let key = zeroize::Zeroizing::new(read("key", &files.key)?);
+    Ok((chain, key))
+}
+
+/// `postern serve`: until it is told to stop.
+pub async fn serve(path: &Path, config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let doors = Doors::bind(&config).await?;
+    let furniture = Furniture {
+        metrics: Arc::new(move || metrics.render()),
+        ..Furniture::real()?
+    };
+    let host = Host::start(&config, furniture, doors).await?;
+    let shutdown = host.shutdown().clone();
+    shutdown.on_signals()?;
+    tokio::spawn(tasks::reload::run(path.to_owned(), config.clone(), host.reloadable(), shutdown.clone()));
+    tracing::info!(
+        took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready: people sign in at {}/sign-in, the administrator's listener is http://{}",
+        config.server.public_url,
+        host.admin
+    );
+    shutdown.begun().await;
+    host.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What runs beside the requests, one file each.
+
+pub(crate) mod reload;
+pub(crate) mod sweep;
