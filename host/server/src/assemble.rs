@@ -9,7 +9,7 @@ use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
 use crate::readiness::HostReadiness;
 use crate::settings::FileSettings;
-use crate::shipped::shipped;
+pub(crate) use crate::shipped::shipped;
 use anyhow::Context;
 use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
 use postern_admin::users::Accounts;
