@@ -10,16 +10,20 @@ use crate::keys::Keys;
 use crate::readiness::HostReadiness;
 use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
+use crate::users::LocalAccounts;
 use anyhow::Context;
 use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
 use postern_admin::users::Accounts;
+use postern_egress::Client;
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy, Idempotency, LoginStore,
     Ports, Senders, SessionStore, UserResolver,
 };
 use postern_login::{Logins, TenantId};
-use postern_store::directory::Local;
+use postern_store::directory::hashing::Hashing;
+use postern_store::directory::users::Users;
+use postern_store::directory::{Local, Secondary};
 use postern_store::memory::Memory;
 use postern_store::sqlite::{Options, Sqlite};
 use postern_wasm::{CachePlace, Plugins, WorkerCommand};
@@ -136,16 +140,18 @@ fn stores(config: &Config, backing: Backing) -> anyhow::Result<Stores> {
     Ok(match backing {
         Backing::Sqlite => {
             let store = store(config)?;
-            ports_of(store.clone(), Local::new(store))
+            let hashing = store.hashing();
+            ports_of(store, hashing, config)?
         }
         Backing::Memory => {
             let store = Memory::new();
-            ports_of(store.clone(), Local::new(store))
+            let hashing = store.hashing();
+            ports_of(store, hashing, config)?
         }
     })
 }
 
-fn ports_of<S, D>(store: S, directory: D) -> Stores
+fn ports_of<S>(store: S, hashing: Hashing, config: &Config) -> anyhow::Result<Stores>
 where
     S: LoginStore
         + AttemptStore
@@ -155,12 +161,28 @@ where
         + ApiClients
         + Idempotency
         + AuditLog
+        + Users
+        + Clone
         + 'static,
-    D: Directory + Accounts + 'static,
 {
+    let primary = Local::new(store.clone(), hashing.clone());
+    let others = config
+        .sms_otp
+        .user_stores
+        .iter()
+        .map(|domain| {
+            let other = Local::secondary(store.clone(), hashing.clone(), domain)
+                .map_err(|refused| anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}"))?;
+            Ok((domain.clone(), Arc::new(other) as Arc<dyn Directory>))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let directory: Arc<dyn Directory> = if others.is_empty() {
+        Arc::new(primary.clone())
+    } else {
+        Arc::new(Secondary::new(Arc::new(primary.clone()), others)?)
+    };
     let store = Arc::new(store);
-    let directory = Arc::new(directory);
-    Stores {
+    Ok(Stores {
         logins: store.clone(),
         attempts: store.clone(),
         backup_codes: store.clone(),
@@ -168,10 +190,10 @@ where
         counters: store.clone(),
         clients: store.clone(),
         replies: store.clone(),
-        directory: directory.clone(),
-        accounts: directory,
+        directory,
+        accounts: Arc::new(LocalAccounts(primary)),
         audit: store,
-    }
+    })
 }
 
 /// Puts everything together. The plugin folder has been looked at once when this returns, so that
@@ -195,12 +217,12 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: config.plugins.folder.clone(),
         plugins: plugins.clone(),
+        client: Client::new(config.limits.request.clone()),
         directory: stores.directory.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         shipped: shipped(),
         outbox: outbox.clone(),
-        limits: config.limits.request.clone(),
     });
     gateway.reconcile().await;
     // The gateway has logged what is wrong with a sender; the others serve.
@@ -331,16 +353,17 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
         .await
         .context("the plugins cannot be started")?;
         let store = Memory::new();
+        let hashing = store.hashing();
         let gateway = Gateway::new(postern_gateway::Setup {
             folder: config.plugins.folder.clone(),
             plugins,
-            directory: Arc::new(Local::new(store)),
+            client: Client::new(config.limits.request.clone()),
+            directory: Arc::new(Local::new(store, hashing)),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             shipped: shipped(),
             outbox: config.outbox.as_ref().map(|_| Outbox::default()),
-            limits: config.limits.request.clone(),
-        });
+            });
         gateway.reconcile().await;
         let mut problems = Vec::new();
         if let Some(trouble) = gateway.folder_trouble() {

@@ -18,3 +18,4 @@ mod shipped;
 pub mod shutdown;
 mod tasks;
 pub mod telemetry;
+mod users;

@@ -10,6 +10,8 @@ pub struct SmsOtp {
     pub factor: FactorSettings,
     /// Templates by BCP 47 tag; `en` is always there.
     pub templates: Vec<(String, String)>,
+    /// User stores after the primary one, in the order in which they are tried.
+    pub user_stores: Vec<String>,
 }
 
 /// What is sent where the operator wrote nothing.
@@ -120,6 +122,7 @@ impl SmsOtp {
                 },
             },
             templates,
+            user_stores: stores.into_iter().filter(|name| !name.eq_ignore_ascii_case("primary")).collect(),
         }
     }
 }

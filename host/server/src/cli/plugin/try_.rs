@@ -7,6 +7,7 @@ use crate::assemble::shipped;
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use anyhow::{Context, bail};
+use postern_egress::Client;
 use postern_gateway::{Gateway, Rehearsal, SenderConfig};
 use postern_login::TenantId;
 use postern_login::login::Purpose;
@@ -178,15 +179,17 @@ async fn send(
     let folder = Folder::make()?;
     std::fs::write(folder.0.join("try.wasm"), bytes)?;
     let tenant = TenantId::super_tenant();
+    let store = Memory::new();
+    let hashing = store.hashing();
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: folder.0.clone(),
         plugins,
-        directory: Arc::new(Local::new(Memory::new())),
+        client: Client::new(postern_egress::Limits::default()),
+        directory: Arc::new(Local::new(store, hashing)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         shipped: shipped(),
         outbox: None,
-        limits: postern_egress::limits::Limits::default(),
     });
     gateway.reconcile().await;
     let problems = gateway
