@@ -15,6 +15,7 @@ use anyhow::Context;
 use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
 use postern_admin::users::Accounts;
 use postern_egress::Client;
+use postern_egress::SystemResolver;
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy, Idempotency, LoginStore,
@@ -217,7 +218,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: config.plugins.folder.clone(),
         plugins: plugins.clone(),
-        client: Client::new(config.limits.request.clone()),
+        client: Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
         directory: stores.directory.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -357,7 +358,7 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
         let gateway = Gateway::new(postern_gateway::Setup {
             folder: config.plugins.folder.clone(),
             plugins,
-            client: Client::new(config.limits.request.clone()),
+            client: Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
             directory: Arc::new(Local::new(store, hashing)),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

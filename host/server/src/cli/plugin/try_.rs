@@ -8,6 +8,7 @@ use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use anyhow::{Context, bail};
 use postern_egress::Client;
+use postern_egress::SystemResolver;
 use postern_gateway::{Gateway, Rehearsal, SenderConfig};
 use postern_login::TenantId;
 use postern_login::login::Purpose;
@@ -184,7 +185,7 @@ async fn send(
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: folder.0.clone(),
         plugins,
-        client: Client::new(postern_egress::Limits::default()),
+        client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
         directory: Arc::new(Local::new(store, hashing)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

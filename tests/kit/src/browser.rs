@@ -1,0 +1,202 @@
+//! A browser without a window: it keeps cookies, follows redirects, and sends back the forms it is
+//! shown, hidden fields included, as a person would.
+
+use crate::http::{Answer, exchange};
+use anyhow::{Context, Result, bail};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+const REDIRECTS_MAX: usize = 10;
+
+#[derive(Debug, Clone)]
+pub struct Browser {
+    address: SocketAddr,
+    /// Scheme and authority of the public URL.
+    origin: String,
+    cookies: BTreeMap<String, String>,
+    /// Sent with every request.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A page that is shown.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub status: StatusCode,
+    /// Where the browser is.
+    pub path: String,
+    pub html: String,
+    pub answer: Answer,
+}
+
+impl Browser {
+    pub fn new(address: SocketAddr, origin: &str) -> Self {
+        Self {
+            address,
+            origin: origin.to_owned(),
+            cookies: BTreeMap::new(),
+            headers: vec![("accept-language".into(), "en".into()), ("user-agent".into(), "postern-kit".into())],
+        }
+    }
+
+    pub async fn open(&mut self, path: &str) -> Result<Page> {
+        self.walk(path.to_owned(), None).await
+    }
+
+    /// Sends the page's form with this action, with these fields filled in.
+    pub async fn submit(&mut self, page: &Page, action: &str, filled: &[(&str, &str)]) -> Result<Page> {
+        let mut fields = page.form(action)?;
+        for (name, value) in filled {
+            match fields.iter_mut().find(|(field, _)| field == name) {
+                Some(field) => field.1 = (*value).to_owned(),
+                None => fields.push(((*name).to_owned(), (*value).to_owned())),
+            }
+        }
+        self.post(action, &fields).await
+    }
+
+    /// Sends a form that no page showed.
+    pub async fn post(&mut self, action: &str, fields: &[(String, String)]) -> Result<Page> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.walk(action.to_owned(), Some(body)).await
+    }
+
+    /// Opens the first page and gives name and password.
+    pub async fn sign_in(&mut self, name: &str, password: &str) -> Result<Page> {
+        let page = self.open("/sign-in").await?;
+        self.submit(&page, "/sign-in/password", &[("username", name), ("password", password)]).await
+    }
+
+    pub async fn enter_code(&mut self, page: &Page, code: &str) -> Result<Page> {
+        self.submit(page, "/sign-in/code", &[("code", code)]).await
+    }
+
+    pub async fn enter_backup_code(&mut self, page: &Page, code: &str) -> Result<Page> {
+        self.submit(page, "/sign-in/backup-code", &[("backup_code", code)]).await
+    }
+
+    pub async fn ask_for_another_code(&mut self, page: &Page) -> Result<Page> {
+        self.submit(page, "/sign-in/resend", &[]).await
+    }
+
+    /// The cookies as they are now.
+    pub fn cookies(&self) -> &BTreeMap<String, String> {
+        &self.cookies
+    }
+
+    async fn walk(&mut self, mut path: String, mut body: Option<String>) -> Result<Page> {
+        for _ in 0..REDIRECTS_MAX {
+            let answer = self.once(&path, body.take()).await?;
+            let location = answer.header("location").filter(|_| answer.status.is_redirection());
+            if let Some(location) = location {
+                path = location.strip_prefix(&self.origin).unwrap_or(location).to_owned();
+                if !path.starts_with('/') {
+                    bail!("redirected to another host: {path}");
+                }
+                continue;
+            }
+            return Ok(Page {
+                status: answer.status,
+                path,
+                html: answer.text(),
+                answer,
+            });
+        }
+        bail!("{path}: more than {REDIRECTS_MAX} redirects")
+    }
+
+    async fn once(&mut self, path: &str, body: Option<String>) -> Result<Answer> {
+        let authority = self.origin.split_once("://").map_or("", |(_, authority)| authority);
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut request = Request::builder().uri(path).header("host", authority);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
+        }
+        let request = match body {
+            None => request.method("GET").body(Full::default())?,
+            Some(body) => request
+                .method("POST")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("origin", &self.origin)
+                .header("sec-fetch-site", "same-origin")
+                .body(Full::from(body))?,
+        };
+        let answer = exchange(self.address, request).await?;
+        for value in answer.headers.get_all("set-cookie") {
+            self.keep(value.to_str().unwrap_or_default());
+        }
+        Ok(answer)
+    }
+
+    fn keep(&mut self, header: &str) {
+        let mut parts = header.split(';');
+        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+            return;
+        };
+        let gone = parts.any(|part| part.trim().eq_ignore_ascii_case("max-age=0"));
+        if gone || value.is_empty() {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
+impl Page {
+    pub fn asks_for_password(&self) -> bool {
+        self.has_form("/sign-in/password")
+    }
+
+    pub fn asks_for_code(&self) -> bool {
+        self.has_form("/sign-in/code")
+    }
+
+    pub fn has_form(&self, action: &str) -> bool {
+        self.html.contains(&format!("action=\"{action}\""))
+    }
+
+    /// What a person reads in the main part: the words between the tags.
+    pub fn text(&self) -> String {
+        let main = self.html.split_once("<main").map_or(self.html.as_str(), |(_, main)| main);
+        let main = main.split_once("</main>").map_or(main, |(main, _)| main);
+        let mut text = String::new();
+        for piece in main.split('<').skip(1) {
+            text.push_str(piece.split_once('>').map_or("", |(_, words)| words));
+            text.push(' ');
+        }
+        unescaped(&text).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Names and values of the inputs of the form with this action that a person does not fill in.
+    fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
+        let mark = format!("action=\"{action}\"");
+        let from = self
+            .html
+            .find(&mark)
+            .with_context(|| format!("the page at {} has no form for {action}:\n{}", self.path, self.html))?;
+        let form = &self.html[from..];
+        let form = form.split_once("</form>").map_or(form, |(form, _)| form);
+        let hidden = form
+            .split("<input")
+            .skip(1)
+            .map(|tag| tag.split_once('>').map_or(tag, |(tag, _)| tag))
+            .filter(|tag| tag.contains("type=\"hidden\""))
+            .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)));
+        Ok(hidden.collect())
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let rest = tag.split_once(&format!(" {name}=\""))?.1;
+    Some(unescaped(rest.split_once('"')?.0))
+}
+
+fn unescaped(text: &str) -> String {
+    [("&quot;", "\""), ("&#34;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&lt;", "<"), ("&#60;", "<"), ("&gt;", ">"), ("&#62;", ">"), ("&amp;", "&"), ("&#38;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}

@@ -1,0 +1,255 @@
+//! A host in this process, on free loopback ports, with what the test wants to hold in its hand.
+
+use crate::clock::TestClock;
+use crate::phone::{Line, Phone};
+use crate::{Api, Browser, Installation, SeededEntropy, paths};
+use anyhow::{Context, Result};
+use postern_server::assemble::{Backing, Furniture};
+use postern_server::config::Config;
+use postern_server::desk::{Change, Reply, Request};
+use postern_server::host::{Doors, Host};
+use postern_wasm::WorkerCommand;
+use sms_gateway::Gateway;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who takes the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// The stand-in gateway: the real Twilio and Nexmo plugins over real sockets.
+    StandIn,
+    /// The host's test outbox behind the plugin `fake`: messages as values, answers by script.
+    Outbox,
+}
+
+/// What a test exchanges. The defaults: a store in memory, the stand-in gateway, plugins in a worker
+/// process, the system's clock and randomness.
+#[derive(Debug)]
+pub struct Builder {
+    provider: Provider,
+    backing: Backing,
+    clock: Option<TestClock>,
+    seed: Option<u64>,
+    in_process: bool,
+    plugins: Vec<String>,
+    sms_otp: String,
+    more: String,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            provider: Provider::StandIn,
+            backing: Backing::Memory,
+            clock: None,
+            seed: None,
+            in_process: false,
+            plugins: Vec::new(),
+            sms_otp: String::new(),
+            more: String::new(),
+        }
+    }
+}
+
+impl Builder {
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// A store on disk, in the installation's folder.
+    pub fn durable(mut self) -> Self {
+        self.backing = Backing::Sqlite;
+        self
+    }
+
+    /// The host's time is the test's from now on.
+    pub fn clock(mut self, clock: TestClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The same seed, the same codes.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Plugins in the test's own process: quicker to start, without the wall.
+    pub fn in_process(mut self) -> Self {
+        self.in_process = true;
+        self
+    }
+
+    /// A further plugin of `target/plugins`.
+    pub fn plugin(mut self, plugin: &str) -> Self {
+        self.plugins.push(plugin.to_owned());
+        self
+    }
+
+    /// Lines of `[sms_otp]`.
+    pub fn sms_otp(mut self, lines: &str) -> Self {
+        self.sms_otp.push_str(lines);
+        self.sms_otp.push('\n');
+        self
+    }
+
+    /// Further sections of the configuration.
+    pub fn config(mut self, text: &str) -> Self {
+        self.more.push_str(text);
+        self.more.push('\n');
+        self
+    }
+
+    pub async fn start(self) -> Result<TestHost> {
+        let (gateway, senders, mut plugins) = match self.provider {
+            Provider::StandIn => {
+                let gateway = Gateway::default();
+                let running = gateway.start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+                let senders = stand_in_senders(&running.origin());
+                (Some((gateway, running)), senders, vec!["twilio", "nexmo"])
+            }
+            Provider::Outbox => (None, OUTBOX.to_owned(), vec!["fake"]),
+        };
+        plugins.extend(self.plugins.iter().map(String::as_str));
+        let names = match self.provider {
+            Provider::StandIn => "senders = [\"twilio\", \"vonage\"]",
+            Provider::Outbox => "senders = [\"outbox\"]",
+        };
+        let isolation = if self.in_process { "in-process" } else { "worker" };
+        let text = format!(
+            "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
+            self.sms_otp, self.more
+        );
+        let installation = Installation::lay_out(&plugins, &text)?;
+        let config = Config::load(&installation.config())?;
+        let real = Furniture::real()?;
+        let furniture = Furniture {
+            backing: self.backing,
+            clock: match self.clock {
+                Some(clock) => Arc::new(clock),
+                None => real.clock,
+            },
+            entropy: match self.seed {
+                Some(seed) => Arc::new(SeededEntropy::new(seed)),
+                None => real.entropy,
+            },
+            worker: WorkerCommand {
+                program: paths::postern()?,
+                arguments: vec!["plugin-worker".into()],
+            },
+            metrics: real.metrics,
+        };
+        let doors = Doors::bind(&config).await?;
+        let host = Host::start(&config, furniture, doors).await?;
+        Ok(TestHost {
+            host: Some(host),
+            installation,
+            gateway,
+        })
+    }
+}
+
+/// Twilio and Vonage at the stand-in gateway, under the accounts it knows.
+pub fn stand_in_senders(origin: &str) -> String {
+    let accounts = sms_gateway::Accounts::default();
+    format!(
+        r#"[sender.twilio]
+plugin   = "twilio"
+settings = {{ account_sid = "{}", auth_token = "{}", from = "+15005550006", base_url = "{origin}" }}
+allow    = ["{origin}"]
+allow_private_networks = true
+
+[sender.vonage]
+plugin   = "nexmo"
+settings = {{ api_key = "{}", api_secret = "{}", from = "Postern", base_url = "{origin}" }}
+allow    = ["{origin}"]
+allow_private_networks = true
+"#,
+        accounts.twilio_sid, accounts.twilio_token, accounts.vonage_key, accounts.vonage_secret
+    )
+}
+
+const OUTBOX: &str = "[outbox]\nenabled = true\n\n[sender.outbox]\nplugin = \"fake\"\n";
+
+/// A host that runs in this process. It stops when it is dropped, or in good order by `stop`.
+#[derive(Debug)]
+pub struct TestHost {
+    host: Option<Host>,
+    pub installation: Installation,
+    gateway: Option<(Gateway, sms_gateway::Running)>,
+}
+
+impl TestHost {
+    /// With all defaults.
+    pub async fn start() -> Result<Self> {
+        Builder::default().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The parts, for what no browser and no API shows.
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("only `stop` takes it, and that consumes the whole")
+    }
+
+    /// The stand-in gateway, unless the provider is the outbox.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway.as_ref().expect("this host has no stand-in gateway").0
+    }
+
+    /// The test outbox, unless the provider is the stand-in gateway.
+    pub fn outbox(&self) -> &postern_gateway::Outbox {
+        self.host().parts.outbox.as_ref().expect("this host has no outbox")
+    }
+
+    pub fn origin(&self) -> String {
+        self.installation.origin()
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.host().public, &self.origin())
+    }
+
+    pub fn phone(&self, number: &str) -> Phone {
+        let line = match &self.gateway {
+            Some((gateway, _)) => Line::Gateway(gateway.clone()),
+            None => Line::Outbox(self.outbox().clone()),
+        };
+        Phone::new(number, line)
+    }
+
+    pub async fn add_user(&self, name: &str, password: &str, number: &str) -> Result<()> {
+        let change = Change {
+            number: Some(Some(number.to_owned())),
+            password: Some(password.to_owned().into()),
+            ..Change::default()
+        };
+        let request = Request::UserAdd { name: name.to_owned(), change };
+        self.host().parts.desk.answer(request).await.map(drop)
+    }
+
+    pub async fn backup_codes(&self, name: &str) -> Result<Vec<String>> {
+        let request = Request::UserBackupCodes { name: name.to_owned() };
+        match self.host().parts.desk.answer(request).await? {
+            Reply::BackupCodes(codes) => Ok(codes),
+            other => anyhow::bail!("expected backup codes, got {other:?}"),
+        }
+    }
+
+    /// A client of the JSON API with a token of its own.
+    pub async fn api(&self, name: &str) -> Result<Api> {
+        let request = Request::ClientAdd { name: name.to_owned() };
+        let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
+            anyhow::bail!("expected a token");
+        };
+        Ok(Api::new(self.host().public, &self.origin(), &token))
+    }
+
+    pub async fn stop(mut self) -> Result<()> {
+        self.host.take().context("the host has stopped already")?.stop().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! A folder with everything an operator's machine has: configuration, plugins, data. And the real
+//! program on it, for tests that kill it.
+
+use crate::{http, paths};
+use anyhow::{Context, Result, bail};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The host may have to compile its plugins.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// A folder that is gone when this is dropped.
+#[derive(Debug)]
+pub struct Installation {
+    folder: TempDir,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl Installation {
+    /// Lays out the folder: these plugins, and a configuration with free ports. `more` is what the
+    /// configuration holds beside `[server]` and `[plugins]`.
+    pub fn lay_out(plugins: &[&str], more: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("postern-").tempdir()?;
+        fs::create_dir(folder.path().join("plugins"))?;
+        let [public, admin] = free_ports()?;
+        let installation = Self {
+            folder,
+            public: SocketAddr::from((Ipv4Addr::LOCALHOST, public)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, admin)),
+        };
+        for plugin in plugins {
+            installation.install(plugin)?;
+        }
+        installation.configure(more)?;
+        Ok(installation)
+    }
+
+    /// Writes the configuration anew.
+    pub fn configure(&self, more: &str) -> Result<()> {
+        let mut text = String::new();
+        write!(
+            text,
+            "[server]\npublic_url = \"{}\"\nlisten = \"{}\"\nadmin_listen = \"{}\"\ndata_dir = \"data\"\n\n{more}\n",
+            self.origin(),
+            self.public,
+            self.admin
+        )?;
+        fs::write(self.config(), text)?;
+        Ok(())
+    }
+
+    /// Copies a built plugin in, under its own name, whole or not at all.
+    pub fn install(&self, plugin: &str) -> Result<()> {
+        let file = format!("{plugin}.wasm");
+        let beside = self.path().join(format!(".{file}"));
+        fs::copy(paths::plugins()?.join(&file), &beside).with_context(|| format!("plugin `{plugin}`"))?;
+        fs::rename(beside, self.plugin_folder().join(file))?;
+        Ok(())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path().join("postern.toml")
+    }
+
+    pub fn plugin_folder(&self) -> PathBuf {
+        self.path().join("plugins")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path().join("postern.log")).unwrap_or_default()
+    }
+
+    /// What browsers call it.
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.public.port())
+    }
+
+    /// Runs a command of `postern` with this configuration, `input` on its standard input, and gives
+    /// back what it printed.
+    pub fn postern(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let mut child = Command::new(paths::postern()?)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("no pipe")?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8(output.stdout)?;
+        if !output.status.success() {
+            bail!(
+                "`postern {}` failed: {}{said}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(said)
+    }
+
+    pub fn add_user(&self, name: &str, password: &str, number: &str) -> Result<()> {
+        self.postern(&["user", "add", name, "--number", number], password).map(drop)
+    }
+
+    /// A token of the JSON API.
+    pub fn add_client(&self, name: &str) -> Result<String> {
+        Ok(self.postern(&["client", "add", name], "")?.trim().to_owned())
+    }
+
+    /// Starts `postern serve` and waits until it is ready.
+    pub async fn serve(&self) -> Result<Process> {
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.path().join("postern.log"))?;
+        let child = Command::new(paths::postern()?)
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let mut process = Process { child };
+        let began = Instant::now();
+        loop {
+            if let Ok(answer) = http::get(self.admin, "/health/ready").await
+                && answer.status.is_success()
+            {
+                return Ok(process);
+            }
+            if let Some(status) = process.child.try_wait()? {
+                bail!("the host ended ({status}):\n{}", self.log());
+            }
+            if began.elapsed() > READY_WITHIN {
+                bail!("the host was not ready within {} s:\n{}", READY_WITHIN.as_secs(), self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A running `postern serve`.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: nothing is written, nothing is said.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and how long it took to end.
+    pub fn terminate(mut self) -> Result<Duration> {
+        let began = Instant::now();
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(asked.success(), "cannot ask the host to end");
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "the host ended with {status}");
+        Ok(began.elapsed())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both held at once, so that they differ.
+fn free_ports() -> Result<[u16; 2]> {
+    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
+}
