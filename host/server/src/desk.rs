@@ -5,6 +5,7 @@
 //! Knows no HTTP and prints nothing. The socket has mode 0600: whoever may read the data folder may
 //! administer, and nobody else.
 
+use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
 use postern_admin::plugins::{PluginReport, Plugins};
@@ -51,7 +52,7 @@ pub struct Change {
     pub number: Option<Option<String>>,
     pub opted_out: Option<bool>,
     pub locked: Option<bool>,
-    pub password: Option<Zeroizing<String>>,
+    pub password: Option<Secret>,
     /// Claim URI and value; an empty value removes it.
     pub claims: Vec<(String, String)>,
 }
@@ -162,7 +163,7 @@ impl Desk {
                 Some(Some(number.e164().to_owned()))
             }
         };
-        if change.password.as_ref().is_some_and(|password| password.chars().count() < 8) {
+        if change.password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
             bail!("the password is too short: expected at least 8 characters");
         }
         Ok(UserChange {
@@ -170,7 +171,7 @@ impl Desk {
             number,
             opted_out: change.opted_out,
             locked: change.locked,
-            password: change.password.map(|password| password.to_string()),
+            password: change.password.map(|password| password.expose().to_owned()),
             claims: change.claims,
         })
     }

@@ -4,6 +4,7 @@
 //! They are made when they are missing. A file that others can read is refused: what it protected
 //! must be taken for known.
 
+use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
 use postern_otp::{HashKey, KeyRing, Timestamp};
@@ -42,7 +43,7 @@ struct RingKey {
     /// Unix seconds.
     made_at: u64,
     /// 64 hex digits.
-    secret: Zeroizing<String>,
+    secret: Secret,
 }
 
 impl Keys {
@@ -70,7 +71,7 @@ impl Keys {
         let fresh = ring.keys.first().is_some_and(|key| age(key) < ROTATE_AFTER);
         if !fresh {
             let id = ring.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
-            let secret = Zeroizing::new(hex::encode(entropy::key()?));
+            let secret = Secret::new(hex::encode(entropy::key()?));
             // The former newest made its last hash now; earlier ones made theirs a rotation ago.
             ring.keys.truncate(1);
             ring.keys.insert(0, RingKey { id, made_at: seconds, secret });
@@ -82,7 +83,7 @@ impl Keys {
         let keys = ring
             .keys
             .iter()
-            .map(|key| Ok(HashKey::new(key.id, bytes(&path, &key.secret)?)))
+            .map(|key| Ok(HashKey::new(key.id, bytes(&path, key.secret.expose())?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         KeyRing::new(keys).context("a key ring has at least one key")
     }

@@ -5,7 +5,7 @@ use crate::phone::{Line, Phone};
 use crate::{Api, Browser, Installation, SeededEntropy, paths};
 use anyhow::{Context, Result};
 use postern_server::assemble::{Backing, Furniture};
-use postern_server::config::Config;
+use postern_server::config::{Config, Secret};
 use postern_server::desk::{Change, Reply, Request};
 use postern_server::host::{Doors, Host};
 use postern_wasm::WorkerCommand;
@@ -224,7 +224,7 @@ impl TestHost {
     pub async fn add_user(&self, name: &str, password: &str, number: &str) -> Result<()> {
         let change = Change {
             number: Some(Some(number.to_owned())),
-            password: Some(password.to_owned().into()),
+            password: Some(Secret::new(password.to_owned())),
             ..Change::default()
         };
         let request = Request::UserAdd { name: name.to_owned(), change };

@@ -1,6 +1,7 @@
 //! `postern user`: the people of the embedded store.
 
 use super::{ConfigFile, output, store};
+use crate::config::Secret;
 use crate::desk::{Change, Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -196,7 +197,7 @@ impl Facts {
 
 /// From a terminal: asked for, without being shown. Otherwise: standard input, without its last line
 /// break.
-fn password() -> anyhow::Result<Zeroizing<String>> {
+fn password() -> anyhow::Result<Secret> {
     let stdin = std::io::stdin();
     let mut text = Zeroizing::new(String::new());
     if stdin.is_terminal() {
@@ -205,8 +206,8 @@ fn password() -> anyhow::Result<Zeroizing<String>> {
     } else {
         stdin.lock().take(4096).read_to_string(&mut text)?;
     }
-    let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-    if password.is_empty() {
+    let password = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if password.expose().is_empty() {
         bail!("no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`");
     }
     Ok(password)

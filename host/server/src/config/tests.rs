@@ -1,0 +1,209 @@
+//! What the file says, and what is said about it.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const ORDERLY: &str = r#"
+[sender.twilio]
+plugin = "twilio"
+settings = { account_sid = "AC1", auth_token = { env = "TOKEN" }, from = "+15005550006" }
+
+[sms_otp]
+senders = ["twilio"]
+default_region = "LK"
+"#;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, files: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut all = vec![("/etc/postern/postern.toml", text)];
+    all.extend(files);
+    let surroundings = Surroundings::pretended(&[("TOKEN", "s3cret-value")], &all);
+    Config::load_in(Path::new("/etc/postern/postern.toml"), &surroundings)
+}
+
+/// The problems, as key and message.
+fn problems(text: &str) -> Vec<(String, String)> {
+    let error = load(text).expect_err("something is wrong with it");
+    error.problems().iter().map(|p| (p.key.clone(), p.message.clone())).collect()
+}
+
+#[test]
+fn an_orderly_file_has_the_documented_defaults() {
+    let config = load(ORDERLY).unwrap();
+    let factor = &config.sms_otp.factor;
+    assert!(factor.mandatory && factor.retry && factor.backup_codes && factor.challenge.resend.allowed);
+    assert!(!factor.capture_number && !factor.send_directly);
+    assert_eq!(factor.challenge.format.length, 6);
+    assert_eq!(factor.challenge.code_lifetime.as_secs(), 300);
+    assert_eq!(factor.challenge.attempts.attempts_max, 5);
+    assert_eq!(factor.otp_host.as_deref(), Some("localhost"));
+    assert_eq!(config.plugins.isolation, Isolation::Worker);
+    assert_eq!(config.server.data_dir, Path::new("/etc/postern/data"));
+    assert_eq!(config.limits.plugin, postern_wasm::Limits::default());
+}
+
+#[test]
+fn all_problems_are_told_at_once_each_with_its_key() {
+    let found = problems(
+        r#"
+        [server]
+        public_url = "http://login.example"
+        lissten = "127.0.0.1:1"
+        [sms_otp]
+        senders = ["nobody"]
+        token_length = 4
+        token_expiry_time = 900
+        mandatory = "yes"
+        [limits]
+        resend_waits = [1]
+        [limits.plugin]
+        state_bytes = "many"
+        wasm_stack = 1
+        [sender.x]
+        settings = { token = { env = "MISSING" } }
+        "#,
+    );
+    let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    for key in [
+        "server.public_url",
+        "server.lissten",
+        "sms_otp.senders",
+        "sms_otp.token_length",
+        "sms_otp.token_expiry_time",
+        "sms_otp.mandatory",
+        "limits.resend_waits",
+        "limits.plugin.state_bytes",
+        "limits.plugin.wasm_stack",
+        "sender.x.plugin",
+        "sender.x.settings.token",
+    ] {
+        assert!(keys.contains(&key), "{key} is not among {keys:#?}");
+    }
+}
+
+#[test]
+fn a_misspelt_key_is_refused_with_the_one_that_was_meant() {
+    let found = problems("[sms_otp]\nmandatry = true\n");
+    assert_eq!(found, [("sms_otp.mandatry".to_owned(), "unknown key: did you mean `mandatory`?".to_owned())]);
+}
+
+/// NIST SP 800-63B-4, 3.1.3.2
+#[test]
+fn a_code_that_lives_longer_than_ten_minutes_is_refused_with_the_reason() {
+    assert!(load("[sms_otp]\ntoken_expiry_time = 600\n").is_ok());
+    let found = problems("[sms_otp]\ntoken_expiry_time = 601\n");
+    assert!(found[0].1.contains("ten minutes"), "{found:?}");
+    assert!(problems("[sms_otp]\ntoken_expiry_time = 0\n")[0].1.contains("from 30 to 600"));
+}
+
+#[test]
+fn fewer_than_six_digits_are_refused_with_the_reason() {
+    assert!(load("[sms_otp]\ntoken_length = 6\n").is_ok());
+    let found = problems("[sms_otp]\ntoken_length = 5\n");
+    assert!(found[0].1.contains("six digits"), "{found:?}");
+}
+
+/// L-04
+#[test]
+fn a_secret_is_resolved_and_never_printed() {
+    let config = load(ORDERLY).unwrap();
+    let (_, token) = &config.senders["twilio"].settings.iter().find(|(name, _)| name == "auth_token").unwrap();
+    assert_eq!(token.value.expose(), "s3cret-value");
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("s3cret-value"), "{printed}");
+}
+
+#[test]
+fn a_secret_comes_from_a_file_without_its_last_line_break() {
+    let text = ORDERLY.replace("{ env = \"TOKEN\" }", "{ file = \"token\" }");
+    let config = load_with(&text, &[("/etc/postern/token", "from-a-file\n")]).unwrap();
+    let settings = &config.senders["twilio"].settings;
+    assert!(settings.iter().any(|(_, setting)| setting.value.expose() == "from-a-file"));
+}
+
+#[test]
+fn a_syntax_error_does_not_quote_the_line_it_is_on() {
+    let error = load("[sender.x]\nsettings = { token = \"hunter2\" ").unwrap_err();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_sender_may_have_a_file_of_its_own_but_not_two_homes() {
+    let own = "plugin = \"twilio\"\n";
+    let config = load_with("[sms_otp]\nsenders = [\"other\"]\n", &[("/etc/postern/senders/other.toml", own)]).unwrap();
+    assert_eq!(config.senders["other"].plugin, "twilio");
+    let error = load_with(ORDERLY, &[("/etc/postern/senders/twilio.toml", own)]).unwrap_err();
+    assert!(error.problems()[0].message.contains("defined twice"), "{error}");
+}
+
+#[test]
+fn the_test_outbox_never_stands_beside_a_real_sender() {
+    let found = problems(&format!("{ORDERLY}\n[outbox]\n"));
+    assert!(found[0].1.contains("beside a real sender"), "{found:?}");
+    let alone = "[outbox]\n[sender.test]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"test\"]\n";
+    let config = load(alone).unwrap();
+    assert!(config.outbox.is_some());
+    assert!(config.warnings.iter().any(|warning| warning.key == "outbox"));
+    assert!(!problems(&alone.replace("[outbox]", "")).is_empty(), "`fake` needs the outbox");
+}
+
+#[test]
+fn what_weakens_a_check_is_warned_of() {
+    let text = r#"
+        [server]
+        listen = "0.0.0.0:9443"
+        public_url = "https://login.example"
+        trusted_proxies = ["0.0.0.0/0"]
+        [plugins]
+        isolation = "in-process"
+        [sms_otp]
+        senders = ["acme"]
+        mandatory = false
+        capture_and_update_mobile_number = true
+        send_otp_directly_to_mobile = true
+        [sender.acme]
+        plugin = "http-recipe"
+        settings = { sms_url = "http://sms.example/?api_key=abc&to=$ctx.num", http_method = "GET" }
+        allow_private_networks = true
+    "#;
+    let config = load(text).unwrap();
+    let keys: Vec<&str> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    for key in [
+        "server.trusted_proxies",
+        "plugins.isolation",
+        "sms_otp.mandatory",
+        "sms_otp.capture_and_update_mobile_number",
+        "sms_otp.send_otp_directly_to_mobile",
+        "sender.acme.settings.sms_url",
+        "sender.acme.settings.http_method",
+        "sender.acme.allow_private_networks",
+    ] {
+        assert!(keys.contains(&key), "{key} is not among {keys:#?}");
+    }
+}
+
+#[test]
+fn the_older_spellings_of_usecase_are_aliases() {
+    for (written, meant) in [("subjectUri", "subject-uri"), ("", "local"), ("association", "association")] {
+        let config = load(&format!("[sms_otp]\nusecase = \"{written}\"\n")).unwrap();
+        assert_eq!(config.sms_otp.factor.usecase, meant);
+    }
+    assert!(!problems("[sms_otp]\nusecase = \"userAttribute\"\n").is_empty(), "it needs user_attribute");
+}
+
+#[test]
+fn a_class_of_plugin_limits_may_name_only_what_it_changes() {
+    let config = load("[limits.plugin]\nlog_lines = 7\nnative = { cpu_ms = 100 }\n").unwrap();
+    assert_eq!(config.limits.plugin.log_lines, 7);
+    assert_eq!(config.limits.plugin.native.cpu_ms, 100);
+    assert_eq!(config.limits.plugin.native.memories, postern_wasm::Limits::default().native.memories);
+}
+
+#[test]
+fn the_template_is_in_order() {
+    let config = load(TEMPLATE).unwrap();
+    assert_eq!(config.sms_otp.factor.challenge.code_lifetime.as_secs(), 300);
+}

@@ -1,0 +1,146 @@
+//! The pages in a real browser: headless Chromium by chromedriver, at the width of a phone and of a
+//! desktop. What it shows lies under `target/screenshots` afterwards.
+
+use crate::{ALICE, PASSWORD};
+use fantoccini::{Client, ClientBuilder, Locator};
+use postern_kit::anyhow::{Context, Result, bail};
+use postern_kit::{Provider, TestHost, paths};
+use serde_json::json;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_on_a_phone() -> Result<()> {
+    sign_in("phone", 390, 844).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_at_a_desk() -> Result<()> {
+    sign_in("desktop", 1280, 800).await
+}
+
+async fn sign_in(name: &str, width: u32, height: u32) -> Result<()> {
+    let host = TestHost::builder().provider(Provider::Outbox).start().await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    let driver = Driver::start().await?;
+    let browser = driver.browser(width, height).await?;
+    let outcome = walk(&browser, &host, name).await;
+    browser.close().await?;
+    outcome
+}
+
+async fn walk(browser: &Client, host: &TestHost, name: &str) -> Result<()> {
+    browser.goto(&format!("{}/sign-in", host.origin())).await?;
+    picture(browser, &format!("{name}-1-password")).await?;
+    fits(browser).await?;
+    // The first field has the focus: a keyboard is enough.
+    let focused = browser.active_element().await?;
+    assert_eq!(focused.attr("name").await?.as_deref(), Some("username"));
+    focused.send_keys("alice\t").await?;
+    browser.active_element().await?.send_keys(&format!("{PASSWORD}\n")).await?;
+
+    let field = browser.wait().for_element(Locator::Css("input[name=code]")).await?;
+    assert_eq!(field.attr("autocomplete").await?.as_deref(), Some("one-time-code"));
+    picture(browser, &format!("{name}-2-code")).await?;
+    fits(browser).await?;
+    let code = host.phone(ALICE).next_code().await?;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    field.send_keys(&format!("{wrong}\n")).await?;
+    let field = browser.wait().for_element(Locator::Css("input[name=code][aria-describedby]")).await?;
+    picture(browser, &format!("{name}-3-wrong-code")).await?;
+    fits(browser).await?;
+
+    field.send_keys(&format!("{code}\n")).await?;
+    browser
+        .wait()
+        .at_most(Duration::from_secs(10))
+        .for_element(Locator::Css("form[action='/sign-out']"))
+        .await?;
+    picture(browser, &format!("{name}-4-account")).await?;
+    fits(browser).await?;
+    let text = browser.find(Locator::Css("main")).await?.text().await?;
+    assert!(text.contains("alice"), "{text}");
+    assert!(!text.contains(ALICE), "the number is masked: {text}");
+    Ok(())
+}
+
+/// Nothing has to be scrolled sideways.
+async fn fits(browser: &Client) -> Result<()> {
+    let widths = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
+    let widths = browser.execute(widths, Vec::new()).await?;
+    assert!(widths[0].as_u64() <= widths[1].as_u64(), "the page is wider than the window: {widths}");
+    Ok(())
+}
+
+async fn picture(browser: &Client, name: &str) -> Result<()> {
+    let folder = paths::target()?.join("screenshots");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(format!("{name}.png")), browser.screenshot().await?)?;
+    Ok(())
+}
+
+/// A chromedriver of this test's own; it ends with it.
+struct Driver {
+    child: Child,
+    url: String,
+}
+
+impl Driver {
+    async fn start() -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("chromedriver is missing: `cargo xtask test` installs it, or `apt-get install chromium chromium-driver`")?;
+        let driver = Self {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+        };
+        for _ in 0..500 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(driver);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("chromedriver does not answer at {}", driver.url)
+    }
+
+    async fn browser(&self, width: u32, height: u32) -> Result<Client> {
+        let program = chromium()?;
+        let options = json!({
+            "binary": program,
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en",
+                format!("--window-size={width},{height}"),
+            ],
+            // A window cannot be narrower than 500 pixels; a device can.
+            "mobileEmulation": { "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "touch": width < 600 } },
+        });
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert("goog:chromeOptions".into(), options);
+        Ok(ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&self.url)
+            .await?)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn chromium() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").context("no PATH")?;
+    ["chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
+        .find(|file| file.is_file())
+        .context("chromium is missing: `cargo xtask test` installs it, or `apt-get install chromium chromium-driver`")
+}

@@ -1,0 +1,22 @@
+//! The whole host, driven as a browser, a phone, an operator and an attacker would drive it.
+//!
+//! One binary, a module for each question. Everything runs on loopback at free ports; nothing waits
+//! for a clock, and no test needs another.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod browser;
+mod canary;
+mod crash;
+mod guess;
+mod hot_swap;
+mod layering;
+mod plugin_cli;
+mod sign_in;
+mod worker;
+
+/// A password of the test people.
+const PASSWORD: &str = "correct horse battery";
+/// Numbers nobody has (+1 202 555 0100 to 0199).
+const ALICE: &str = "+12025550142";
+const BOB: &str = "+12025550143";
