@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SENDER: &str = "try";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Try {
+pub(in super::super) struct Try {
     file: PathBuf,
     /// A setting of the sender; may be given more than once.
     #[arg(long = "setting", visible_alias = "settings", value_name = "NAME=VALUE")]
