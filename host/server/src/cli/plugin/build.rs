@@ -45,10 +45,19 @@ pub(super) fn all(all: &Path, out: Option<&Path>) -> anyhow::Result<()> {
     if packages.is_empty() {
         bail!("no folder below `{}` holds a plugin.toml", all.display());
     }
+    let mut failed = 0;
     for module in compile(all, &packages)? {
-        wrap(&module, out.unwrap_or(all))?;
+        // One that is refused keeps no other from being built.
+        if let Err(error) = wrap(&module, out.unwrap_or(all)) {
+            output::aside(format!("{error:#}"));
+            failed += 1;
+        }
     }
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        1 => bail!("1 plugin is not in order"),
+        _ => bail!("{failed} plugins are not in order"),
+    }
 }
 
 fn package(folder: &Path) -> anyhow::Result<String> {
