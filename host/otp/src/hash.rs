@@ -222,6 +222,45 @@ mod tests {
         assert_eq!(key.digest("a", "bc"), expected);
     }
 
+    /// constant time is by construction (HMAC of what was typed, compared by `subtle`); this
+    /// would notice a comparison that ends early. Welch's t over 20,000 samples each, interleaved,
+    /// the slowest tenth left out; a noisy machine gets three rounds.
+    #[test]
+    fn a_code_that_begins_right_takes_as_long_as_one_that_does_not() {
+        let keys = KeyRing::new(vec![HashKey::new(1, [7; 32])]).unwrap();
+        let mine = number("+94771234567");
+        let binding = Binding {
+            challenge: "one",
+            tenant: "t1",
+            purpose: "login",
+            number: &mine,
+        };
+        let hash = keys.hash(&code("123456"), binding);
+        let typed = [code("123450"), code("987650")];
+        let round = || {
+            let mut samples = [Vec::new(), Vec::new()];
+            for _ in 0..20_000 {
+                for (typed, samples) in typed.iter().zip(&mut samples) {
+                    let began = std::time::Instant::now();
+                    let matched = std::hint::black_box(keys.matches(&hash, typed, binding));
+                    let nanos = began.elapsed().as_nanos();
+                    assert!(!matched);
+                    samples.push(f64::from(u32::try_from(nanos).unwrap_or(u32::MAX)));
+                }
+            }
+            let [(mean_a, variance_a), (mean_b, variance_b)] = samples.map(|mut samples| {
+                samples.sort_by(f64::total_cmp);
+                samples.truncate(18_000);
+                let mean = samples.iter().sum::<f64>() / 18_000.0;
+                let squares: f64 = samples.iter().map(|s| (s - mean).powi(2)).sum();
+                (mean, squares / 17_999.0)
+            });
+            (mean_a - mean_b) / ((variance_a + variance_b) / 18_000.0).sqrt()
+        };
+        let rounds: Vec<f64> = (0..3).map(|_| round()).collect();
+        assert!(rounds.iter().any(|t| t.abs() < 4.5), "{rounds:?}");
+    }
+
     #[test]
     fn it_prints_nothing() {
         assert_eq!(format!("{:?}", HashKey::new(3, [9; 32])), "HashKey(3)");
