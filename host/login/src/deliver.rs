@@ -107,11 +107,7 @@ impl Logins {
             events: vec![event(&login, now, address, what)],
             ..Settlement::default()
         };
-        let settled = self
-            .ports
-            .logins
-            .settle(&login, next, then, &self.ports)
-            .await?;
+        let settled = self.settle(&login, next, then).await?;
         match settled {
             Advanced::Won(login) => Ok(login),
             // Closed in the meantime: what is on its way is no code of anything.

@@ -34,7 +34,7 @@ pub use step::Step;
 pub use tenant::TenantId;
 
 use error::StoreError;
-use ports::TenantSettings;
+use ports::{Advanced, Settlement, TenantSettings};
 use postern_otp::Timestamp;
 use std::sync::Arc;
 
@@ -64,6 +64,17 @@ impl Logins {
     ) -> Result<Arc<TenantSettings>, StoreError> {
         let settings = self.ports.settings.of(tenant).await?;
         settings.ok_or_else(|| StoreError::new(format!("there is no tenant `{tenant}`")))
+    }
+
+    pub(crate) async fn settle(
+        &self,
+        seen: &Login,
+        next: State,
+        then: Settlement,
+    ) -> Result<Advanced, StoreError> {
+        let ports = &self.ports;
+        let (attempts, audit) = (ports.attempts.as_ref(), ports.audit.as_ref());
+        ports.logins.settle(seen, next, then, attempts, audit).await
     }
 
     pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], StoreError> {

@@ -67,15 +67,17 @@ pub trait LoginStore: Send + Sync {
         next: State,
         id: LoginId,
     ) -> Result<Advanced, StoreError>;
-    /// `advance`, and what follows from winning it. A store that can does all of it in one
-    /// transaction: one commit instead of three, and no move without its audit rows. Losing leaves
-    /// nothing behind. This default does one after the other, with the other ports.
+    /// `advance`, and what follows from winning it; losing leaves nothing behind. A store that keeps
+    /// the ledgers as well moves and clears in one transaction: one commit to wait for instead of
+    /// two. The audit rows go through their port, which others listen to. This default does one after
+    /// the other.
     async fn settle(
         &self,
         seen: &Login,
         next: State,
         then: Settlement,
-        ports: &Ports,
+        attempts: &dyn AttemptStore,
+        audit: &dyn AuditLog,
     ) -> Result<Advanced, StoreError> {
         let advanced = match then.rename {
             Some(id) => self.advance_renamed(seen, next, id).await?,
@@ -83,10 +85,10 @@ pub trait LoginStore: Send + Sync {
         };
         if let Advanced::Won(_) = advanced {
             if let Some(subject) = &then.clear {
-                ports.attempts.clear(subject).await?;
+                attempts.clear(subject).await?;
             }
             for event in then.events {
-                ports.audit.record(event).await?;
+                audit.record(event).await?;
             }
         }
         Ok(advanced)

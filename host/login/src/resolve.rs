@@ -67,11 +67,7 @@ impl Logins {
             events: vec![stopped],
             ..Settlement::default()
         };
-        let settled = self
-            .ports
-            .logins
-            .settle(&login, next, then, &self.ports)
-            .await?;
+        let settled = self.settle(&login, next, then).await?;
         match settled {
             Advanced::Won(login) => Ok(self.moved(&login, settings)),
             Advanced::Lost => Err(LoginError::Conflict),

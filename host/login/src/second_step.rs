@@ -94,11 +94,7 @@ impl Logins {
             events,
             ..Settlement::default()
         };
-        let settled = self
-            .ports
-            .logins
-            .settle(&login, next, then, &self.ports)
-            .await?;
+        let settled = self.settle(&login, next, then).await?;
         match settled {
             Advanced::Won(login) => Ok(self.moved(&login, &settings)),
             Advanced::Lost => Err(LoginError::Conflict),
@@ -167,11 +163,7 @@ impl Logins {
             events,
             ..Settlement::default()
         };
-        let settled = self
-            .ports
-            .logins
-            .settle(&login, state, then, &self.ports)
-            .await?;
+        let settled = self.settle(&login, state, then).await?;
         let Advanced::Won(login) = settled else {
             return Err(LoginError::Conflict);
         };

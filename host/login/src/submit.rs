@@ -268,11 +268,7 @@ impl Logins {
         };
         let mut seen = login;
         for _ in 0..CARRIED_OVER_MAX {
-            let settled = self
-                .ports
-                .logins
-                .settle(&seen, next.clone(), then.clone(), &self.ports)
-                .await?;
+            let settled = self.settle(&seen, next.clone(), then.clone()).await?;
             if let Advanced::Won(login) = settled {
                 return Ok(Some(login));
             }
@@ -373,11 +369,7 @@ impl Logins {
             events: vec![told.clone()],
             ..Settlement::default()
         };
-        let settled = self
-            .ports
-            .logins
-            .settle(&login, next, then, &self.ports)
-            .await?;
+        let settled = self.settle(&login, next, then).await?;
         match settled {
             Advanced::Won(login) => Ok(login),
             Advanced::Lost => {
@@ -424,11 +416,7 @@ impl Logins {
                 events: vec![told],
                 ..Settlement::default()
             };
-            let settled = self
-                .ports
-                .logins
-                .settle(&seen, next, then, &self.ports)
-                .await?;
+            let settled = self.settle(&seen, next, then).await?;
             if let Advanced::Won(login) = settled {
                 return Ok(login);
             }

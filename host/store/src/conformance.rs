@@ -13,8 +13,8 @@ use postern_login::login::{
 };
 use postern_login::ports::{
     AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
-    Budget, Counters, Idempotency, LoginStore, Payment, Reservation, SessionStore, Spending,
-    Subject,
+    Budget, Counters, Idempotency, LoginStore, Payment, Reservation, SessionStore, Settlement,
+    Spending, Subject,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
@@ -83,6 +83,7 @@ suite! {
     an_expired_login_is_absent
     one_of_many_advances_wins
     a_renamed_login_is_dead_under_its_old_id
+    a_move_clears_the_counter_only_if_it_wins
     a_login_is_taken_by_one_of_many
     a_login_that_moved_on_is_not_taken
     the_challenges_of_an_account_die_together
@@ -195,6 +196,29 @@ pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
     assert_same(&renamed, &new);
     let late = store.advance(&login, started()).await.expect("advance");
     assert!(matches!(late, Advanced::Lost));
+}
+
+/// the counter goes with the move that the success made, and not with one that came too late.
+pub async fn a_move_clears_the_counter_only_if_it_wins(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let login = login("t1.example", challenged("alice"));
+    store.insert(&login).await.expect("insert");
+    let then = || Settlement {
+        rename: None,
+        clear: Some(subject.clone()),
+        events: Vec::new(),
+    };
+    for (wins, in_a_row) in [(true, 0), (false, 1)] {
+        let paid = store.pay(&subject, &login.id, NOW, &policy()).await;
+        assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
+        let settled = store
+            .settle(&login, started(), then(), store, store)
+            .await
+            .expect("settle");
+        assert_eq!(matches!(settled, Advanced::Won(_)), wins);
+        let ledger = store.ledger(&subject).await.expect("ledger");
+        assert_eq!(ledger.in_a_row, in_a_row);
+    }
 }
 
 ///

@@ -43,8 +43,7 @@ impl AttemptStore for Sqlite {
 
     async fn clear(&self, subject: &Subject) -> Result<(), StoreError> {
         let key = subject.key();
-        self.write(move |db| save(db, &key, load(db, &key)?.cleared()))
-            .await
+        self.write(move |db| clear(db, &key)).await
     }
 
     async fn unlock(&self, subject: &Subject) -> Result<(), StoreError> {
@@ -91,6 +90,11 @@ impl Sqlite {
             .await?;
         Ok(payment(counted, policy))
     }
+}
+
+/// After a success, by itself or with the move that the success made.
+pub(super) fn clear(db: &Connection, subject: &str) -> Result<(), Fault> {
+    save(db, subject, load(db, subject)?.cleared())
 }
 
 fn load(db: &Connection, subject: &str) -> Result<Ledger, Fault> {

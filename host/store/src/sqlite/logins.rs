@@ -5,7 +5,9 @@ use crate::close::{is_challenge_of, killed};
 use crate::{digest, row};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{AccountRef, Advanced, LoginStore};
+use postern_login::ports::{
+    AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, Settlement, Subject,
+};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -47,7 +49,7 @@ impl LoginStore for Sqlite {
     }
 
     async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, seen.id.clone()).await
+        self.swap(seen, next, seen.id.clone(), None).await
     }
 
     async fn advance_renamed(
@@ -56,7 +58,27 @@ impl LoginStore for Sqlite {
         next: State,
         id: LoginId,
     ) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, id).await
+        self.swap(seen, next, id, None).await
+    }
+
+    /// The move and the cleared counter in one transaction. The audit rows go through the port,
+    /// whose other listeners must hear of them.
+    async fn settle(
+        &self,
+        seen: &Login,
+        next: State,
+        then: Settlement,
+        _attempts: &dyn AttemptStore,
+        audit: &dyn AuditLog,
+    ) -> Result<Advanced, StoreError> {
+        let id = then.rename.unwrap_or_else(|| seen.id.clone());
+        let advanced = self.swap(seen, next, id, then.clear).await?;
+        if let Advanced::Won(_) = advanced {
+            for event in then.events {
+                audit.record(event).await?;
+            }
+        }
+        Ok(advanced)
     }
 
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
@@ -91,13 +113,21 @@ impl LoginStore for Sqlite {
 
 impl Sqlite {
     /// The attempts already paid stay with the row, whatever its id becomes.
-    async fn swap(&self, seen: &Login, next: State, id: LoginId) -> Result<Advanced, StoreError> {
+    /// With `clear`, that subject's counter is cleared by the one that wins.
+    async fn swap(
+        &self,
+        seen: &Login,
+        next: State,
+        id: LoginId,
+        clear: Option<Subject>,
+    ) -> Result<Advanced, StoreError> {
         let old = digest::of(seen.id.as_str());
         let new = digest::of(id.as_str());
         let version = version_column(seen.version)?;
         let account = account_column(&seen.tenant, &next);
         let body = row::of_login(seen, &next)?;
         let renamed = old != new;
+        let clear = clear.map(|subject| subject.key());
         let won = self
             .write(move |db| {
                 let rows = if renamed {
@@ -113,7 +143,11 @@ impl Sqlite {
                     )?
                     .execute(params![account, body, old, version])?
                 };
-                Ok(rows == 1)
+                let won = rows == 1;
+                if let (true, Some(subject)) = (won, &clear) {
+                    super::attempts::clear(db, subject)?;
+                }
+                Ok(won)
             })
             .await?;
         Ok(if won {
