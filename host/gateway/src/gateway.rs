@@ -1520,6 +1520,29 @@ mod tests {
         assert_eq!(seen, sent as usize, "each message left exactly once");
     }
 
+    /// P-20: here nothing queues; what bounds them are the plugin's turns and the edge's permits.
+    #[tokio::test]
+    async fn ten_thousand_sends_at_once_are_all_answered() {
+        let desk = Desk::serving([]).await;
+        let message = message();
+        let sends = (0..10_000).map(|_| desk.gateway.send("main", &message, soon()));
+        let mut accepted = 0;
+        let mut sends: Vec<_> = sends.map(Box::pin).collect();
+        for send in &mut sends {
+            // Each is begun before any is waited for to its end.
+            tokio::select! {
+                biased;
+                delivery = send.as_mut() => accepted += usize::from(reason(&delivery).is_none()),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert_eq!(accepted, 0, "none ends at its first poll");
+        for send in sends {
+            accepted += usize::from(reason(&send.await).is_none());
+        }
+        assert_eq!(accepted, 10_000);
+    }
+
     #[tokio::test]
     async fn the_outbox_is_never_beside_a_real_sender() {
         let mut desk = Desk::new([]);

@@ -241,6 +241,141 @@ mod tests {
         assert!(outbox.messages().len() < MESSAGES_MAX);
     }
 
+    /// A provider on this machine: reads one request, answers, and tells what it read.
+    async fn provider(
+        answer: &'static str,
+    ) -> (std::net::SocketAddr, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            // The request is over with its text, which stands last in the body.
+            while !read.ends_with(TEXT.as_bytes()) {
+                let mut piece = [0; 1024];
+                let count = stream.read(&mut piece).await.unwrap();
+                assert_ne!(count, 0, "the whole request comes");
+                read.extend(&piece[..count]);
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(read).unwrap()
+        });
+        (address, task)
+    }
+
+    async fn through_the_network(
+        private: bool,
+        answer: &'static str,
+    ) -> (Delivery, Option<String>) {
+        let (address, provider) = provider(answer).await;
+        let origin = format!("http://{address}");
+        let asked = origin.clone();
+        let admitted = Admitted {
+            guest: Arc::new(Scripted {
+                behaviour: Arc::new(move |_, event, _| match event {
+                    provider::Event::Start => {
+                        let mut request = crate::scripted::message_request();
+                        request.origin.clone_from(&asked);
+                        send(request)
+                    }
+                    provider::Event::Reply(reply) if reply.status == 201 => {
+                        let types::TextOrBytes::Text(body) = &reply.body else {
+                            return refused("unknown");
+                        };
+                        assert!(
+                            !body.contains(NUMBER) && body.contains("[recipient]"),
+                            "{body}"
+                        );
+                        accepted()
+                    }
+                    provider::Event::Failed(kind) if kind == "denied" => refused("misconfigured"),
+                    _ => refused("provider-down"),
+                }),
+                resolve: |_| Err(trap()),
+                problems: Vec::new(),
+                healthy: true,
+            }),
+            manifest: Arc::new(manifest("acme", "1.0.0", &[])),
+            sha256: [0; 32],
+            size: 0,
+        };
+        let mut grant = Grant {
+            entries: vec![origin.parse().unwrap()],
+            ..Grant::default()
+        };
+        grant.private.networks = private;
+        let bound = Bound {
+            version: Arc::new(Version::new(admitted, Instant::now())),
+            settings: Vec::new(),
+            secrets: Secrets::default(),
+            route: Route {
+                sender: "main".into(),
+                tenant: "carbon.super".into(),
+                grant: Arc::new(grant),
+                trust: Trust::only(&[] as &[&[u8]]).unwrap(),
+            },
+        };
+        let exits = Exits {
+            client: Client::new(Limits::default(), Arc::new(SystemResolver)),
+            outbox: None,
+        };
+        let place = Place {
+            sender: "main",
+            bound: &bound,
+            wire: &exits,
+            kept: &KeptValues::default(),
+            clock: &StoppedClock,
+            entropy: &Zeros,
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let ended = lead(place, &message(), deadline, false).await;
+        let seen = match private {
+            true => Some(provider.await.unwrap()),
+            false => {
+                provider.abort();
+                None
+            }
+        };
+        (ended.delivery, seen)
+    }
+
+    #[tokio::test]
+    async fn a_message_reaches_a_provider_and_an_echo_of_the_number_does_not_come_back() {
+        let answer = "HTTP/1.1 201 Created\r\ncontent-length: 21\r\n\r\n{\"to\":\"+94771234567\"}";
+        let (delivery, seen) = through_the_network(true, answer).await;
+        assert!(
+            matches!(delivery, Delivery::Accepted { .. }),
+            "{delivery:?}"
+        );
+        let seen = seen.unwrap();
+        assert!(seen.starts_with("POST /messages HTTP/1.1\r\n"), "{seen}");
+        assert!(
+            seen.ends_with(&format!("\r\n\r\n{NUMBER} {TEXT}")),
+            "{seen}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_provider_in_a_private_network_needs_the_operators_word() {
+        let (delivery, _) = through_the_network(false, "").await;
+        let Delivery::Failed(failure) = delivery else {
+            panic!("nothing was sent");
+        };
+        assert_eq!(failure.reason, FailureReason::Misconfigured);
+    }
+
+    /// P-10 seen from here: a connection that ends after the request is an unknown outcome.
+    #[tokio::test]
+    async fn a_provider_that_hangs_up_on_the_message_leaves_the_outcome_unknown() {
+        let (delivery, seen) = through_the_network(true, "HTTP/1.1 ").await;
+        let Delivery::Failed(failure) = delivery else {
+            panic!("there was no reply");
+        };
+        assert_eq!(failure.reason, FailureReason::OutcomeUnknown);
+        assert!(seen.is_some());
+    }
+
     #[tokio::test]
     async fn without_an_outbox_nothing_leaves_for_it() {
         assert_eq!(sent(None).await, Err(FailureReason::Misconfigured));
