@@ -18,8 +18,8 @@ use postern_egress::Client;
 use postern_egress::SystemResolver;
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
-    ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy, Idempotency, LoginStore,
-    Ports, Senders, SessionStore, UserResolver,
+    ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
+    Idempotency, LoginStore, Ports, Senders, SessionStore, UserResolver,
 };
 use postern_login::{Logins, TenantId};
 use postern_store::directory::hashing::Hashing;
@@ -64,7 +64,8 @@ impl Furniture {
             backing: Backing::Sqlite,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            worker: WorkerCommand::this_executable().context("cannot tell where this program is")?,
+            worker: WorkerCommand::this_executable()
+                .context("cannot tell where this program is")?,
             metrics: Arc::new(String::new),
         })
     }
@@ -123,7 +124,12 @@ pub fn desk(config: &Config) -> anyhow::Result<Desk> {
     Ok(desk_of(&stores, config, Arc::new(SystemClock), None))
 }
 
-fn desk_of(stores: &Stores, config: &Config, clock: Arc<dyn Clock>, plugins: Option<Arc<dyn PluginList>>) -> Desk {
+fn desk_of(
+    stores: &Stores,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    plugins: Option<Arc<dyn PluginList>>,
+) -> Desk {
     Desk {
         tenant: TenantId::super_tenant(),
         accounts: stores.accounts.clone(),
@@ -172,8 +178,10 @@ where
         .user_stores
         .iter()
         .map(|domain| {
-            let other = Local::secondary(store.clone(), hashing.clone(), domain)
-                .map_err(|refused| anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}"))?;
+            let other =
+                Local::secondary(store.clone(), hashing.clone(), domain).map_err(|refused| {
+                    anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}")
+                })?;
             Ok((domain.clone(), Arc::new(other) as Arc<dyn Directory>))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -259,7 +267,9 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         brand: config.server.brand.clone(),
         public_url: PublicUrl::parse(&config.server.public_url)?,
         other_hosts: config.server.other_hosts.clone(),
-        trusted_proxies: TrustedProxies::parse(config.server.trusted_proxies.iter().map(String::as_str))?,
+        trusted_proxies: TrustedProxies::parse(
+            config.server.trusted_proxies.iter().map(String::as_str),
+        )?,
         clock: clock.clone(),
         form_key: FormKey::new(keys.form_key()?),
         plugins: listed.clone(),
@@ -303,7 +313,9 @@ async fn start_plugins(config: &Config, worker: WorkerCommand) -> anyhow::Result
             key_file: data.join("keys/compiled.key"),
         }),
     };
-    Plugins::start(setup).await.context("the plugins cannot be started")
+    Plugins::start(setup)
+        .await
+        .context("the plugins cannot be started")
 }
 
 /// The configured senders as the gateway takes them.
@@ -316,8 +328,13 @@ fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
         .ca_files
         .iter()
         .map(|path| {
-            std::fs::read(path)
-                .with_context(|| format!("sender.{}.ca_files: cannot read `{}`", sender.name, path.display()))
+            std::fs::read(path).with_context(|| {
+                format!(
+                    "sender.{}.ca_files: cannot read `{}`",
+                    sender.name,
+                    path.display()
+                )
+            })
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(SenderConfig {
@@ -344,7 +361,9 @@ fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
 /// What is wrong with the senders, found out with the plugins really loaded, and every file the
 /// folder would refuse. Needs no store, so that it runs beside a host.
 pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let plugins = Plugins::start(postern_wasm::Setup {
             isolation: postern_wasm::Isolation::Worker(WorkerCommand::this_executable()?),
@@ -364,7 +383,7 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             entropy: Arc::new(SystemEntropy),
             shipped: shipped(),
             outbox: config.outbox.as_ref().map(|_| Outbox::default()),
-            });
+        });
         gateway.reconcile().await;
         let mut problems = Vec::new();
         if let Some(trouble) = gateway.folder_trouble() {

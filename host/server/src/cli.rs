@@ -17,12 +17,17 @@ use std::process::ExitCode;
 
 /// SMS one-time passwords, with every provider a sandboxed plugin.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "postern",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 First steps:
   postern config init > postern.toml       a commented configuration
   postern check-config                     everything that is wrong with it, at once
   postern user add alice --number +12025550142
-  postern serve")]
+  postern serve"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -68,7 +73,10 @@ pub(crate) struct ConfigFile {
 pub fn run() -> ExitCode {
     // Before anything else of the process exists: the worker builds walls around its first thread.
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "plugin-worker") {
+    if arguments
+        .next()
+        .is_some_and(|first| first == "plugin-worker")
+    {
         return postern_wasm::worker::main(arguments);
     }
     let outcome = match Arguments::parse().command {

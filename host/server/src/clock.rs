@@ -12,7 +12,9 @@ impl Clock for SystemClock {
         // A clock before 1970 would make everything expired: fail closed.
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(u64::MAX, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            .map_or(u64::MAX, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
         Timestamp(since)
     }
 }

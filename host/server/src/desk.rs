@@ -11,7 +11,9 @@ use anyhow::{Context, bail};
 use postern_admin::plugins::{PluginReport, Plugins};
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
-use postern_login::ports::{Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, Subject};
+use postern_login::ports::{
+    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, Subject,
+};
 use postern_otp::{BackupCode, PhoneNumber, Region};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,7 +105,10 @@ impl Desk {
             Request::UserAdd { name, change } => self.add_user(&name, change).await,
             Request::UserSet { name, change } => self.change_user(&name, change).await,
             Request::UserList { from } => {
-                let users = self.accounts.list(&self.tenant, from.as_deref(), USERS_MAX).await?;
+                let users = self
+                    .accounts
+                    .list(&self.tenant, from.as_deref(), USERS_MAX)
+                    .await?;
                 Ok(Reply::Users(users))
             }
             Request::UserBackupCodes { name } => self.make_backup_codes(&name).await,
@@ -122,15 +127,21 @@ impl Desk {
             }
             Request::PluginList => match &self.plugins {
                 Some(plugins) => Ok(Reply::Plugins(plugins.report())),
-                None => bail!("no host runs on this data folder: start it with `postern serve`, or look at a file with `postern plugin inspect FILE`"),
+                None => bail!(
+                    "no host runs on this data folder: start it with `postern serve`, or look at a file with `postern plugin inspect FILE`"
+                ),
             },
         }
     }
 
     async fn add_user(&self, name: &str, change: Change) -> anyhow::Result<Reply> {
-        let orderly = (1..=128).contains(&name.len()) && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+        let orderly = (1..=128).contains(&name.len())
+            && !name.chars().any(|c| c.is_control() || c.is_whitespace());
         if !orderly {
-            bail!("`{}` is no user name: expected 1 to 128 characters without spaces", name.escape_debug());
+            bail!(
+                "`{}` is no user name: expected 1 to 128 characters without spaces",
+                name.escape_debug()
+            );
         }
         let change = self.read(change)?;
         if change.password.is_none() {
@@ -152,18 +163,29 @@ impl Desk {
 
     /// Numbers become E.164 here, so that nothing later reads what somebody typed.
     fn read(&self, change: Change) -> anyhow::Result<UserChange> {
-        let region = self.default_region.as_deref().map(Region::parse).transpose()?;
+        let region = self
+            .default_region
+            .as_deref()
+            .map(Region::parse)
+            .transpose()?;
         let number = match change.number {
             None => None,
             Some(None) => Some(None),
             Some(Some(typed)) => {
                 let number = PhoneNumber::parse(&typed, region.as_ref()).with_context(|| {
-                    format!("`{}` cannot be used: write it with its country code, as +12025550142", typed.escape_debug())
+                    format!(
+                        "`{}` cannot be used: write it with its country code, as +12025550142",
+                        typed.escape_debug()
+                    )
                 })?;
                 Some(Some(number.e164().to_owned()))
             }
         };
-        if change.password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
+        if change
+            .password
+            .as_ref()
+            .is_some_and(|password| password.expose().chars().count() < 8)
+        {
             bail!("the password is too short: expected at least 8 characters");
         }
         Ok(UserChange {
@@ -184,13 +206,19 @@ impl Desk {
                 codes.push(code);
             }
         }
-        self.backup_codes.replace(&subject, &codes, self.clock.now()).await?;
-        Ok(Reply::BackupCodes(codes.iter().map(BackupCode::display).collect()))
+        self.backup_codes
+            .replace(&subject, &codes, self.clock.now())
+            .await?;
+        Ok(Reply::BackupCodes(
+            codes.iter().map(BackupCode::display).collect(),
+        ))
     }
 
     async fn subject(&self, name: &str) -> anyhow::Result<Subject> {
         let account = self.directory.find(&self.tenant, name).await?;
-        let account = account.with_context(|| format!("there is no user `{name}`: `postern user list` names them"))?;
+        let account = account.with_context(|| {
+            format!("there is no user `{name}`: `postern user list` names them")
+        })?;
         Ok(Subject::Account {
             tenant: self.tenant.clone(),
             account: account.name,
@@ -199,9 +227,14 @@ impl Desk {
 
     async fn add_client(&self, name: String) -> anyhow::Result<Reply> {
         let orderly = (1..=64).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !orderly {
-            bail!("`{}` is no name of a client: expected 1 to 64 of letters, digits, `-`, `_` and `.`", name.escape_debug());
+            bail!(
+                "`{}` is no name of a client: expected 1 to 64 of letters, digits, `-`, `_` and `.`",
+                name.escape_debug()
+            );
         }
         // The prefix lets people and secret scanners tell what it is.
         let token = format!("postern_{}", hex::encode(entropy::key()?));
@@ -213,7 +246,9 @@ impl Desk {
         };
         match self.clients.add(&client, &hash).await? {
             Added::Added => Ok(Reply::Token(token)),
-            Added::NameTaken => bail!("there is an API client `{name}` already: choose another name, or revoke it first"),
+            Added::NameTaken => bail!(
+                "there is an API client `{name}` already: choose another name, or revoke it first"
+            ),
         }
     }
 }
@@ -228,7 +263,8 @@ pub fn socket(data_dir: &Path) -> PathBuf {
 pub fn listen(data_dir: &Path, desk: Desk) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let path = socket(data_dir);
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on `{}`", path.display()))?;
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on `{}`", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(tokio::spawn(async move {
         loop {
@@ -253,10 +289,17 @@ pub fn listen(data_dir: &Path, desk: Desk) -> anyhow::Result<tokio::task::JoinHa
 async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = Zeroizing::new(String::new());
-    BufReader::new(reader.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    BufReader::new(reader.take(LINE_BYTES_MAX))
+        .read_line(&mut line)
+        .await?;
     let answer: Result<Reply, String> = match serde_json::from_str(&line) {
-        Ok(request) => desk.answer(request).await.map_err(|error| format!("{error:#}")),
-        Err(error) => Err(format!("the request cannot be read ({error}): is the host of another version?")),
+        Ok(request) => desk
+            .answer(request)
+            .await
+            .map_err(|error| format!("{error:#}")),
+        Err(error) => Err(format!(
+            "the request cannot be read ({error}): is the host of another version?"
+        )),
     };
     let mut answer = Zeroizing::new(serde_json::to_vec(&answer)?);
     answer.push(b'\n');
@@ -270,10 +313,18 @@ pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Re
     let path = socket(data_dir);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
             return Ok(None);
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot talk to the host at `{}`", path.display())),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("cannot talk to the host at `{}`", path.display()));
+        }
     };
     let (reader, mut writer) = stream.into_split();
     let mut line = Zeroizing::new(serde_json::to_vec(request)?);
@@ -281,7 +332,7 @@ pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Re
     writer.write_all(&line).await?;
     let mut answer = Zeroizing::new(String::new());
     BufReader::new(reader).read_line(&mut answer).await?;
-    let answer: Result<Reply, String> =
-        serde_json::from_str(&answer).context("the host's answer cannot be read: is it of another version?")?;
+    let answer: Result<Reply, String> = serde_json::from_str(&answer)
+        .context("the host's answer cannot be read: is it of another version?")?;
     answer.map(Some).map_err(|words| anyhow::anyhow!(words))
 }

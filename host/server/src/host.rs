@@ -54,18 +54,38 @@ pub struct Host {
 
 impl Host {
     /// Assembles everything and opens the doors.
-    pub async fn start(config: &Config, furniture: Furniture, doors: Doors) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: &Config,
+        furniture: Furniture,
+        doors: Doors,
+    ) -> anyhow::Result<Self> {
         let tls = config.tls.as_ref().map(read_tls).transpose()?;
         let parts = assemble(config, furniture).await?;
         let shutdown = Shutdown::default();
         let (public, admin) = (doors.public.local_addr()?, doors.admin.local_addr()?);
-        let background = vec![
+        let mut background = vec![
             parts.gateway.watch(),
-            tokio::spawn(tasks::sweep::run(parts.stores.clone(), parts.clock.clone(), shutdown.clone())),
-            desk::listen(&config.server.data_dir, parts.desk.clone())?,
+            tokio::spawn(tasks::sweep::run(
+                parts.stores.clone(),
+                parts.clock.clone(),
+                shutdown.clone(),
+            )),
         ];
+        match desk::listen(&config.server.data_dir, parts.desk.clone()) {
+            Ok(task) => background.push(task),
+            // A path too long for a socket must not keep people from signing in.
+            Err(error) => tracing::warn!(
+                "`postern user`, `client` and `plugin list` cannot reach this host: {error:#}"
+            ),
+        }
         let serve = |socket, tls, router| {
-            tokio::spawn(listener::serve(socket, tls, router, Bounds::default(), shutdown.begun()))
+            tokio::spawn(listener::serve(
+                socket,
+                tls,
+                router,
+                Bounds::default(),
+                shutdown.begun(),
+            ))
         };
         let doors = vec![
             serve(doors.public, tls.clone(), router::public(parts.web.clone())),
@@ -125,18 +145,23 @@ impl Reloadable {
     /// Takes over `next`: senders, the second step's settings, limits of logins, certificates. Whole
     /// or not at all: everything that can fail is done before anything is changed.
     pub(crate) async fn apply(&self, before: &Config, next: &Config) {
-        let prepared = senders(next).and_then(|senders| Ok((senders, self.keys.ring(self.clock.now())?)));
+        let prepared =
+            senders(next).and_then(|senders| Ok((senders, self.keys.ring(self.clock.now())?)));
         let (senders, ring) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
+                tracing::error!(
+                    "the configuration was not taken over, the old one goes on: {error:#}"
+                );
                 return;
             }
         };
         let problems = self.gateway.check(&senders).await;
         if !problems.is_empty() {
             for problem in problems {
-                tracing::error!("the configuration was not taken over, the old one goes on: {problem}");
+                tracing::error!(
+                    "the configuration was not taken over, the old one goes on: {problem}"
+                );
             }
             return;
         }
@@ -168,7 +193,10 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(a.listen != b.listen, "server.listen");
     note(a.admin_listen != b.admin_listen, "server.admin_listen");
     note(a.data_dir != b.data_dir, "server.data_dir");
-    note(a.trusted_proxies != b.trusted_proxies, "server.trusted_proxies");
+    note(
+        a.trusted_proxies != b.trusted_proxies,
+        "server.trusted_proxies",
+    );
     note(a.other_hosts != b.other_hosts, "server.other_hosts");
     note(a.brand != b.brand, "server.brand");
     note(a.admin_token != b.admin_token, "server.admin_token");
@@ -190,7 +218,9 @@ fn reload_tls(tls: &Tls, files: &crate::config::Tls) -> anyhow::Result<()> {
     tls.reload(&chain, &key).context("tls")
 }
 
-fn read_tls_files(files: &crate::config::Tls) -> anyhow::Result<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)> {
+fn read_tls_files(
+    files: &crate::config::Tls,
+) -> anyhow::Result<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)> {
     let read = |key: &str, path: &Path| {
         std::fs::read(path).with_context(|| format!("tls.{key}: cannot read `{}`", path.display()))
     };
@@ -210,7 +240,12 @@ pub async fn serve(path: &Path, config: Config, metrics: PrometheusHandle) -> an
     let host = Host::start(&config, furniture, doors).await?;
     let shutdown = host.shutdown().clone();
     shutdown.on_signals()?;
-    tokio::spawn(tasks::reload::run(path.to_owned(), config.clone(), host.reloadable(), shutdown.clone()));
+    tokio::spawn(tasks::reload::run(
+        path.to_owned(),
+        config.clone(),
+        host.reloadable(),
+        shutdown.clone(),
+    ));
     tracing::info!(
         took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready: people sign in at {}/sign-in, the administrator's listener is http://{}",

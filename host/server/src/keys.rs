@@ -62,8 +62,12 @@ impl Keys {
     pub fn ring(&self, now: Timestamp) -> anyhow::Result<KeyRing> {
         let path = self.folder.join("code-hash.json");
         let mut ring = match read(&path)? {
-            Some(text) => serde_json::from_str(&text)
-                .with_context(|| format!("`{}` is no key file: restore it, or remove it if no code is under way", path.display()))?,
+            Some(text) => serde_json::from_str(&text).with_context(|| {
+                format!(
+                    "`{}` is no key file: restore it, or remove it if no code is under way",
+                    path.display()
+                )
+            })?,
             None => RingFile { keys: Vec::new() },
         };
         let seconds = now.unix_seconds();
@@ -74,7 +78,14 @@ impl Keys {
             let secret = Secret::new(hex::encode(entropy::key()?));
             // The former newest made its last hash now; earlier ones made theirs a rotation ago.
             ring.keys.truncate(1);
-            ring.keys.insert(0, RingKey { id, made_at: seconds, secret });
+            ring.keys.insert(
+                0,
+                RingKey {
+                    id,
+                    made_at: seconds,
+                    secret,
+                },
+            );
             write(&path, &serde_json::to_string_pretty(&ring)?)?;
         } else if ring.keys.len() > 1 && age(&ring.keys[0]) > DROP_AFTER {
             ring.keys.truncate(1);
@@ -111,8 +122,12 @@ impl Keys {
 
 fn bytes(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
     let mut key = [0; 32];
-    hex::decode_to_slice(text, &mut key)
-        .map_err(|_| anyhow::anyhow!("`{}` is no key file: expected 64 hexadecimal digits", path.display()))?;
+    hex::decode_to_slice(text, &mut key).map_err(|_| {
+        anyhow::anyhow!(
+            "`{}` is no key file: expected 64 hexadecimal digits",
+            path.display()
+        )
+    })?;
     Ok(key)
 }
 
@@ -120,7 +135,9 @@ fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
+        }
     };
     let mode = file.metadata()?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -199,7 +216,10 @@ mod tests {
         let (_dir, keys) = keys();
         let _ = keys.form_key().unwrap();
         let path = keys.folder.join("forms.key");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let error = keys.form_key().unwrap_err().to_string();
         assert!(error.contains("can be read by others"), "{error}");

@@ -29,7 +29,8 @@ pub(crate) fn shipped() -> Shipped {
     Shipped(
         manifests
             .map(|text| {
-                let wishes: Wishes = toml::from_str(text).expect("the build of the plugin read this file");
+                let wishes: Wishes =
+                    toml::from_str(text).expect("the build of the plugin read this file");
                 let plugin = ShippedPlugin {
                     origins: wishes.origins,
                     origin_settings: wishes.origin_settings,

@@ -34,11 +34,21 @@ fn record(record: Record) -> UserRecord {
 
 #[async_trait]
 impl Accounts for LocalAccounts {
-    async fn create(&self, tenant: &TenantId, name: &str, change: &UserChange) -> Result<bool, DirectoryError> {
+    async fn create(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        change: &UserChange,
+    ) -> Result<bool, DirectoryError> {
         self.0.create(tenant, name, &draft(change)).await
     }
 
-    async fn change(&self, tenant: &TenantId, name: &str, change: &UserChange) -> Result<bool, DirectoryError> {
+    async fn change(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        change: &UserChange,
+    ) -> Result<bool, DirectoryError> {
         self.0.change(tenant, name, &draft(change)).await
     }
 
@@ -46,7 +56,11 @@ impl Accounts for LocalAccounts {
         self.0.delete(tenant, name).await
     }
 
-    async fn get(&self, tenant: &TenantId, name: &str) -> Result<Option<UserRecord>, DirectoryError> {
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<Option<UserRecord>, DirectoryError> {
         Ok(self.0.get(tenant, name).await?.map(record))
     }
 

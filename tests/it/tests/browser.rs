@@ -22,7 +22,10 @@ async fn a_person_signs_in_at_a_desk() -> Result<()> {
 }
 
 async fn sign_in(name: &str, width: u32, height: u32) -> Result<()> {
-    let host = TestHost::builder().provider(Provider::Outbox).start().await?;
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
     host.add_user("alice", PASSWORD, ALICE).await?;
     let driver = Driver::start().await?;
     let browser = driver.browser(width, height).await?;
@@ -39,16 +42,29 @@ async fn walk(browser: &Client, host: &TestHost, name: &str) -> Result<()> {
     let focused = browser.active_element().await?;
     assert_eq!(focused.attr("name").await?.as_deref(), Some("username"));
     focused.send_keys("alice\t").await?;
-    browser.active_element().await?.send_keys(&format!("{PASSWORD}\n")).await?;
+    browser
+        .active_element()
+        .await?
+        .send_keys(&format!("{PASSWORD}\n"))
+        .await?;
 
-    let field = browser.wait().for_element(Locator::Css("input[name=code]")).await?;
-    assert_eq!(field.attr("autocomplete").await?.as_deref(), Some("one-time-code"));
+    let field = browser
+        .wait()
+        .for_element(Locator::Css("input[name=code]"))
+        .await?;
+    assert_eq!(
+        field.attr("autocomplete").await?.as_deref(),
+        Some("one-time-code")
+    );
     picture(browser, &format!("{name}-2-code")).await?;
     fits(browser).await?;
     let code = host.phone(ALICE).next_code().await?;
     let wrong = if code == "000000" { "000001" } else { "000000" };
     field.send_keys(&format!("{wrong}\n")).await?;
-    let field = browser.wait().for_element(Locator::Css("input[name=code][aria-describedby]")).await?;
+    let field = browser
+        .wait()
+        .for_element(Locator::Css("input[name=code][aria-describedby]"))
+        .await?;
     picture(browser, &format!("{name}-3-wrong-code")).await?;
     fits(browser).await?;
 
@@ -68,16 +84,23 @@ async fn walk(browser: &Client, host: &TestHost, name: &str) -> Result<()> {
 
 /// Nothing has to be scrolled sideways.
 async fn fits(browser: &Client) -> Result<()> {
-    let widths = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
+    let widths =
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
     let widths = browser.execute(widths, Vec::new()).await?;
-    assert!(widths[0].as_u64() <= widths[1].as_u64(), "the page is wider than the window: {widths}");
+    assert!(
+        widths[0].as_u64() <= widths[1].as_u64(),
+        "the page is wider than the window: {widths}"
+    );
     Ok(())
 }
 
 async fn picture(browser: &Client, name: &str) -> Result<()> {
     let folder = paths::target()?.join("screenshots");
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join(format!("{name}.png")), browser.screenshot().await?)?;
+    std::fs::write(
+        folder.join(format!("{name}.png")),
+        browser.screenshot().await?,
+    )?;
     Ok(())
 }
 
@@ -101,7 +124,10 @@ impl Driver {
             url: format!("http://127.0.0.1:{port}"),
         };
         for _ in 0..500 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+            {
                 return Ok(driver);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -122,10 +148,12 @@ impl Driver {
         });
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".into(), options);
-        Ok(ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&self.url)
-            .await?)
+        Ok(
+            ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+                .capabilities(capabilities)
+                .connect(&self.url)
+                .await?,
+        )
     }
 }
 

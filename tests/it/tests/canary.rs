@@ -26,15 +26,25 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
     let backup: Vec<&str> = backup.lines().collect();
     let token = installation.add_client("shop")?;
     let process = installation.serve().await?;
-    let mut secrets = vec![password.to_owned(), token.clone(), token.trim_start_matches("postern_").to_owned()];
+    let mut secrets = vec![
+        password.to_owned(),
+        token.clone(),
+        token.trim_start_matches("postern_").to_owned(),
+    ];
 
     // In a browser: wrong password, wrong code, right code.
     let mut browser = Browser::new(installation.public, &installation.origin());
-    let page = browser.sign_in("alice", "canary-wrong-password-55d0").await?;
+    let page = browser
+        .sign_in("alice", "canary-wrong-password-55d0")
+        .await?;
     secrets.push("canary-wrong-password-55d0".into());
     drop(page);
     let page = browser.sign_in("alice", password).await?;
-    let first = gateway.phone().next(ALICE, 0, PATIENCE).await.expect("a code arrives");
+    let first = gateway
+        .phone()
+        .next(ALICE, 0, PATIENCE)
+        .await
+        .expect("a code arrives");
     let code = postern_kit::phone::code_in(&first.text).expect("a code");
     secrets.extend(browser.cookies().values().cloned());
     let wrong = if code == "918273" { "918274" } else { "918273" };
@@ -44,7 +54,10 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
     secrets.extend(browser.cookies().values().cloned());
 
     // With a backup code, while the provider refuses and echoes the number.
-    gateway.behave(Behaviour { answer: Answer::BadRecipient, ..Behaviour::default() });
+    gateway.behave(Behaviour {
+        answer: Answer::BadRecipient,
+        ..Behaviour::default()
+    });
     let mut other = Browser::new(installation.public, &installation.origin());
     let page = other.sign_in("alice", password).await?;
     if page.has_form("/sign-in/backup-code") {
@@ -55,8 +68,14 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
 
     // As an application.
     let api = Api::new(installation.public, &installation.origin(), &token);
-    let id = api.challenge(&serde_json::json!({ "user": "alice" })).await?;
-    let second = gateway.phone().next(ALICE, first.number, PATIENCE).await.expect("a code arrives");
+    let id = api
+        .challenge(&serde_json::json!({ "user": "alice" }))
+        .await?;
+    let second = gateway
+        .phone()
+        .next(ALICE, first.number, PATIENCE)
+        .await
+        .expect("a code arrives");
     let api_code = postern_kit::phone::code_in(&second.text).expect("a code");
     let _ = api.verify(&id, wrong).await?;
     let _ = api.verify(&id, &api_code).await?;
@@ -69,25 +88,39 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
     secrets.extend(backup.iter().map(|code| (*code).to_owned()));
     secrets.extend(backup.iter().map(|code| code.replace('-', "")));
     let log = installation.log();
-    assert!(log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""), "the log is talkative");
+    assert!(
+        log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""),
+        "the log is talkative"
+    );
     // Codes are six digits, which a port or a duration may be too: only whole words count.
     let codes = [code, api_code, wrong.to_owned()];
     let number = ALICE.trim_start_matches('+').to_owned();
 
-    let mut places = vec![("log".to_owned(), log.into_bytes()), ("metrics".to_owned(), metrics.into_bytes())];
+    let mut places = vec![
+        ("log".to_owned(), log.into_bytes()),
+        ("metrics".to_owned(), metrics.into_bytes()),
+    ];
     read_all(&installation.data(), &mut places)?;
     for (place, bytes) in &places {
+        let text = String::from_utf8_lossy(bytes);
         for secret in &secrets {
-            assert!(!contains(bytes, secret.as_bytes()), "{place} holds the secret {secret}");
+            assert!(
+                !text.contains(secret.as_str()),
+                "{place} holds the secret {secret}"
+            );
         }
         // The data folder holds the directory, and a directory knows its people's numbers.
         if !place.contains("postern.db") {
-            assert!(!contains(bytes, number.as_bytes()), "{place} holds the whole number");
+            assert!(!text.contains(&number), "{place} holds the whole number");
         }
-        let text = String::from_utf8_lossy(bytes);
         for code in &codes {
-            let found = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == code.as_str());
-            assert!(!found || place.contains("compiled"), "{place} holds the code {code}");
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let found = words.any(|word| word == code.as_str());
+            // Machine code holds every sequence of digits by chance.
+            assert!(
+                !found || place.contains("/compiled/"),
+                "{place} holds the code {code}"
+            );
         }
     }
     Ok(())
@@ -103,8 +136,4 @@ fn read_all(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }

@@ -32,7 +32,12 @@ impl Scene {
     }
 
     async fn code(&self, number: &str, after: u64) -> Result<(String, u64)> {
-        let message = self.gateway.phone().next(number, after, PATIENCE).await.expect("a code arrives");
+        let message = self
+            .gateway
+            .phone()
+            .next(number, after, PATIENCE)
+            .await
+            .expect("a code arrives");
         let code = postern_kit::phone::code_in(&message.text).expect("the message holds a code");
         Ok((code, message.number))
     }
@@ -51,7 +56,9 @@ impl Scene {
 async fn a_kill_forgets_no_attempt_and_revives_no_code() -> Result<()> {
     let scene = Scene::set().await?;
     scene.installation.add_user("alice", PASSWORD, ALICE)?;
-    let backup = scene.installation.postern(&["user", "backup-codes", "alice"], "")?;
+    let backup = scene
+        .installation
+        .postern(&["user", "backup-codes", "alice"], "")?;
     let backup = backup.lines().next().expect("ten lines").to_owned();
     let token = scene.installation.add_client("shop")?;
     let api = scene.api(&token);
@@ -60,13 +67,22 @@ async fn a_kill_forgets_no_attempt_and_revives_no_code() -> Result<()> {
     // Three attempts on one challenge, another one accepted, and a backup code used.
     let guessed = api.challenge(&serde_json::json!({ "mobile": BOB })).await?;
     let (guessed_code, _) = scene.code(BOB, 0).await?;
-    let wrong = if guessed_code == "000000" { "000001" } else { "000000" };
+    let wrong = if guessed_code == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
     for left in [4, 3, 2] {
         assert_eq!(api.verify(&guessed, wrong).await?["attempts_left"], left);
     }
-    let accepted = api.challenge(&serde_json::json!({ "user": "alice" })).await?;
+    let accepted = api
+        .challenge(&serde_json::json!({ "user": "alice" }))
+        .await?;
     let (accepted_code, seen) = scene.code(ALICE, 0).await?;
-    assert_eq!(api.verify(&accepted, &accepted_code).await?["result"], "accepted");
+    assert_eq!(
+        api.verify(&accepted, &accepted_code).await?["result"],
+        "accepted"
+    );
     let mut browser = scene.browser();
     let page = browser.sign_in("alice", PASSWORD).await?;
     let _ = scene.code(ALICE, seen).await?;
@@ -75,13 +91,28 @@ async fn a_kill_forgets_no_attempt_and_revives_no_code() -> Result<()> {
     process.kill()?;
 
     let process = scene.installation.serve().await?;
-    assert_eq!(api.verify(&guessed, wrong).await?["attempts_left"], 1, "paid attempts stay paid");
-    assert_ne!(api.verify(&accepted, &accepted_code).await?["result"], "accepted", "a used code stays used");
-    assert!(!browser.open("/account").await?.asks_for_password(), "a session stays open");
+    assert_eq!(
+        api.verify(&guessed, wrong).await?["attempts_left"],
+        1,
+        "paid attempts stay paid"
+    );
+    assert_ne!(
+        api.verify(&accepted, &accepted_code).await?["result"],
+        "accepted",
+        "a used code stays used"
+    );
+    assert!(
+        !browser.open("/account").await?.asks_for_password(),
+        "a session stays open"
+    );
     let mut again = scene.browser();
     let page = again.sign_in("alice", PASSWORD).await?;
     let page = again.enter_backup_code(&page, &backup).await?;
-    assert!(page.has_form("/sign-in/backup-code"), "a used backup code stays used: {}", page.text());
+    assert!(
+        page.has_form("/sign-in/backup-code"),
+        "a used backup code stays used: {}",
+        page.text()
+    );
     process.kill()?;
     Ok(())
 }
@@ -90,24 +121,27 @@ async fn a_kill_forgets_no_attempt_and_revives_no_code() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_survives_a_kill() -> Result<()> {
     let scene = Scene::set().await?;
+    scene.installation.add_user("alice", PASSWORD, ALICE)?;
     let token = scene.installation.add_client("shop")?;
     let api = scene.api(&token);
     let process = scene.installation.serve().await?;
     let mut seen = 0;
     for _ in 0..2 {
-        let id = api.challenge(&serde_json::json!({ "mobile": BOB })).await?;
-        let (code, number) = scene.code(BOB, seen).await?;
+        let mut browser = scene.browser();
+        let page = browser.sign_in("alice", PASSWORD).await?;
+        let (code, number) = scene.code(ALICE, seen).await?;
         seen = number;
         let wrong = if code == "000000" { "000001" } else { "000000" };
         for _ in 0..5 {
-            let _ = api.verify(&id, wrong).await?;
+            let _ = browser.enter_code(&page, wrong).await?;
         }
     }
-    let locked = api.post("/api/v1/challenges", &serde_json::json!({ "mobile": BOB })).await?;
+    let alice = serde_json::json!({ "user": "alice" });
+    let locked = api.post("/api/v1/challenges", &alice).await?;
     assert_eq!(locked.status, 422, "{}", locked.text());
     process.kill()?;
     let _process = scene.installation.serve().await?;
-    let locked = api.post("/api/v1/challenges", &serde_json::json!({ "mobile": BOB })).await?;
+    let locked = api.post("/api/v1/challenges", &alice).await?;
     assert_eq!(locked.status, 422, "{}", locked.text());
     Ok(())
 }
@@ -118,7 +152,11 @@ async fn asked_to_end_it_ends_in_order() -> Result<()> {
     let process = scene.installation.serve().await?;
     let took = process.terminate()?;
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(scene.installation.log().contains("stopped"), "{}", scene.installation.log());
+    assert!(
+        scene.installation.log().contains("stopped"),
+        "{}",
+        scene.installation.log()
+    );
     Ok(())
 }
 
@@ -127,22 +165,37 @@ async fn a_broken_configuration_leaves_the_old_one_running() -> Result<()> {
     let scene = Scene::set().await?;
     let process = scene.installation.serve().await?;
     let good = std::fs::read_to_string(scene.installation.config())?;
-    std::fs::write(scene.installation.config(), good.replace("[sms_otp]", "[sms_otp]\ntoken_length = 4"))?;
+    std::fs::write(
+        scene.installation.config(),
+        good.replace("[sms_otp]", "[sms_otp]\ntoken_length = 4"),
+    )?;
     hang_up(process.id());
     scene.wait_for_log("the old one goes on").await?;
-    assert!(scene.installation.log().contains("sms_otp.token_length"), "{}", scene.installation.log());
-    std::fs::write(scene.installation.config(), good.replace("[sms_otp]", "[sms_otp]\ntoken_length = 8"))?;
+    assert!(
+        scene.installation.log().contains("sms_otp.token_length"),
+        "{}",
+        scene.installation.log()
+    );
+    std::fs::write(
+        scene.installation.config(),
+        good.replace("[sms_otp]", "[sms_otp]\ntoken_length = 8"),
+    )?;
     hang_up(process.id());
     scene.wait_for_log("was taken over").await?;
     let token = scene.installation.add_client("shop")?;
-    let _ = scene.api(&token).challenge(&serde_json::json!({ "mobile": BOB })).await?;
+    let _ = scene
+        .api(&token)
+        .challenge(&serde_json::json!({ "mobile": BOB }))
+        .await?;
     let (code, _) = scene.code(BOB, 0).await?;
     assert_eq!(code.len(), 8);
     Ok(())
 }
 
 fn hang_up(id: u32) {
-    let told = std::process::Command::new("kill").args(["-HUP", &id.to_string()]).status();
+    let told = std::process::Command::new("kill")
+        .args(["-HUP", &id.to_string()])
+        .status();
     assert!(told.unwrap().success());
 }
 

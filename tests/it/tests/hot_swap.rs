@@ -10,15 +10,20 @@ async fn a_plugin_that_is_renamed_in_is_live_within_a_second() -> Result<()> {
     let folder = host.installation.plugin_folder();
     let aside = host.installation.path().join("twilio.wasm");
     std::fs::rename(folder.join("twilio.wasm"), &aside)?;
-    wait_for(&host, |state| state != Some("serving")).await;
+    wait_for(&host, false).await;
     let api = host.api("shop").await?;
-    let _ = api.challenge(&serde_json::json!({ "mobile": ALICE })).await?;
+    let _ = api
+        .challenge(&serde_json::json!({ "mobile": ALICE }))
+        .await?;
     let _ = host.phone(ALICE).next().await?;
-    assert_eq!(host.gateway().phone().messages(Some(ALICE))[0].api, "vonage");
+    assert_eq!(
+        host.gateway().phone().messages(Some(ALICE))[0].api,
+        "vonage"
+    );
 
     let began = Instant::now();
     std::fs::rename(&aside, folder.join("twilio.wasm"))?;
-    wait_for(&host, |state| state == Some("serving")).await;
+    wait_for(&host, true).await;
     let took = began.elapsed();
     // The figure is one second; the machine of a test may be busy with other tests.
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -39,7 +44,10 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
     let mut refused = None;
     for _ in 0..500 {
         let report = host.host().parts.gateway.plugins();
-        refused = report.into_iter().find(|plugin| plugin.file == "twilio.wasm").and_then(|plugin| plugin.refused);
+        refused = report
+            .into_iter()
+            .find(|plugin| plugin.file == "twilio.wasm")
+            .and_then(|plugin| plugin.refused);
         if refused.is_some() {
             break;
         }
@@ -50,7 +58,11 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
     let mut browser = host.browser();
     let page = browser.sign_in("alice", PASSWORD).await?;
     let code = host.phone(ALICE).next_code().await?;
-    assert_eq!(host.gateway().phone().messages(Some(ALICE))[0].api, "twilio", "the old version serves on");
+    assert_eq!(
+        host.gateway().phone().messages(Some(ALICE))[0].api,
+        "twilio",
+        "the old version serves on"
+    );
     let page = browser.enter_code(&page, &code).await?;
     assert!(page.text().contains("alice"));
     Ok(())
@@ -59,7 +71,8 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
 /// What an operator reads after dropping in something that is no plugin.
 #[tokio::test(flavor = "multi_thread")]
 async fn plugin_list_gives_one_reason_for_every_bad_file() -> Result<()> {
-    let configuration = "[sms_otp]\nsenders = [\"outbox\"]\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n";
+    let configuration =
+        "[sms_otp]\nsenders = [\"outbox\"]\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n";
     let installation = Installation::lay_out(&["fake"], configuration)?;
     let folder = installation.plugin_folder();
     let whole = std::fs::read(paths::plugins()?.join("twilio.wasm"))?;
@@ -72,13 +85,25 @@ async fn plugin_list_gives_one_reason_for_every_bad_file() -> Result<()> {
     for (name, bytes) in bad {
         std::fs::write(folder.join(name), bytes)?;
     }
-    std::os::unix::fs::symlink(paths::plugins()?.join("plivo.wasm"), folder.join("link.wasm"))?;
+    std::os::unix::fs::symlink(
+        paths::plugins()?.join("plivo.wasm"),
+        folder.join("link.wasm"),
+    )?;
     let _process = installation.serve().await?;
-    let names = ["empty.wasm", "text.wasm", "half.wasm", "module.wasm", "link.wasm"];
+    let names = [
+        "empty.wasm",
+        "text.wasm",
+        "half.wasm",
+        "module.wasm",
+        "link.wasm",
+    ];
     let mut listed = String::new();
     for _ in 0..300 {
         listed = installation.postern(&["plugin", "list"], "")?;
-        if names.iter().all(|name| listed.contains(&format!("{name}: refused at"))) {
+        if names
+            .iter()
+            .all(|name| listed.contains(&format!("{name}: refused at")))
+        {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -86,11 +111,14 @@ async fn plugin_list_gives_one_reason_for_every_bad_file() -> Result<()> {
     panic!("not every bad file has its reason:\n{listed}");
 }
 
-async fn wait_for(host: &TestHost, reached: impl Fn(Option<&str>) -> bool) {
+/// Until the sender `twilio` is ready, or is not any more.
+async fn wait_for(host: &TestHost, ready: bool) {
     for _ in 0..1000 {
-        let report = host.host().parts.gateway.plugins();
-        let state = report.iter().find(|plugin| plugin.id.as_deref() == Some("twilio")).map(|plugin| plugin.state.as_str());
-        if reached(state) {
+        let senders = host.host().parts.gateway.senders();
+        if senders
+            .iter()
+            .any(|sender| sender.name == "twilio" && sender.ready == ready)
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -13,11 +13,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("postern-login", &["postern-otp"]),
     ("postern-wasm", &["postern-wit"]),
     ("postern-sdk", &["postern-wit"]),
-    ("postern-gateway", &["postern-login", "postern-wasm", "postern-egress"]),
+    (
+        "postern-gateway",
+        &["postern-login", "postern-wasm", "postern-egress"],
+    ),
     ("postern-store", &["postern-login", "postern-otp"]),
     ("postern-admin", &["postern-login"]),
     // otp for the values that login's ports speak in: settings, points in time, numbers.
-    ("postern-web", &["postern-login", "postern-admin", "postern-otp"]),
+    (
+        "postern-web",
+        &["postern-login", "postern-admin", "postern-otp"],
+    ),
     (
         "postern-server",
         &[
@@ -51,8 +57,14 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 const MUST_NOT_KNOW: &[(&str, &[&str])] = &[
-    ("postern-otp", &["tokio", "tracing", "getrandom", "async-trait", "http"]),
-    ("postern-login", &["http", "hyper", "url", "getrandom", "serde_json_path"]),
+    (
+        "postern-otp",
+        &["tokio", "tracing", "getrandom", "async-trait", "http"],
+    ),
+    (
+        "postern-login",
+        &["http", "hyper", "url", "getrandom", "serde_json_path"],
+    ),
     ("postern-wasm", &["hyper", "rustls", "http", "url"]),
     ("postern-gateway", &["hyper", "rustls", "rusqlite"]),
     ("postern-web", &["rusqlite", "wasmtime", "getrandom"]),
@@ -70,10 +82,18 @@ fn no_crate_uses_one_it_may_not_know() {
                 .iter()
                 .find(|(known, _)| known == name)
                 .map(|(_, allowed)| allowed.to_vec())
-                .unwrap_or_else(|| panic!("`{name}` is a new crate: add it to the table, with a decision record"))
+                .unwrap_or_else(|| {
+                    panic!("`{name}` is a new crate: add it to the table, with a decision record")
+                })
         };
-        for used in dependencies.iter().filter(|used| ours.contains(used.as_str())) {
-            assert!(allowed.contains(&used.as_str()), "`{name}` may not use `{used}`");
+        for used in dependencies
+            .iter()
+            .filter(|used| ours.contains(used.as_str()))
+        {
+            assert!(
+                allowed.contains(&used.as_str()),
+                "`{name}` may not use `{used}`"
+            );
         }
     }
 }
@@ -84,7 +104,10 @@ fn what_one_crate_owns_no_other_names() {
     for (name, dependencies) in tested(&packages) {
         for (owned, owners) in ONLY {
             let uses = dependencies.iter().any(|used| used == owned);
-            assert!(!uses || owners.contains(&name.as_str()), "`{name}` names `{owned}`, which belongs to {owners:?}");
+            assert!(
+                !uses || owners.contains(&name.as_str()),
+                "`{name}` names `{owned}`, which belongs to {owners:?}"
+            );
         }
     }
 }
@@ -94,15 +117,22 @@ fn crates_stay_ignorant_of_what_they_must_not_know() {
     let packages = packages();
     for (name, unknown) in MUST_NOT_KNOW {
         for used in &packages[*name] {
-            assert!(!unknown.contains(&used.as_str()), "`{name}` must not know `{used}`");
+            assert!(
+                !unknown.contains(&used.as_str()),
+                "`{name}` must not know `{used}`"
+            );
         }
     }
 }
 
 /// All but those that test.
-fn tested(packages: &BTreeMap<String, BTreeSet<String>>) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
+fn tested(
+    packages: &BTreeMap<String, BTreeSet<String>>,
+) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
     const TESTS: &[&str] = &["postern-kit", "postern-it", "postern-bench"];
-    packages.iter().filter(|(name, _)| !TESTS.contains(&name.as_str()))
+    packages
+        .iter()
+        .filter(|(name, _)| !TESTS.contains(&name.as_str()))
 }
 
 /// Packages of the workspace and their ordinary dependencies.
@@ -122,7 +152,10 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
             let ordinary = package["dependencies"].as_array().unwrap().iter();
             let ordinary = ordinary.filter(|dependency| dependency["kind"].is_null());
             let names = ordinary.map(|dependency| dependency["name"].as_str().unwrap().to_owned());
-            (package["name"].as_str().unwrap().to_owned(), names.collect())
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                names.collect(),
+            )
         })
         .collect()
 }

@@ -4,7 +4,10 @@ use postern_kit::{Installation, anyhow::Result, paths};
 use std::process::{Command, Output};
 
 fn postern(arguments: &[&str]) -> Output {
-    Command::new(paths::postern().unwrap()).args(arguments).output().unwrap()
+    Command::new(paths::postern().unwrap())
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -20,11 +23,20 @@ fn every_shipped_plugin_is_described_and_holds_its_vectors() -> Result<()> {
         }
         let file = file.display().to_string();
         let inspected = postern(&["plugin", "inspect", &file, "--json"]);
-        assert!(inspected.status.success(), "{file}: {}", text(&inspected.stderr));
+        assert!(
+            inspected.status.success(),
+            "{file}: {}",
+            text(&inspected.stderr)
+        );
         let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout)?;
         assert!(inspected["refusal"].is_null(), "{file}: {inspected}");
         let tested = postern(&["plugin", "test", &file]);
-        assert!(tested.status.success(), "{file}: {}{}", text(&tested.stdout), text(&tested.stderr));
+        assert!(
+            tested.status.success(),
+            "{file}: {}{}",
+            text(&tested.stdout),
+            text(&tested.stderr)
+        );
     }
     Ok(())
 }
@@ -33,12 +45,22 @@ fn every_shipped_plugin_is_described_and_holds_its_vectors() -> Result<()> {
 fn plugin_try_shows_the_request_and_sends_nothing() -> Result<()> {
     let twilio = paths::plugins()?.join("twilio.wasm").display().to_string();
     let shown = postern(&[
-        "plugin", "try", &twilio, "--setting", "account_sid=AC0123456789abcdef0123456789abcdef", "--setting",
-        "from=+15005550006", "--secret", "auth_token=x",
+        "plugin",
+        "try",
+        &twilio,
+        "--setting",
+        "account_sid=AC0123456789abcdef0123456789abcdef",
+        "--setting",
+        "from=+15005550006",
+        "--secret",
+        "auth_token=x",
     ]);
     assert!(shown.status.success(), "{}", text(&shown.stderr));
     let request = text(&shown.stdout);
-    assert!(request.starts_with("POST https://api.twilio.com/2010-04-01/Accounts/"), "{request}");
+    assert!(
+        request.starts_with("POST https://api.twilio.com/2010-04-01/Accounts/"),
+        "{request}"
+    );
     assert!(request.contains("To=%2B12025550123"), "{request}");
     Ok(())
 }
@@ -48,7 +70,10 @@ fn the_initial_configuration_is_in_order_but_for_its_sender() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("postern.toml").display().to_string();
     assert!(postern(&["config", "init", &file]).status.success());
-    assert!(!postern(&["config", "init", &file]).status.success(), "an existing file is never overwritten");
+    assert!(
+        !postern(&["config", "init", &file]).status.success(),
+        "an existing file is never overwritten"
+    );
     let checked = postern(&["check-config", "--config", &file]);
     let said = text(&checked.stderr);
     assert!(said.contains("no sender is named"), "{said}");
@@ -65,7 +90,12 @@ fn check_config_names_every_problem_and_exits_with_one() -> Result<()> {
     let checked = postern(&["check-config", "--config", &config]);
     assert_eq!(checked.status.code(), Some(1));
     let said = text(&checked.stderr);
-    for key in ["sms_otp.token_length", "sms_otp.token_expiry_time", "sms_otp.mandatry", "sms_otp.senders"] {
+    for key in [
+        "sms_otp.token_length",
+        "sms_otp.token_expiry_time",
+        "sms_otp.mandatry",
+        "sms_otp.senders",
+    ] {
         assert!(said.contains(key), "{key} is missing in:\n{said}");
     }
     assert!(said.contains("did you mean `mandatory`?"), "{said}");
@@ -83,13 +113,24 @@ fn users_and_clients_can_be_managed_while_no_host_runs() -> Result<()> {
     let installation = Installation::lay_out(&[], "")?;
     installation.add_user("alice", "correct horse battery", "+12025550142")?;
     let listed = installation.postern(&["user", "list"], "")?;
-    assert!(listed.contains("alice") && listed.contains("0142") && !listed.contains("12025550142"), "{listed}");
+    assert!(
+        listed.contains("alice") && listed.contains("0142") && !listed.contains("12025550142"),
+        "{listed}"
+    );
     let again = installation.postern(&["user", "add", "alice"], "correct horse battery");
     assert!(again.unwrap_err().to_string().contains("exists already"));
     let token = installation.add_client("shop")?;
     assert!(token.starts_with("postern_"));
-    assert!(installation.postern(&["client", "list"], "")?.contains("shop"));
+    assert!(
+        installation
+            .postern(&["client", "list"], "")?
+            .contains("shop")
+    );
     installation.postern(&["client", "revoke", "shop"], "")?;
-    assert!(!installation.postern(&["client", "list"], "")?.contains("shop"));
+    assert!(
+        !installation
+            .postern(&["client", "list"], "")?
+            .contains("shop")
+    );
     Ok(())
 }

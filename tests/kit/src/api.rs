@@ -16,7 +16,9 @@ pub struct Api {
 
 impl Api {
     pub fn new(address: SocketAddr, origin: &str, token: &str) -> Self {
-        let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+        let authority = origin
+            .split_once("://")
+            .map_or(origin, |(_, authority)| authority);
         Self {
             address,
             authority: authority.to_owned(),
@@ -36,14 +38,24 @@ impl Api {
     /// A challenge for a user of the directory or a number; its id.
     pub async fn challenge(&self, target: &Value) -> Result<String> {
         let answer = self.post("/api/v1/challenges", target).await?;
-        anyhow::ensure!(answer.status == 201, "no challenge: {} {}", answer.status, answer.text());
+        anyhow::ensure!(
+            answer.status == 201,
+            "no challenge: {} {}",
+            answer.status,
+            answer.text()
+        );
         let id = answer.json()?["challenge_id"].as_str().map(str::to_owned);
         id.context("the answer names no challenge_id")
     }
 
     /// The whole answer to a code.
     pub async fn verify(&self, id: &str, code: &str) -> Result<Value> {
-        let answer = self.post(&format!("/api/v1/challenges/{id}/verify"), &json!({ "code": code })).await?;
+        let answer = self
+            .post(
+                &format!("/api/v1/challenges/{id}/verify"),
+                &json!({ "code": code }),
+            )
+            .await?;
         answer.json()
     }
 }

@@ -36,7 +36,10 @@ impl Browser {
             address,
             origin: origin.to_owned(),
             cookies: BTreeMap::new(),
-            headers: vec![("accept-language".into(), "en".into()), ("user-agent".into(), "postern-kit".into())],
+            headers: vec![
+                ("accept-language".into(), "en".into()),
+                ("user-agent".into(), "postern-kit".into()),
+            ],
         }
     }
 
@@ -45,7 +48,12 @@ impl Browser {
     }
 
     /// Sends the page's form with this action, with these fields filled in.
-    pub async fn submit(&mut self, page: &Page, action: &str, filled: &[(&str, &str)]) -> Result<Page> {
+    pub async fn submit(
+        &mut self,
+        page: &Page,
+        action: &str,
+        filled: &[(&str, &str)],
+    ) -> Result<Page> {
         let mut fields = page.form(action)?;
         for (name, value) in filled {
             match fields.iter_mut().find(|(field, _)| field == name) {
@@ -58,14 +66,21 @@ impl Browser {
 
     /// Sends a form that no page showed.
     pub async fn post(&mut self, action: &str, fields: &[(String, String)]) -> Result<Page> {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         self.walk(action.to_owned(), Some(body)).await
     }
 
     /// Opens the first page and gives name and password.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Result<Page> {
         let page = self.open("/sign-in").await?;
-        self.submit(&page, "/sign-in/password", &[("username", name), ("password", password)]).await
+        self.submit(
+            &page,
+            "/sign-in/password",
+            &[("username", name), ("password", password)],
+        )
+        .await
     }
 
     pub async fn enter_code(&mut self, page: &Page, code: &str) -> Result<Page> {
@@ -73,7 +88,8 @@ impl Browser {
     }
 
     pub async fn enter_backup_code(&mut self, page: &Page, code: &str) -> Result<Page> {
-        self.submit(page, "/sign-in/backup-code", &[("backup_code", code)]).await
+        self.submit(page, "/sign-in/backup-code", &[("backup_code", code)])
+            .await
     }
 
     pub async fn ask_for_another_code(&mut self, page: &Page) -> Result<Page> {
@@ -88,9 +104,14 @@ impl Browser {
     async fn walk(&mut self, mut path: String, mut body: Option<String>) -> Result<Page> {
         for _ in 0..REDIRECTS_MAX {
             let answer = self.once(&path, body.take()).await?;
-            let location = answer.header("location").filter(|_| answer.status.is_redirection());
+            let location = answer
+                .header("location")
+                .filter(|_| answer.status.is_redirection());
             if let Some(location) = location {
-                path = location.strip_prefix(&self.origin).unwrap_or(location).to_owned();
+                path = location
+                    .strip_prefix(&self.origin)
+                    .unwrap_or(location)
+                    .to_owned();
                 if !path.starts_with('/') {
                     bail!("redirected to another host: {path}");
                 }
@@ -107,8 +128,15 @@ impl Browser {
     }
 
     async fn once(&mut self, path: &str, body: Option<String>) -> Result<Answer> {
-        let authority = self.origin.split_once("://").map_or("", |(_, authority)| authority);
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let authority = self
+            .origin
+            .split_once("://")
+            .map_or("", |(_, authority)| authority);
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let mut request = Request::builder().uri(path).header("host", authority);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -161,23 +189,31 @@ impl Page {
 
     /// What a person reads in the main part: the words between the tags.
     pub fn text(&self) -> String {
-        let main = self.html.split_once("<main").map_or(self.html.as_str(), |(_, main)| main);
+        let main = self
+            .html
+            .split_once("<main")
+            .map_or(self.html.as_str(), |(_, main)| main);
         let main = main.split_once("</main>").map_or(main, |(main, _)| main);
         let mut text = String::new();
         for piece in main.split('<').skip(1) {
             text.push_str(piece.split_once('>').map_or("", |(_, words)| words));
             text.push(' ');
         }
-        unescaped(&text).split_whitespace().collect::<Vec<_>>().join(" ")
+        unescaped(&text)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Names and values of the inputs of the form with this action that a person does not fill in.
     fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
         let mark = format!("action=\"{action}\"");
-        let from = self
-            .html
-            .find(&mark)
-            .with_context(|| format!("the page at {} has no form for {action}:\n{}", self.path, self.html))?;
+        let from = self.html.find(&mark).with_context(|| {
+            format!(
+                "the page at {} has no form for {action}:\n{}",
+                self.path, self.html
+            )
+        })?;
         let form = &self.html[from..];
         let form = form.split_once("</form>").map_or(form, |(form, _)| form);
         let hidden = form
@@ -196,7 +232,18 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 }
 
 fn unescaped(text: &str) -> String {
-    [("&quot;", "\""), ("&#34;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&lt;", "<"), ("&#60;", "<"), ("&gt;", ">"), ("&#62;", ">"), ("&amp;", "&"), ("&#38;", "&")]
-        .iter()
-        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        ("&lt;", "<"),
+        ("&#60;", "<"),
+        ("&gt;", ">"),
+        ("&#62;", ">"),
+        ("&amp;", "&"),
+        ("&#38;", "&"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }

@@ -12,8 +12,12 @@ pub struct TestClock(Arc<AtomicU64>);
 
 impl Default for TestClock {
     fn default() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(Arc::new(AtomicU64::new(u64::try_from(now.as_millis()).unwrap_or(0))))
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(Arc::new(AtomicU64::new(
+            u64::try_from(now.as_millis()).unwrap_or(0),
+        )))
     }
 }
 

@@ -116,7 +116,11 @@ impl Builder {
             Provider::StandIn => "senders = [\"twilio\", \"vonage\"]",
             Provider::Outbox => "senders = [\"outbox\"]",
         };
-        let isolation = if self.in_process { "in-process" } else { "worker" };
+        let isolation = if self.in_process {
+            "in-process"
+        } else {
+            "worker"
+        };
         let text = format!(
             "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
             self.sms_otp, self.more
@@ -192,17 +196,27 @@ impl TestHost {
 
     /// The parts, for what no browser and no API shows.
     pub fn host(&self) -> &Host {
-        self.host.as_ref().expect("only `stop` takes it, and that consumes the whole")
+        self.host
+            .as_ref()
+            .expect("only `stop` takes it, and that consumes the whole")
     }
 
     /// The stand-in gateway, unless the provider is the outbox.
     pub fn gateway(&self) -> &Gateway {
-        &self.gateway.as_ref().expect("this host has no stand-in gateway").0
+        &self
+            .gateway
+            .as_ref()
+            .expect("this host has no stand-in gateway")
+            .0
     }
 
     /// The test outbox, unless the provider is the stand-in gateway.
     pub fn outbox(&self) -> &postern_gateway::Outbox {
-        self.host().parts.outbox.as_ref().expect("this host has no outbox")
+        self.host()
+            .parts
+            .outbox
+            .as_ref()
+            .expect("this host has no outbox")
     }
 
     pub fn origin(&self) -> String {
@@ -227,12 +241,17 @@ impl TestHost {
             password: Some(Secret::new(password.to_owned())),
             ..Change::default()
         };
-        let request = Request::UserAdd { name: name.to_owned(), change };
+        let request = Request::UserAdd {
+            name: name.to_owned(),
+            change,
+        };
         self.host().parts.desk.answer(request).await.map(drop)
     }
 
     pub async fn backup_codes(&self, name: &str) -> Result<Vec<String>> {
-        let request = Request::UserBackupCodes { name: name.to_owned() };
+        let request = Request::UserBackupCodes {
+            name: name.to_owned(),
+        };
         match self.host().parts.desk.answer(request).await? {
             Reply::BackupCodes(codes) => Ok(codes),
             other => anyhow::bail!("expected backup codes, got {other:?}"),
@@ -241,7 +260,9 @@ impl TestHost {
 
     /// A client of the JSON API with a token of its own.
     pub async fn api(&self, name: &str) -> Result<Api> {
-        let request = Request::ClientAdd { name: name.to_owned() };
+        let request = Request::ClientAdd {
+            name: name.to_owned(),
+        };
         let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
             anyhow::bail!("expected a token");
         };
@@ -249,7 +270,11 @@ impl TestHost {
     }
 
     pub async fn stop(mut self) -> Result<()> {
-        self.host.take().context("the host has stopped already")?.stop().await;
+        self.host
+            .take()
+            .context("the host has stopped already")?
+            .stop()
+            .await;
         Ok(())
     }
 }

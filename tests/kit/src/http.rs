@@ -25,7 +25,8 @@ impl Answer {
     }
 
     pub fn json(&self) -> Result<serde_json::Value> {
-        serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("no JSON: {} {}", self.status, self.text()))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -36,9 +37,12 @@ impl Answer {
 /// Sends a request to an address. The request's target is path and query; it needs a Host header.
 pub async fn exchange(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answer> {
     let work = async {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request).await?;
         let (parts, body) = response.into_parts();

@@ -60,7 +60,8 @@ impl Installation {
     pub fn install(&self, plugin: &str) -> Result<()> {
         let file = format!("{plugin}.wasm");
         let beside = self.path().join(format!(".{file}"));
-        fs::copy(paths::plugins()?.join(&file), &beside).with_context(|| format!("plugin `{plugin}`"))?;
+        fs::copy(paths::plugins()?.join(&file), &beside)
+            .with_context(|| format!("plugin `{plugin}`"))?;
         fs::rename(beside, self.plugin_folder().join(file))?;
         Ok(())
     }
@@ -101,7 +102,11 @@ impl Installation {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        child.stdin.take().context("no pipe")?.write_all(input.as_bytes())?;
+        child
+            .stdin
+            .take()
+            .context("no pipe")?
+            .write_all(input.as_bytes())?;
         let output = child.wait_with_output()?;
         let said = String::from_utf8(output.stdout)?;
         if !output.status.success() {
@@ -115,17 +120,24 @@ impl Installation {
     }
 
     pub fn add_user(&self, name: &str, password: &str, number: &str) -> Result<()> {
-        self.postern(&["user", "add", name, "--number", number], password).map(drop)
+        self.postern(&["user", "add", name, "--number", number], password)
+            .map(drop)
     }
 
     /// A token of the JSON API.
     pub fn add_client(&self, name: &str) -> Result<String> {
-        Ok(self.postern(&["client", "add", name], "")?.trim().to_owned())
+        Ok(self
+            .postern(&["client", "add", name], "")?
+            .trim()
+            .to_owned())
     }
 
     /// Starts `postern serve` and waits until it is ready.
     pub async fn serve(&self) -> Result<Process> {
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.path().join("postern.log"))?;
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.path().join("postern.log"))?;
         let child = Command::new(paths::postern()?)
             .args(["serve", "--config"])
             .arg(self.config())
@@ -145,7 +157,11 @@ impl Installation {
                 bail!("the host ended ({status}):\n{}", self.log());
             }
             if began.elapsed() > READY_WITHIN {
-                bail!("the host was not ready within {} s:\n{}", READY_WITHIN.as_secs(), self.log());
+                bail!(
+                    "the host was not ready within {} s:\n{}",
+                    READY_WITHIN.as_secs(),
+                    self.log()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -173,7 +189,9 @@ impl Process {
     /// SIGTERM, and how long it took to end.
     pub fn terminate(mut self) -> Result<Duration> {
         let began = Instant::now();
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let asked = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()?;
         anyhow::ensure!(asked.success(), "cannot ask the host to end");
         let status = self.child.wait()?;
         anyhow::ensure!(status.success(), "the host ended with {status}");
@@ -190,6 +208,12 @@ impl Drop for Process {
 
 /// Both held at once, so that they differ.
 fn free_ports() -> Result<[u16; 2]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
+    let listeners = [
+        TcpListener::bind("127.0.0.1:0")?,
+        TcpListener::bind("127.0.0.1:0")?,
+    ];
+    Ok([
+        listeners[0].local_addr()?.port(),
+        listeners[1].local_addr()?.port(),
+    ])
 }

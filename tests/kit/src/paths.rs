@@ -15,7 +15,8 @@ pub fn plugins() -> Result<PathBuf> {
 
 /// The program `postern`.
 pub fn postern() -> Result<PathBuf> {
-    beside(Path::new("postern")).context("the program `postern` is not built: run `cargo xtask build-plugins`")
+    beside(Path::new("postern"))
+        .context("the program `postern` is not built: run `cargo xtask build-plugins`")
 }
 
 /// Looked for upwards from the test's own program: target/debug/deps, target/debug, target.
@@ -32,6 +33,10 @@ fn beside(name: &Path) -> Option<PathBuf> {
 /// The target folder, for screenshots and the like.
 pub fn target() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    Ok(target.context("the test does not run from a target folder")?.to_owned())
+    let target = program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    Ok(target
+        .context("the test does not run from a target folder")?
+        .to_owned())
 }

@@ -34,20 +34,33 @@ impl Phone {
     pub async fn next(&mut self) -> Result<String> {
         match &self.line {
             Line::Gateway(gateway) => {
-                let message = gateway.phone().next(&self.number, self.read, PATIENCE).await;
-                let message = message.with_context(|| format!("no SMS to {} within {} s", self.number, PATIENCE.as_secs()))?;
+                let message = gateway
+                    .phone()
+                    .next(&self.number, self.read, PATIENCE)
+                    .await;
+                let message = message.with_context(|| {
+                    format!("no SMS to {} within {} s", self.number, PATIENCE.as_secs())
+                })?;
                 self.read = message.number;
                 Ok(message.text)
             }
             Line::Outbox(outbox) => loop {
                 let seen = outbox.count();
-                let mut mine = outbox.messages().into_iter().filter(|message| message.to == self.number);
+                let mut mine = outbox
+                    .messages()
+                    .into_iter()
+                    .filter(|message| message.to == self.number);
                 if let Some(message) = mine.nth(usize::try_from(self.read)?) {
                     self.read += 1;
                     return Ok(message.text);
                 }
                 let came = outbox.wait_for(seen + 1, PATIENCE).await;
-                anyhow::ensure!(came, "no message to {} within {} s", self.number, PATIENCE.as_secs());
+                anyhow::ensure!(
+                    came,
+                    "no message to {} within {} s",
+                    self.number,
+                    PATIENCE.as_secs()
+                );
             },
         }
     }
@@ -62,14 +75,21 @@ impl Phone {
     pub fn count(&self) -> usize {
         match &self.line {
             Line::Gateway(gateway) => gateway.phone().messages(Some(&self.number)).len(),
-            Line::Outbox(outbox) => outbox.messages().iter().filter(|message| message.to == self.number).count(),
+            Line::Outbox(outbox) => outbox
+                .messages()
+                .iter()
+                .filter(|message| message.to == self.number)
+                .count(),
         }
     }
 }
 
 /// The code of the origin-bound last line (`@host #123456`), else the first run of six digits.
 pub fn code_in(text: &str) -> Option<String> {
-    let bound = text.lines().last().and_then(|last| last.strip_prefix('@')?.split_once('#'));
+    let bound = text
+        .lines()
+        .last()
+        .and_then(|last| last.strip_prefix('@')?.split_once('#'));
     if let Some((_, code)) = bound {
         return Some(code.trim().to_owned());
     }

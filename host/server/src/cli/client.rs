@@ -37,7 +37,9 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
         Command::Add { name, json, file } => {
-            let Reply::Token(token) = store::ask(&file.config, Request::ClientAdd { name: name.clone() })? else {
+            let Reply::Token(token) =
+                store::ask(&file.config, Request::ClientAdd { name: name.clone() })?
+            else {
                 bail!(OTHER);
             };
             if json {

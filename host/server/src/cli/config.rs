@@ -26,10 +26,17 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Init { file: None } => output::line(TEMPLATE.trim_end()),
         Command::Init { file: Some(file) } => {
-            let mut created = std::fs::File::create_new(file)
-                .with_context(|| format!("cannot make `{}`: an existing file is never overwritten", file.display()))?;
+            let mut created = std::fs::File::create_new(file).with_context(|| {
+                format!(
+                    "cannot make `{}`: an existing file is never overwritten",
+                    file.display()
+                )
+            })?;
             std::io::Write::write_all(&mut created, TEMPLATE.as_bytes())?;
-            output::line(format!("wrote `{}`: fill in a sender, then `postern check-config`", file.display()));
+            output::line(format!(
+                "wrote `{}`: fill in a sender, then `postern check-config`",
+                file.display()
+            ));
         }
     }
     Ok(())
@@ -43,7 +50,9 @@ pub(super) fn check(check: &Check) -> anyhow::Result<()> {
             let problems = crate::assemble::sender_problems(&config)?;
             (problems, config.warnings)
         }
-        Err(ConfigError::Wrong { problems, warnings, .. }) => (problems, warnings),
+        Err(ConfigError::Wrong {
+            problems, warnings, ..
+        }) => (problems, warnings),
         Err(other) => return Err(other.into()),
     };
     if check.json {

@@ -23,7 +23,9 @@ pub(super) enum Command {
         kind: Kind,
     },
     /// Compile the plugin in this folder and wrap it as a component.
-    #[command(after_help = "Example: postern plugin build, then copy NAME.wasm into the plugin folder")]
+    #[command(
+        after_help = "Example: postern plugin build, then copy NAME.wasm into the plugin folder"
+    )]
     Build {
         /// Every plugin folder below this one instead.
         #[arg(long, value_name = "FOLDER")]
@@ -72,7 +74,10 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::New { name, kind } => new::run(&name, kind),
         Command::Build { all: None, out } => build::here(out.as_deref()),
-        Command::Build { all: Some(all), out } => build::all(&all, out.as_deref()),
+        Command::Build {
+            all: Some(all),
+            out,
+        } => build::all(&all, out.as_deref()),
         Command::Inspect { file, json } => inspect::run(&file, json),
         Command::Test { file, json } => test::run(&file, json),
         Command::Try(try_) => try_::run(try_),

@@ -25,7 +25,10 @@ pub(super) fn migrate(config: &Path) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let _inside = runtime.enter();
     drop(assemble::store(&config)?);
-    output::line(format!("the store in `{}` is up to date", config.server.data_dir.display()));
+    output::line(format!(
+        "the store in `{}` is up to date",
+        config.server.data_dir.display()
+    ));
     Ok(())
 }
 

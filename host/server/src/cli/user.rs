@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 pub(super) enum Command {
     /// Add a person. The password is asked for, or read from standard input; never an argument,
     /// because every user of the machine can read those.
-    #[command(after_help = "Example: postern user add alice --number +12025550142 --display-name 'Alice Example'")]
+    #[command(
+        after_help = "Example: postern user add alice --number +12025550142 --display-name 'Alice Example'"
+    )]
     Add {
         name: String,
         #[command(flatten)]
@@ -30,7 +32,9 @@ pub(super) enum Command {
         file: ConfigFile,
     },
     /// Change what is known about a person.
-    #[command(after_help = "Example: postern user set alice --number +12025550143 --opted-out false")]
+    #[command(
+        after_help = "Example: postern user set alice --number +12025550143 --opted-out false"
+    )]
     Set {
         name: String,
         #[command(flatten)]
@@ -88,7 +92,10 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 password: Some(password()?),
                 ..facts.change()?
             };
-            let request = Request::UserAdd { name: name.clone(), change };
+            let request = Request::UserAdd {
+                name: name.clone(),
+                change,
+            };
             store::ask(&file.config, request)?;
             output::line(format!("added user {name}"));
         }
@@ -110,7 +117,13 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             if no_number {
                 change.number = Some(None);
             }
-            store::ask(&file.config, Request::UserSet { name: name.clone(), change })?;
+            store::ask(
+                &file.config,
+                Request::UserSet {
+                    name: name.clone(),
+                    change,
+                },
+            )?;
             if unlock_codes {
                 store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
             }
@@ -121,18 +134,29 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 password: Some(password()?),
                 ..Change::default()
             };
-            store::ask(&file.config, Request::UserSet { name: name.clone(), change })?;
+            store::ask(
+                &file.config,
+                Request::UserSet {
+                    name: name.clone(),
+                    change,
+                },
+            )?;
             output::line(format!("changed the password of {name}"));
         }
         Command::BackupCodes { name, json, file } => {
-            let reply = store::ask(&file.config, Request::UserBackupCodes { name: name.clone() })?;
+            let reply = store::ask(
+                &file.config,
+                Request::UserBackupCodes { name: name.clone() },
+            )?;
             let Reply::BackupCodes(codes) = reply else {
                 bail!("the host answered something else: is it of another version?");
             };
             if json {
                 return output::json(&codes);
             }
-            output::aside(format!("Backup codes of {name}. Each works once; they are not shown again."));
+            output::aside(format!(
+                "Backup codes of {name}. Each works once; they are not shown again."
+            ));
             for code in codes {
                 output::line(code);
             }
@@ -145,7 +169,8 @@ fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
     let mut users = Vec::new();
     let mut from = None;
     loop {
-        let Reply::Users(page) = store::ask(&file.config, Request::UserList { from: from.take() })? else {
+        let Reply::Users(page) = store::ask(&file.config, Request::UserList { from: from.take() })?
+        else {
             bail!("the host answered something else: is it of another version?");
         };
         let Some(last) = page.last() else { break };
@@ -156,7 +181,9 @@ fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
         return output::json(&users);
     }
     if users.is_empty() {
-        output::aside("there are no users yet: `postern user add NAME --number +12025550142` adds one");
+        output::aside(
+            "there are no users yet: `postern user add NAME --number +12025550142` adds one",
+        );
         return Ok(());
     }
     let yes = |flag: bool| if flag { "yes" } else { "" }.to_owned();
@@ -166,13 +193,19 @@ fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
             vec![
                 user.name,
                 user.display_name.unwrap_or_default(),
-                user.number.as_deref().map(output::masked).unwrap_or_default(),
+                user.number
+                    .as_deref()
+                    .map(output::masked)
+                    .unwrap_or_default(),
                 yes(user.opted_out),
                 yes(user.locked),
             ]
         })
         .collect();
-    output::table(&["NAME", "DISPLAY NAME", "NUMBER", "OPTED OUT", "LOCKED"], &rows);
+    output::table(
+        &["NAME", "DISPLAY NAME", "NUMBER", "OPTED OUT", "LOCKED"],
+        &rows,
+    );
     Ok(())
 }
 
@@ -201,14 +234,19 @@ fn password() -> anyhow::Result<Secret> {
     let stdin = std::io::stdin();
     let mut text = Zeroizing::new(String::new());
     if stdin.is_terminal() {
-        let asked = rpassword::prompt_password("Password (at least 8 characters; it is not shown): ");
-        text.push_str(&Zeroizing::new(asked.context("cannot ask for the password")?));
+        let asked =
+            rpassword::prompt_password("Password (at least 8 characters; it is not shown): ");
+        text.push_str(&Zeroizing::new(
+            asked.context("cannot ask for the password")?,
+        ));
     } else {
         stdin.lock().take(4096).read_to_string(&mut text)?;
     }
     let password = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
     if password.expose().is_empty() {
-        bail!("no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`");
+        bail!(
+            "no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`"
+        );
     }
     Ok(password)
 }

@@ -28,22 +28,46 @@ impl Limits {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let s = &mut section;
         let attempts = AttemptPolicy {
-            attempts_max: s.small("attempts_per_challenge", 1..=10, "a code of six digits bears no more guesses", 5),
-            failures_max: s.small("failures_before_lock", 1..=100, "NIST SP 800-63B-4 3.2.2 allows at most 100", 10),
+            attempts_max: s.small(
+                "attempts_per_challenge",
+                1..=10,
+                "a code of six digits bears no more guesses",
+                5,
+            ),
+            failures_max: s.small(
+                "failures_before_lock",
+                1..=100,
+                "NIST SP 800-63B-4 3.2.2 allows at most 100",
+                10,
+            ),
             failure_window: s.seconds("failure_window", 60..=DAY, "seconds", HOUR),
             lock_first: s.seconds("lock_first", 30..=DAY, "seconds", 900),
             lock_max: s.seconds("lock_max", 30..=30 * DAY, "seconds", DAY),
-            failures_in_a_row_max: s.small("failures_in_a_row", 10..=100, "NIST SP 800-63B-4 3.2.2 allows at most 100", 100),
+            failures_in_a_row_max: s.small(
+                "failures_in_a_row",
+                10..=100,
+                "NIST SP 800-63B-4 3.2.2 allows at most 100",
+                100,
+            ),
             backup_tries_when_locked: s.small("backup_tries_when_locked", 0..=10, "", 5),
         };
         if attempts.lock_max < attempts.lock_first {
-            s.problem("lock_max", "shorter than `limits.lock_first`: expected at least as many seconds");
+            s.problem(
+                "lock_max",
+                "shorter than `limits.lock_first`: expected at least as many seconds",
+            );
         }
         if attempts.attempts_max > attempts.failures_max {
             s.problem("failures_before_lock", "fewer than `limits.attempts_per_challenge`: expected at least as many, or one challenge could never be used up");
         }
-        let waits = s.or("resend_waits", "a list of seconds such as [30, 60, 120]", vec![30, 60, 120]);
-        let orderly = !waits.is_empty() && waits.len() <= 10 && waits.iter().all(|wait| (10..=3600).contains(wait));
+        let waits = s.or(
+            "resend_waits",
+            "a list of seconds such as [30, 60, 120]",
+            vec![30, 60, 120],
+        );
+        let orderly = !waits.is_empty()
+            && waits.len() <= 10
+            && waits.iter().all(|wait| (10..=3600).contains(wait));
         if !orderly {
             s.problem("resend_waits", "expected one to ten waits of 10 to 3600 seconds: a shorter one lets a button send SMS after SMS");
         }
@@ -54,16 +78,32 @@ impl Limits {
         };
         let window = s.seconds("sends_window", 60..=DAY, "seconds", 600);
         let send = SendLimits {
-            per_account: (s.small("sends_per_account", 1..=100, "per `limits.sends_window`", 5), window),
-            per_number: (s.small("sends_per_number", 1..=100, "per `limits.sends_window`", 5), window),
+            per_account: (
+                s.small("sends_per_account", 1..=100, "per `limits.sends_window`", 5),
+                window,
+            ),
+            per_number: (
+                s.small("sends_per_number", 1..=100, "per `limits.sends_window`", 5),
+                window,
+            ),
             per_address: (
-                s.small("sends_per_address", 1..=100_000, "per `limits.sends_per_address_window`", 30),
+                s.small(
+                    "sends_per_address",
+                    1..=100_000,
+                    "per `limits.sends_per_address_window`",
+                    30,
+                ),
                 s.seconds("sends_per_address_window", 60..=DAY, "seconds", HOUR),
             ),
             calls_per_message: s.small("calls_per_message", 1..=10, "over all senders", 3),
         };
         let failures_per_hour = s.small("tenant_failures_per_hour", 10..=10_000_000, "", 1000);
-        let login_lifetime = s.seconds("login_lifetime", 60..=HOUR, "seconds; a parked login is an open door", 900);
+        let login_lifetime = s.seconds(
+            "login_lifetime",
+            60..=HOUR,
+            "seconds; a parked login is an open door",
+            900,
+        );
         let session_lifetime = s.seconds("session_lifetime", 60..=30 * DAY, "seconds", 8 * HOUR);
         let plugin = read_plugin(s);
         let request = read_request(s.table("request"));
@@ -84,8 +124,8 @@ impl Limits {
 /// The wasm crate owns names and defaults of its limits; key by key, so that one wrong value does
 /// not hide the next.
 fn read_plugin(section: &mut Section<'_>) -> postern_wasm::Limits {
-    let mut limits = toml::Table::try_from(postern_wasm::Limits::default())
-        .expect("numbers in tables are TOML");
+    let mut limits =
+        toml::Table::try_from(postern_wasm::Limits::default()).expect("numbers in tables are TOML");
     let mut given = section.table("plugin");
     for (name, value) in given.entries() {
         let mut changed = limits.clone();
@@ -111,10 +151,30 @@ fn read_request(mut section: Section<'_>) -> postern_egress::limits::Limits {
     let s = &mut section;
     let defaults = postern_egress::limits::Limits::default();
     let limits = postern_egress::limits::Limits {
-        connect: s.seconds("connect", 1..=15, "seconds; a person waits", defaults.connect.as_secs()),
-        first_byte: s.seconds("first_byte", 1..=20, "seconds; a person waits", defaults.first_byte.as_secs()),
-        whole: s.seconds("whole", 1..=20, "seconds; a person waits", defaults.whole.as_secs()),
-        reply_bytes_max: s.small("reply_bytes", 1024..=1 << 20, "bytes; plugins get at most 256 KiB", 256 << 10) as usize,
+        connect: s.seconds(
+            "connect",
+            1..=15,
+            "seconds; a person waits",
+            defaults.connect.as_secs(),
+        ),
+        first_byte: s.seconds(
+            "first_byte",
+            1..=20,
+            "seconds; a person waits",
+            defaults.first_byte.as_secs(),
+        ),
+        whole: s.seconds(
+            "whole",
+            1..=20,
+            "seconds; a person waits",
+            defaults.whole.as_secs(),
+        ),
+        reply_bytes_max: s.small(
+            "reply_bytes",
+            1024..=1 << 20,
+            "bytes; plugins get at most 256 KiB",
+            256 << 10,
+        ) as usize,
         in_flight_max: s.small("in_flight", 1..=10_000, "requests at once", 512) as usize,
         ..defaults
     };

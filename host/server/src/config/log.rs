@@ -18,9 +18,15 @@ pub enum LogFormat {
 
 impl Log {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let format = section.word("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        let format = section.word(
+            "format",
+            &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+        );
         let filter: String = section.or("filter", "a level such as `info`", "info".to_owned());
-        if filter.parse::<tracing_subscriber::filter::Targets>().is_err() {
+        if filter
+            .parse::<tracing_subscriber::filter::Targets>()
+            .is_err()
+        {
             section.problem("filter", format!("`{filter}`: expected `error`, `warn`, `info`, `debug`, `trace`, or a list such as `info,postern_gateway=debug`"));
         }
         section.finish();

@@ -98,10 +98,25 @@ impl Config {
 
         let mut files = vec![path.to_owned()];
         for (file, text) in sender_files {
-            sender::read_file(&file, &text, &mut senders, base, surroundings, &mut findings);
+            sender::read_file(
+                &file,
+                &text,
+                &mut senders,
+                base,
+                surroundings,
+                &mut findings,
+            );
             files.push(file);
         }
-        together(&server, tls.as_ref(), &plugins, &senders, &sms_otp, outbox.as_ref(), &mut findings);
+        together(
+            &server,
+            tls.as_ref(),
+            &plugins,
+            &senders,
+            &sms_otp,
+            outbox.as_ref(),
+            &mut findings,
+        );
 
         let Findings { problems, warnings } = findings;
         match (server, problems.is_empty()) {

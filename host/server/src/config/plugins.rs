@@ -20,10 +20,14 @@ pub enum Isolation {
 
 impl Plugins {
     pub(super) fn read(mut section: Section<'_>, base: &Path) -> Self {
-        let folder = base.join(section.or("folder", "the path of a folder", PathBuf::from("plugins")));
+        let folder =
+            base.join(section.or("folder", "the path of a folder", PathBuf::from("plugins")));
         let isolation = section.word(
             "isolation",
-            &[("worker", Isolation::Worker), ("in-process", Isolation::InProcess)],
+            &[
+                ("worker", Isolation::Worker),
+                ("in-process", Isolation::InProcess),
+            ],
         );
         section.finish();
         Self { folder, isolation }

@@ -67,24 +67,41 @@ pub(super) fn read_file(
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) {
-    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let key = format!("sender.{name}");
     if senders.contains_key(&name) {
-        findings.problem(&key, format!("defined twice: expected it either in the configuration file or in `{}`", file.display()));
+        findings.problem(
+            &key,
+            format!(
+                "defined twice: expected it either in the configuration file or in `{}`",
+                file.display()
+            ),
+        );
         return;
     }
     match toml::from_str::<toml::Table>(text) {
         Ok(table) => {
-            if let Some(sender) = read(&name, Section::at(key, table, findings), base, surroundings) {
+            if let Some(sender) = read(&name, Section::at(key, table, findings), base, surroundings)
+            {
                 senders.insert(name, sender);
             }
         }
-        Err(error) => findings.problem(&key, format!("`{}` is not TOML: {}", file.display(), error.message())),
+        Err(error) => findings.problem(
+            &key,
+            format!("`{}` is not TOML: {}", file.display(), error.message()),
+        ),
     }
 }
 
 /// The files of the folder with their texts.
-pub(super) fn files_beside(base: &Path, surroundings: &Surroundings) -> Result<Vec<(PathBuf, String)>, String> {
+pub(super) fn files_beside(
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Result<Vec<(PathBuf, String)>, String> {
     surroundings
         .list(&base.join(FOLDER), "toml")?
         .into_iter()
@@ -97,17 +114,30 @@ pub(super) fn files_beside(base: &Path, surroundings: &Surroundings) -> Result<V
         .collect()
 }
 
-fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surroundings) -> Option<Sender> {
+fn read(
+    name: &str,
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Option<Sender> {
     let s = &mut section;
     let orderly = !name.is_empty()
         && name.len() <= 32
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     if !orderly {
-        s.problem("", format!("`{name}` is no name of a sender: expected 1 to 32 of a-z, 0-9, `-` and `_`"));
+        s.problem(
+            "",
+            format!("`{name}` is no name of a sender: expected 1 to 32 of a-z, 0-9, `-` and `_`"),
+        );
     }
     let plugin = s.optional::<String>("plugin", "the id of a plugin such as `twilio`");
     if plugin.is_none() {
-        s.problem("plugin", "missing: expected the id of a plugin such as `twilio`");
+        s.problem(
+            "plugin",
+            "missing: expected the id of a plugin such as `twilio`",
+        );
     }
     let settings = read_values(s.table("settings"), base, surroundings);
     for (key, setting) in &settings {
@@ -115,7 +145,10 @@ fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surrou
             s.warning(&format!("settings.{key}"), "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
         }
         if setting.value.expose().starts_with("http://") {
-            s.warning(&format!("settings.{key}"), "plain http: the message and the credentials are readable on the way");
+            s.warning(
+                &format!("settings.{key}"),
+                "plain http: the message and the credentials are readable on the way",
+            );
         }
     }
     if plugin.as_deref() == Some("http-recipe") {
@@ -125,20 +158,32 @@ fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surrou
         .into_iter()
         .map(|(key, setting)| (key, setting.value))
         .collect();
-    let allow = s.or("allow", "a list of origins such as [\"https://sms.example\"]", Vec::new());
+    let allow = s.or(
+        "allow",
+        "a list of origins such as [\"https://sms.example\"]",
+        Vec::new(),
+    );
     let allow_private_networks = s.flag("allow_private_networks", false);
     if allow_private_networks {
-        s.warning("allow_private_networks", "this sender may reach loopback and private addresses: meant for test gateways");
+        s.warning(
+            "allow_private_networks",
+            "this sender may reach loopback and private addresses: meant for test gateways",
+        );
     }
     let ca_files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
-    let sha256 = s.optional::<String>("sha256", "64 hexadecimal digits").and_then(|text| {
-        let mut sha256 = [0; 32];
-        if hex::decode_to_slice(&text, &mut sha256).is_err() {
-            s.problem("sha256", "expected 64 hexadecimal digits, as `postern plugin inspect` prints them");
-            return None;
-        }
-        Some(sha256)
-    });
+    let sha256 = s
+        .optional::<String>("sha256", "64 hexadecimal digits")
+        .and_then(|text| {
+            let mut sha256 = [0; 32];
+            if hex::decode_to_slice(&text, &mut sha256).is_err() {
+                s.problem(
+                    "sha256",
+                    "expected 64 hexadecimal digits, as `postern plugin inspect` prints them",
+                );
+                return None;
+            }
+            Some(sha256)
+        });
     section.finish();
     Some(Sender {
         name: name.to_owned(),
@@ -152,7 +197,11 @@ fn read(name: &str, mut section: Section<'_>, base: &Path, surroundings: &Surrou
     })
 }
 
-fn read_values(mut section: Section<'_>, base: &Path, surroundings: &Surroundings) -> Vec<(String, Setting)> {
+fn read_values(
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Vec<(String, Setting)> {
     let mut values = Vec::new();
     for (key, value) in section.entries() {
         match secret::resolve(&value, base, surroundings) {
@@ -171,7 +220,9 @@ fn read_values(mut section: Section<'_>, base: &Path, surroundings: &Surrounding
 
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["token", "secret", "password", "api_key", "apikey"].iter().any(|word| key.contains(word))
+    ["token", "secret", "password", "api_key", "apikey"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 /// A recipe hides credentials in addresses and headers, and its GET form puts them into every log
@@ -185,9 +236,15 @@ fn warn_of_recipe(section: &mut Section<'_>, settings: &[(String, Setting)]) {
     };
     let suspicious = |text: &str| {
         let text = text.to_ascii_lowercase();
-        ["api_key=", "api_secret=", "password=", "authorization:", "token="]
-            .iter()
-            .any(|word| text.contains(word))
+        [
+            "api_key=",
+            "api_secret=",
+            "password=",
+            "authorization:",
+            "token=",
+        ]
+        .iter()
+        .any(|word| text.contains(word))
             && !text.contains("$secret.")
     };
     for name in ["sms_url", "http_headers", "http_payload"] {

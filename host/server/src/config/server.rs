@@ -31,20 +31,27 @@ impl Server {
         let public_url = read_public_url(&mut section);
         let address = "an address and a port, such as `127.0.0.1:9443`";
         let listen = section.or("listen", address, SocketAddr::from(([127, 0, 0, 1], 9443)));
-        let admin_listen: SocketAddr =
-            section.or("admin_listen", address, SocketAddr::from(([127, 0, 0, 1], 9444)));
+        let admin_listen: SocketAddr = section.or(
+            "admin_listen",
+            address,
+            SocketAddr::from(([127, 0, 0, 1], 9444)),
+        );
         if listen == admin_listen && listen.port() != 0 {
             section.problem("admin_listen", "the same as `server.listen`: expected another port, because what is there is not for everybody");
         }
         if !admin_listen.ip().is_loopback() {
             section.warning("admin_listen", "the administrator's address is reachable from other machines: `127.0.0.1` keeps it here");
         }
-        let data_dir = base.join(section.or("data_dir", "the path of a folder", PathBuf::from("data")));
+        let data_dir =
+            base.join(section.or("data_dir", "the path of a folder", PathBuf::from("data")));
         if section.optional::<String>("database", "a text").is_some() {
             section.problem("database", "only the embedded store is part of this version: expected no `database` key; its data goes to `server.data_dir`");
         }
-        let trusted_proxies: Vec<String> =
-            section.or("trusted_proxies", "a list of addresses or networks", Vec::new());
+        let trusted_proxies: Vec<String> = section.or(
+            "trusted_proxies",
+            "a list of addresses or networks",
+            Vec::new(),
+        );
         for proxy in &trusted_proxies {
             if !is_network(proxy) {
                 section.problem("trusted_proxies", format!("`{proxy}`: expected an address or a network such as `10.0.0.7` or `10.0.0.0/8`"));
@@ -55,7 +62,10 @@ impl Server {
         }
         let other_hosts = section.or("other_hosts", "a list of host names", Vec::new());
         let brand: String = section.or("brand", "a text", "Postern".to_owned());
-        if brand.trim().is_empty() || brand.chars().count() > 40 || brand.chars().any(char::is_control) {
+        if brand.trim().is_empty()
+            || brand.chars().count() > 40
+            || brand.chars().any(char::is_control)
+        {
             section.problem("brand", "expected 1 to 40 characters on one line");
         }
         let admin_token = section
@@ -63,7 +73,10 @@ impl Server {
             .and_then(|value| match secret::resolve(&value, base, surroundings) {
                 Ok(resolved) if resolved.value.expose().len() >= 16 => Some(resolved.value),
                 Ok(_) => {
-                    section.problem("admin_token", "too short: expected at least 16 characters drawn at random");
+                    section.problem(
+                        "admin_token",
+                        "too short: expected at least 16 characters drawn at random",
+                    );
                     None
                 }
                 Err(message) => {
@@ -107,7 +120,10 @@ fn read_public_url(section: &mut Section<'_>) -> String {
         && url.username().is_empty()
         && url.password().is_none();
     if !bare {
-        section.problem("public_url", format!("`{text}`: expected scheme, host and port only, without a path or user"));
+        section.problem(
+            "public_url",
+            format!("`{text}`: expected scheme, host and port only, without a path or user"),
+        );
         return DEFAULT.into();
     }
     let loopback = match url.host() {

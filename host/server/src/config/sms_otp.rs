@@ -19,7 +19,8 @@ const TEMPLATE_EN: &str = "Your {brand} code is {code}. It is valid for {minutes
 
 /// A code that is good for longer has been lying on the phone for longer (NIST SP 800-63B-4 3.1.3.2).
 const VALIDITY_REASON: &str = "seconds; NIST SP 800-63B-4 3.1.3.2 ends a code after ten minutes";
-const LENGTH_REASON: &str = "NIST SP 800-63B-4 3.1.3.2 asks for at least six digits: with fewer a guess hits too often";
+const LENGTH_REASON: &str =
+    "NIST SP 800-63B-4 3.1.3.2 asks for at least six digits: with fewer a guess hits too often";
 
 impl SmsOtp {
     pub(super) fn read(mut section: Section<'_>, server: &Server, limits: &Limits) -> Self {
@@ -35,14 +36,23 @@ impl SmsOtp {
         let enable_by_user_claim = s.flag("enable_by_user_claim", true);
         let usecase = read_usecase(s);
         let mut resolver_settings = Vec::new();
-        if let Some(attribute) = s.optional::<String>("user_attribute", "the name of an attribute") {
+        if let Some(attribute) = s.optional::<String>("user_attribute", "the name of an attribute")
+        {
             resolver_settings.push(("user_attribute".to_owned(), attribute));
         }
-        let stores: Vec<String> = s.or("secondary_userstore", "a list of user store names", Vec::new());
+        let stores: Vec<String> = s.or(
+            "secondary_userstore",
+            "a list of user store names",
+            Vec::new(),
+        );
         if !stores.is_empty() {
             resolver_settings.push(("secondary_userstore".to_owned(), stores.join(",")));
         }
-        if usecase == "user-attribute" && !resolver_settings.iter().any(|(name, _)| name == "user_attribute") {
+        if usecase == "user-attribute"
+            && !resolver_settings
+                .iter()
+                .any(|(name, _)| name == "user_attribute")
+        {
             s.problem("user_attribute", "missing: `usecase` is `userAttribute`, which reads the account from this attribute");
         }
         let retry = s.flag("retry_enable", true);
@@ -50,13 +60,22 @@ impl SmsOtp {
         let backup_codes = s.flag("backup_code", true);
         let capture_number = s.flag("capture_and_update_mobile_number", false);
         if capture_number {
-            s.warning("capture_and_update_mobile_number", "on: whoever has the password of an account without a number chooses the number");
+            s.warning(
+                "capture_and_update_mobile_number",
+                "on: whoever has the password of an account without a number chooses the number",
+            );
         }
         let send_directly = s.flag("send_otp_directly_to_mobile", false);
         if send_directly {
-            s.warning("send_otp_directly_to_mobile", "on: who is not in the directory chooses the number the code goes to");
+            s.warning(
+                "send_otp_directly_to_mobile",
+                "on: who is not in the directory chooses the number the code goes to",
+            );
         }
-        let screen_user_attribute = s.optional::<String>("screen_user_attribute", "a claim such as `http://wso2.org/claims/mobile`");
+        let screen_user_attribute = s.optional::<String>(
+            "screen_user_attribute",
+            "a claim such as `http://wso2.org/claims/mobile`",
+        );
         let screen_digits = s.small("no_of_digits", 0..=8, "more would show the whole number", 4);
         let screen_from_end = s.word("order", &[("backward", true), ("forward", false)]);
         let length = s.small("token_length", 6..=10, LENGTH_REASON, 6);
@@ -82,11 +101,17 @@ impl SmsOtp {
         {
             default_region = None;
         }
-        let regions: Vec<String> = s.or("allowed_regions", "a list of regions such as [\"LK\"]", Vec::new());
+        let regions: Vec<String> = s.or(
+            "allowed_regions",
+            "a list of regions such as [\"LK\"]",
+            Vec::new(),
+        );
         for text in &regions {
             region(s, "allowed_regions", text);
         }
-        let otp_host = s.flag("origin_bound_line", true).then(|| server.public_host());
+        let otp_host = s
+            .flag("origin_bound_line", true)
+            .then(|| server.public_host());
         let lock_account = s.flag("enable_account_locking_for_failed_attempts", false);
         let templates = read_templates(s.table("text"));
         section.finish();
@@ -122,14 +147,21 @@ impl SmsOtp {
                 },
             },
             templates,
-            user_stores: stores.into_iter().filter(|name| !name.eq_ignore_ascii_case("primary")).collect(),
+            user_stores: stores
+                .into_iter()
+                .filter(|name| !name.eq_ignore_ascii_case("primary"))
+                .collect(),
         }
     }
 }
 
 /// The id of the resolver plugin. The older spellings are aliases; a blank one means `local`.
 fn read_usecase(section: &mut Section<'_>) -> String {
-    let usecase: String = section.or("usecase", "a resolver plugin such as `local`", String::new());
+    let usecase: String = section.or(
+        "usecase",
+        "a resolver plugin such as `local`",
+        String::new(),
+    );
     match usecase.trim() {
         "" => "local".into(),
         "userAttribute" => "user-attribute".into(),
@@ -147,10 +179,16 @@ fn read_templates(mut section: Section<'_>) -> Vec<(String, String)> {
             continue;
         };
         if !text.contains("{code}") {
-            section.problem(&language, "expected a text with `{code}` in it, or nobody learns the code");
+            section.problem(
+                &language,
+                "expected a text with `{code}` in it, or nobody learns the code",
+            );
         }
         if text.chars().count() > 300 {
-            section.problem(&language, "expected at most 300 characters: every 160 cost one more SMS");
+            section.problem(
+                &language,
+                "expected at most 300 characters: every 160 cost one more SMS",
+            );
         }
         templates.push((language, text));
     }

@@ -27,14 +27,20 @@ fn load_with(text: &str, files: &[(&str, &str)]) -> Result<Config, ConfigError> 
 /// The problems, as key and message.
 fn problems(text: &str) -> Vec<(String, String)> {
     let error = load(text).expect_err("something is wrong with it");
-    error.problems().iter().map(|p| (p.key.clone(), p.message.clone())).collect()
+    error
+        .problems()
+        .iter()
+        .map(|p| (p.key.clone(), p.message.clone()))
+        .collect()
 }
 
 #[test]
 fn an_orderly_file_has_the_documented_defaults() {
     let config = load(ORDERLY).unwrap();
     let factor = &config.sms_otp.factor;
-    assert!(factor.mandatory && factor.retry && factor.backup_codes && factor.challenge.resend.allowed);
+    assert!(
+        factor.mandatory && factor.retry && factor.backup_codes && factor.challenge.resend.allowed
+    );
     assert!(!factor.capture_number && !factor.send_directly);
     assert_eq!(factor.challenge.format.length, 6);
     assert_eq!(factor.challenge.code_lifetime.as_secs(), 300);
@@ -87,7 +93,13 @@ fn all_problems_are_told_at_once_each_with_its_key() {
 #[test]
 fn a_misspelt_key_is_refused_with_the_one_that_was_meant() {
     let found = problems("[sms_otp]\nmandatry = true\n");
-    assert_eq!(found, [("sms_otp.mandatry".to_owned(), "unknown key: did you mean `mandatory`?".to_owned())]);
+    assert_eq!(
+        found,
+        [(
+            "sms_otp.mandatry".to_owned(),
+            "unknown key: did you mean `mandatory`?".to_owned()
+        )]
+    );
 }
 
 /// NIST SP 800-63B-4, 3.1.3.2
@@ -96,7 +108,11 @@ fn a_code_that_lives_longer_than_ten_minutes_is_refused_with_the_reason() {
     assert!(load("[sms_otp]\ntoken_expiry_time = 600\n").is_ok());
     let found = problems("[sms_otp]\ntoken_expiry_time = 601\n");
     assert!(found[0].1.contains("ten minutes"), "{found:?}");
-    assert!(problems("[sms_otp]\ntoken_expiry_time = 0\n")[0].1.contains("from 30 to 600"));
+    assert!(
+        problems("[sms_otp]\ntoken_expiry_time = 0\n")[0]
+            .1
+            .contains("from 30 to 600")
+    );
 }
 
 #[test]
@@ -110,7 +126,11 @@ fn fewer_than_six_digits_are_refused_with_the_reason() {
 #[test]
 fn a_secret_is_resolved_and_never_printed() {
     let config = load(ORDERLY).unwrap();
-    let (_, token) = &config.senders["twilio"].settings.iter().find(|(name, _)| name == "auth_token").unwrap();
+    let (_, token) = &config.senders["twilio"]
+        .settings
+        .iter()
+        .find(|(name, _)| name == "auth_token")
+        .unwrap();
     assert_eq!(token.value.expose(), "s3cret-value");
     let printed = format!("{config:?}");
     assert!(!printed.contains("s3cret-value"), "{printed}");
@@ -121,7 +141,11 @@ fn a_secret_comes_from_a_file_without_its_last_line_break() {
     let text = ORDERLY.replace("{ env = \"TOKEN\" }", "{ file = \"token\" }");
     let config = load_with(&text, &[("/etc/postern/token", "from-a-file\n")]).unwrap();
     let settings = &config.senders["twilio"].settings;
-    assert!(settings.iter().any(|(_, setting)| setting.value.expose() == "from-a-file"));
+    assert!(
+        settings
+            .iter()
+            .any(|(_, setting)| setting.value.expose() == "from-a-file")
+    );
 }
 
 #[test]
@@ -133,10 +157,17 @@ fn a_syntax_error_does_not_quote_the_line_it_is_on() {
 #[test]
 fn a_sender_may_have_a_file_of_its_own_but_not_two_homes() {
     let own = "plugin = \"twilio\"\n";
-    let config = load_with("[sms_otp]\nsenders = [\"other\"]\n", &[("/etc/postern/senders/other.toml", own)]).unwrap();
+    let config = load_with(
+        "[sms_otp]\nsenders = [\"other\"]\n",
+        &[("/etc/postern/senders/other.toml", own)],
+    )
+    .unwrap();
     assert_eq!(config.senders["other"].plugin, "twilio");
     let error = load_with(ORDERLY, &[("/etc/postern/senders/twilio.toml", own)]).unwrap_err();
-    assert!(error.problems()[0].message.contains("defined twice"), "{error}");
+    assert!(
+        error.problems()[0].message.contains("defined twice"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -146,8 +177,16 @@ fn the_test_outbox_never_stands_beside_a_real_sender() {
     let alone = "[outbox]\n[sender.test]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"test\"]\n";
     let config = load(alone).unwrap();
     assert!(config.outbox.is_some());
-    assert!(config.warnings.iter().any(|warning| warning.key == "outbox"));
-    assert!(!problems(&alone.replace("[outbox]", "")).is_empty(), "`fake` needs the outbox");
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.key == "outbox")
+    );
+    assert!(
+        !problems(&alone.replace("[outbox]", "")).is_empty(),
+        "`fake` needs the outbox"
+    );
 }
 
 #[test]
@@ -170,7 +209,11 @@ fn what_weakens_a_check_is_warned_of() {
         allow_private_networks = true
     "#;
     let config = load(text).unwrap();
-    let keys: Vec<&str> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    let keys: Vec<&str> = config
+        .warnings
+        .iter()
+        .map(|warning| warning.key.as_str())
+        .collect();
     for key in [
         "server.trusted_proxies",
         "plugins.isolation",
@@ -187,11 +230,18 @@ fn what_weakens_a_check_is_warned_of() {
 
 #[test]
 fn the_older_spellings_of_usecase_are_aliases() {
-    for (written, meant) in [("subjectUri", "subject-uri"), ("", "local"), ("association", "association")] {
+    for (written, meant) in [
+        ("subjectUri", "subject-uri"),
+        ("", "local"),
+        ("association", "association"),
+    ] {
         let config = load(&format!("[sms_otp]\nusecase = \"{written}\"\n")).unwrap();
         assert_eq!(config.sms_otp.factor.usecase, meant);
     }
-    assert!(!problems("[sms_otp]\nusecase = \"userAttribute\"\n").is_empty(), "it needs user_attribute");
+    assert!(
+        !problems("[sms_otp]\nusecase = \"userAttribute\"\n").is_empty(),
+        "it needs user_attribute"
+    );
 }
 
 #[test]
@@ -199,7 +249,10 @@ fn a_class_of_plugin_limits_may_name_only_what_it_changes() {
     let config = load("[limits.plugin]\nlog_lines = 7\nnative = { cpu_ms = 100 }\n").unwrap();
     assert_eq!(config.limits.plugin.log_lines, 7);
     assert_eq!(config.limits.plugin.native.cpu_ms, 100);
-    assert_eq!(config.limits.plugin.native.memories, postern_wasm::Limits::default().native.memories);
+    assert_eq!(
+        config.limits.plugin.native.memories,
+        postern_wasm::Limits::default().native.memories
+    );
 }
 
 #[test]

@@ -58,7 +58,9 @@ pub(crate) async fn run(path: PathBuf, config: Config, parts: Reloadable, shutdo
                     current = next;
                 }
                 Err(error) => {
-                    tracing::error!("the configuration was not taken over, the old one goes on: {error}");
+                    tracing::error!(
+                        "the configuration was not taken over, the old one goes on: {error}"
+                    );
                 }
             }
         }
@@ -78,7 +80,10 @@ type Stamp = (u64, u64, i64, i64);
 impl Seen {
     fn now(path: &Path, config: &Config) -> Self {
         let senders = path.parent().unwrap_or(Path::new("")).join("senders");
-        let tls = config.tls.iter().flat_map(|Tls { certificate, key }| [certificate, key]);
+        let tls = config
+            .tls
+            .iter()
+            .flat_map(|Tls { certificate, key }| [certificate, key]);
         let files = config.files.iter().chain(tls).cloned();
         // The folder's own time tells that a file came or went.
         let all = files.chain([senders]).map(|file| {

@@ -22,7 +22,9 @@ const PROFILE: &[&str] = &[
 /// The plugin of the current folder.
 pub(super) fn here(out: Option<&Path>) -> anyhow::Result<()> {
     if !Path::new("plugin.toml").is_file() {
-        bail!("there is no plugin.toml here: change into the plugin's folder, or make one with `postern plugin new NAME`");
+        bail!(
+            "there is no plugin.toml here: change into the plugin's folder, or make one with `postern plugin new NAME`"
+        );
     }
     let out = out.unwrap_or(Path::new("."));
     for module in compile(Path::new("."), &[])? {
@@ -34,7 +36,8 @@ pub(super) fn here(out: Option<&Path>) -> anyhow::Result<()> {
 /// Every folder below `all` that holds a plugin.toml, in one call of cargo.
 pub(super) fn all(all: &Path, out: Option<&Path>) -> anyhow::Result<()> {
     let mut packages = Vec::new();
-    let entries = fs::read_dir(all).with_context(|| format!("cannot read the folder `{}`", all.display()))?;
+    let entries =
+        fs::read_dir(all).with_context(|| format!("cannot read the folder `{}`", all.display()))?;
     for entry in entries {
         let folder = entry?.path();
         if folder.join("plugin.toml").is_file() {
@@ -62,11 +65,17 @@ pub(super) fn all(all: &Path, out: Option<&Path>) -> anyhow::Result<()> {
 
 fn package(folder: &Path) -> anyhow::Result<String> {
     let path = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let manifest: toml::Table = toml::from_str(&text).with_context(|| format!("`{}` is not TOML", path.display()))?;
-    let name = manifest.get("package").and_then(|package| package.get("name"));
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let manifest: toml::Table =
+        toml::from_str(&text).with_context(|| format!("`{}` is not TOML", path.display()))?;
+    let name = manifest
+        .get("package")
+        .and_then(|package| package.get("name"));
     let name = name.and_then(toml::Value::as_str);
-    Ok(name.with_context(|| format!("`{}` names no package", path.display()))?.to_owned())
+    Ok(name
+        .with_context(|| format!("`{}` names no package", path.display()))?
+        .to_owned())
 }
 
 /// The core modules cargo made. Its progress and errors go straight to the terminal.
@@ -99,8 +108,13 @@ fn compile(folder: &Path, packages: &[String]) -> anyhow::Result<Vec<PathBuf>> {
         .filter(|message| message["reason"] == "compiler-artifact")
         .filter_map(|message| {
             let files = message["filenames"].as_array()?;
-            let files = files.iter().filter_map(serde_json::Value::as_str).map(PathBuf::from);
-            files.into_iter().find(|file| file.extension().is_some_and(|found| found == "wasm"))
+            let files = files
+                .iter()
+                .filter_map(serde_json::Value::as_str)
+                .map(PathBuf::from);
+            files
+                .into_iter()
+                .find(|file| file.extension().is_some_and(|found| found == "wasm"))
         })
         .collect();
     if modules.is_empty() {
@@ -112,18 +126,24 @@ fn compile(folder: &Path, packages: &[String]) -> anyhow::Result<Vec<PathBuf>> {
 /// Wraps a module and puts it under its id, whole or not at all: the folder may be a running host's.
 fn wrap(module: &Path, out: &Path) -> anyhow::Result<()> {
     let bytes = fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
-    let component = postern_wasm::package::component(&bytes).with_context(|| format!("`{}`", module.display()))?;
+    let component = postern_wasm::package::component(&bytes)
+        .with_context(|| format!("`{}`", module.display()))?;
     let found = postern_wasm::inspect(&component, &postern_wasm::Limits::default())
         .map_err(|refusal| anyhow::anyhow!("`{}` would be refused: {refusal}", module.display()))?;
     if let Some(refusal) = found.refusal {
         bail!("`{}` would be refused: {refusal}", module.display());
     }
-    fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
+    fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder `{}`", out.display()))?;
     let file = out.join(format!("{}.wasm", found.manifest.id));
     let beside = out.join(format!(".{}.wasm.new", found.manifest.id));
     fs::write(&beside, &component)
         .and_then(|()| fs::rename(&beside, &file))
         .with_context(|| format!("cannot write `{}`", file.display()))?;
-    output::line(format!("{}  {} KiB", file.display(), component.len().div_ceil(1024)));
+    output::line(format!(
+        "{}  {} KiB",
+        file.display(),
+        component.len().div_ceil(1024)
+    ));
     Ok(())
 }

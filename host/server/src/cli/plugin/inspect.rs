@@ -30,12 +30,21 @@ fn show(found: &Inspection) {
     row("kind", manifest.kind.as_str());
     row("title", &manifest.title);
     row("what it does", &manifest.description);
-    row("interface", &format!("postern:plugin@{}", found.wit_version));
+    row(
+        "interface",
+        &format!("postern:plugin@{}", found.wit_version),
+    );
     row("imports", &list(&found.imports));
     row("exports", &list(&found.exports));
     row("sends to", &list(&manifest.origins));
     if !manifest.origin_settings.is_empty() {
-        row("", &format!("and where these settings say: {}", list(&manifest.origin_settings)));
+        row(
+            "",
+            &format!(
+                "and where these settings say: {}",
+                list(&manifest.origin_settings)
+            ),
+        );
     }
     row("vectors", &manifest.vectors.len().to_string());
     row("size", &format!("{} bytes", found.size));
@@ -61,7 +70,11 @@ fn show(found: &Inspection) {
             if let Some(default) = &setting.default {
                 traits.push(format!("default {default}"));
             }
-            vec![setting.name.clone(), traits.join(", "), setting.help.clone()]
+            vec![
+                setting.name.clone(),
+                traits.join(", "),
+                setting.help.clone(),
+            ]
         })
         .collect();
     output::table(&["SETTING", "", "WHAT IT IS"], &rows);

@@ -30,10 +30,16 @@ pub(super) fn run(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    output::table(&["FILE", "ID", "VERSION", "KIND", "STATE", "CALLS", "FAULTS"], &rows);
+    output::table(
+        &["FILE", "ID", "VERSION", "KIND", "STATE", "CALLS", "FAULTS"],
+        &rows,
+    );
     for plugin in &plugins {
         if let Some(refused) = &plugin.refused {
-            output::line(format!("\n{}: refused at {}: {}", plugin.file, refused.stage, refused.reason));
+            output::line(format!(
+                "\n{}: refused at {}: {}",
+                plugin.file, refused.stage, refused.reason
+            ));
         }
         if let Some(fault) = &plugin.last_fault {
             output::line(format!("\n{}: last fault: {fault}", plugin.file));

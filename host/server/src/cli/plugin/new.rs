@@ -15,17 +15,26 @@ const WIT: &str = include_str!("../../../../../wit/plugin.wit");
 pub(super) fn run(name: &str, kind: Kind) -> anyhow::Result<()> {
     let orderly = (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !orderly {
-        bail!("`{}` is no name of a plugin: expected 1 to 64 of a-z, 0-9 and `-`, beginning with a letter", name.escape_debug());
+        bail!(
+            "`{}` is no name of a plugin: expected 1 to 64 of a-z, 0-9 and `-`, beginning with a letter",
+            name.escape_debug()
+        );
     }
     let folder = Path::new(name);
-    fs::create_dir(folder).with_context(|| format!("cannot make the folder `{name}`: choose a name that is free here"))?;
+    fs::create_dir(folder).with_context(|| {
+        format!("cannot make the folder `{name}`: choose a name that is free here")
+    })?;
     let template = match kind {
         Kind::SmsProvider => "sms-provider",
         Kind::UserResolver => "user-resolver",
     };
-    let template = TEMPLATES.get_dir(template).context("the program carries no such template")?;
+    let template = TEMPLATES
+        .get_dir(template)
+        .context("the program carries no such template")?;
     write(template, template.path(), folder, name)?;
     let sdk = folder.join("vendor/sdk");
     write(&SDK_SOURCES, Path::new(""), &sdk.join("src"), name)?;
@@ -43,7 +52,10 @@ fn write(dir: &Dir<'_>, base: &Path, folder: &Path, name: &str) -> anyhow::Resul
         match entry {
             DirEntry::Dir(dir) => write(dir, base, folder, name)?,
             DirEntry::File(file) => {
-                let inside = file.path().strip_prefix(base).expect("an entry lies below its folder");
+                let inside = file
+                    .path()
+                    .strip_prefix(base)
+                    .expect("an entry lies below its folder");
                 let target = folder.join(inside);
                 match file.contents_utf8() {
                     Some(text) => put(&target, text.replace("{{name}}", name).as_bytes())?,

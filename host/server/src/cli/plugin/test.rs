@@ -13,7 +13,10 @@ use std::sync::Arc;
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
     let bytes = super::read(file)?;
     let results = runtime()?.block_on(vectors(&bytes, file))?;
-    let failed = results.iter().filter(|(_, outcome)| outcome.is_err()).count();
+    let failed = results
+        .iter()
+        .filter(|(_, outcome)| outcome.is_err())
+        .count();
     if json {
         let rows: Vec<_> = results
             .iter()
@@ -34,14 +37,19 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
         }
     }
     match (failed, results.len()) {
-        (_, 0) => bail!("`{}` carries no vectors: write some into vectors/ and build it again", file.display()),
+        (_, 0) => bail!(
+            "`{}` carries no vectors: write some into vectors/ and build it again",
+            file.display()
+        ),
         (0, count) => {
             if !json {
                 output::line(format!("{count} vectors hold"));
             }
             Ok(())
         }
-        (failed, count) => bail!("{failed} of {count} vectors do not hold: a host would refuse this file"),
+        (failed, count) => {
+            bail!("{failed} of {count} vectors do not hold: a host would refuse this file")
+        }
     }
 }
 

@@ -32,7 +32,11 @@ const SENDER: &str = "try";
 pub(in super::super) struct Try {
     file: PathBuf,
     /// A setting of the sender; may be given more than once.
-    #[arg(long = "setting", visible_alias = "settings", value_name = "NAME=VALUE")]
+    #[arg(
+        long = "setting",
+        visible_alias = "settings",
+        value_name = "NAME=VALUE"
+    )]
     settings: Vec<String>,
     /// A secret of the sender. Arguments can be read by others on this machine: use test credentials,
     /// or NAME=@FILE.
@@ -62,8 +66,10 @@ pub(super) fn run(arguments: Try) -> anyhow::Result<()> {
     let bytes = super::read(&arguments.file)?;
     let settings = pairs(&arguments.settings, "--setting")?;
     let secrets = pairs(&arguments.secrets, "--secret")?;
-    let to = PhoneNumber::parse(&arguments.to, None).with_context(|| format!("--to `{}`", arguments.to))?;
-    let text = MessageText::measured(arguments.text.clone()).context("--text is too long for ten SMS")?;
+    let to = PhoneNumber::parse(&arguments.to, None)
+        .with_context(|| format!("--to `{}`", arguments.to))?;
+    let text =
+        MessageText::measured(arguments.text.clone()).context("--text is too long for ten SMS")?;
     runtime()?.block_on(async {
         let plugins = Plugins::start(Setup {
             isolation: Isolation::InProcess,
@@ -75,9 +81,14 @@ pub(super) fn run(arguments: Try) -> anyhow::Result<()> {
         let loaded = plugins
             .admit(bytes.as_slice().into())
             .await
-            .map_err(|refusal| anyhow::anyhow!("`{}` would be refused: {refusal}", arguments.file.display()))?;
+            .map_err(|refusal| {
+                anyhow::anyhow!("`{}` would be refused: {refusal}", arguments.file.display())
+            })?;
         if arguments.send {
-            send(&arguments, &bytes, plugins, &loaded, settings, secrets, to, text).await
+            send(
+                &arguments, &bytes, plugins, &loaded, settings, secrets, to, text,
+            )
+            .await
         } else {
             show(&arguments, &plugins, &loaded, &settings, &to, &text).await
         }
@@ -88,10 +99,13 @@ fn pairs(given: &[String], flag: &str) -> anyhow::Result<Vec<(String, String)>> 
     given
         .iter()
         .map(|pair| {
-            let (name, value) = pair.split_once('=').with_context(|| format!("{flag} `{pair}`: expected NAME=VALUE"))?;
+            let (name, value) = pair
+                .split_once('=')
+                .with_context(|| format!("{flag} `{pair}`: expected NAME=VALUE"))?;
             let value = match value.strip_prefix('@') {
                 Some(file) => {
-                    let text = std::fs::read_to_string(file).with_context(|| format!("{flag} {name}: cannot read `{file}`"))?;
+                    let text = std::fs::read_to_string(file)
+                        .with_context(|| format!("{flag} {name}: cannot read `{file}`"))?;
                     text.trim_end_matches(['\r', '\n']).to_owned()
                 }
                 None => value.to_owned(),
@@ -132,12 +146,22 @@ async fn show(
         extra: Vec::new(),
     };
     let action = plugins
-        .provider_step(&loaded.handle, settings, &message, &provider::Event::Start, &[])
+        .provider_step(
+            &loaded.handle,
+            settings,
+            &message,
+            &provider::Event::Start,
+            &[],
+        )
         .await?;
     let outgoing = match action {
         provider::Action::Send(outgoing) => outgoing,
         provider::Action::Done(provider::Verdict::Refused(refusal)) => {
-            bail!("the plugin refuses before it asks for anything: {}: {}", refusal.reason, refusal.detail)
+            bail!(
+                "the plugin refuses before it asks for anything: {}: {}",
+                refusal.reason,
+                refusal.detail
+            )
         }
         provider::Action::Done(provider::Verdict::Accepted(_)) => {
             bail!("the plugin says accepted without a request")
@@ -166,7 +190,10 @@ async fn show(
 }
 
 /// The whole conversation, for real, in a gateway of its own.
-#[allow(clippy::too_many_arguments, reason = "each is one thing the command line said")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is one thing the command line said"
+)]
 async fn send(
     arguments: &Try,
     bytes: &[u8],
@@ -199,7 +226,10 @@ async fn send(
             tenant: tenant.clone(),
             plugin: loaded.manifest.id.clone(),
             settings,
-            secrets: secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect(),
+            secrets: secrets
+                .into_iter()
+                .map(|(name, value)| (name, Zeroizing::new(value)))
+                .collect(),
             allow: arguments.allow.clone(),
             allow_private_networks: arguments.allow_private_networks,
             ca_pems: Vec::new(),
@@ -226,7 +256,9 @@ async fn send(
         purpose: Purpose::Login,
         extra: Vec::new(),
     };
-    let report = gateway.test_message(SENDER, &message, Instant::now() + PATIENCE).await;
+    let report = gateway
+        .test_message(SENDER, &message, Instant::now() + PATIENCE)
+        .await;
     for shown in &report.requests {
         output::line(format!("{} {}", shown.method, shown.url));
         for (name, value) in &shown.headers {
@@ -236,12 +268,18 @@ async fn send(
     }
     match report.delivery {
         Delivery::Accepted { provider_id, parts } => {
-            let id = provider_id.map(|id| format!(", id {id}")).unwrap_or_default();
-            let parts = parts.map(|parts| format!(", {parts} part(s)")).unwrap_or_default();
+            let id = provider_id
+                .map(|id| format!(", id {id}"))
+                .unwrap_or_default();
+            let parts = parts
+                .map(|parts| format!(", {parts} part(s)"))
+                .unwrap_or_default();
             output::line(format!("accepted{id}{parts}"));
             Ok(())
         }
-        Delivery::Failed(failure) => bail!("not accepted: {:?}: {}", failure.reason, failure.detail),
+        Delivery::Failed(failure) => {
+            bail!("not accepted: {:?}: {}", failure.reason, failure.detail)
+        }
     }
 }
 
