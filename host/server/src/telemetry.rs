@@ -12,6 +12,13 @@ use tracing_subscriber::fmt::format::FmtSpan;
 pub fn log(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter)
         .with_context(|| format!("`log.filter`: `{}` is no filter", log.filter))?;
+    // The file watcher tells of every write beside the plugin folder. A log file there would be told
+    // of its own lines, without end.
+    let filter = ["notify=info", "mio=info"]
+        .into_iter()
+        .fold(filter, |filter, quiet| {
+            filter.add_directive(quiet.parse().expect("a directive"))
+        });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
