@@ -24,7 +24,9 @@ pub(crate) async fn serve(provider: SocketAddr) -> Result<()> {
         let idle = idle.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, provider, idle.clone()));
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
         });
     }
 }
@@ -48,7 +50,9 @@ async fn answer(
             None => Connection::open(provider, "none").await?,
         };
         let form = "To=%2B447700900000&From=%2B15005550006&Body=Your+code+is+123456%0A%0A%40localhost+%23123456";
-        connection.post("/2010-04-01/Accounts/AC0/Messages.json", form.to_owned()).await?;
+        connection
+            .post("/2010-04-01/Accounts/AC0/Messages.json", form.to_owned())
+            .await?;
         idle.lock().await.push(connection);
     }
     Response::builder()

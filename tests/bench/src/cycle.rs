@@ -29,7 +29,10 @@ impl Numbers {
         Self(AtomicUsize::new(0))
     }
     pub(crate) fn next(&self) -> String {
-        format!("9477{:07}", self.0.fetch_add(1, Ordering::Relaxed) % 10_000_000)
+        format!(
+            "9477{:07}",
+            self.0.fetch_add(1, Ordering::Relaxed) % 10_000_000
+        )
     }
 }
 
@@ -48,13 +51,24 @@ impl Cycle for ApiClient {
     async fn once(&mut self) -> Result<()> {
         let number = self.numbers.next();
         let body = format!(r#"{{"mobile":"+{number}"}}"#);
-        let created = self.connection.expect("/api/v1/challenges", body, 201).await?;
+        let created = self
+            .connection
+            .expect("/api/v1/challenges", body, 201)
+            .await?;
         let created: serde_json::Value = serde_json::from_slice(&created)?;
-        let id = created["challenge_id"].as_str().context("the answer has no challenge_id")?;
+        let id = created["challenge_id"]
+            .as_str()
+            .context("the answer has no challenge_id")?;
         let code = self.provider.code(&number).context("no code arrived")?;
         let path = format!("/api/v1/challenges/{id}/verify");
-        let verified = self.connection.expect(&path, format!(r#"{{"code":"{code}"}}"#), 200).await?;
-        anyhow::ensure!(verified.windows(8).any(|part| part == b"accepted"), "the right code was refused");
+        let verified = self
+            .connection
+            .expect(&path, format!(r#"{{"code":"{code}"}}"#), 200)
+            .await?;
+        anyhow::ensure!(
+            verified.windows(8).any(|part| part == b"accepted"),
+            "the right code was refused"
+        );
         Ok(())
     }
 }
@@ -63,8 +77,12 @@ struct BareClient(Connection);
 
 impl Cycle for BareClient {
     async fn once(&mut self) -> Result<()> {
-        self.0.expect("/send", r#"{"mobile":"+447700900000"}"#.to_owned(), 201).await?;
-        self.0.expect("/verify", r#"{"code":"123456"}"#.to_owned(), 200).await?;
+        self.0
+            .expect("/send", r#"{"mobile":"+447700900000"}"#.to_owned(), 201)
+            .await?;
+        self.0
+            .expect("/verify", r#"{"code":"123456"}"#.to_owned(), 200)
+            .await?;
         Ok(())
     }
 }
@@ -79,15 +97,26 @@ pub(crate) async fn postern(
     let mut all = Vec::new();
     for _ in 0..clients {
         let connection = Connection::open(host.address, &host.token).await?;
-        all.push(ApiClient { connection, provider: provider.clone(), numbers: numbers.clone() });
+        all.push(ApiClient {
+            connection,
+            provider: provider.clone(),
+            numbers: numbers.clone(),
+        });
     }
     run(host.pid(), all, time).await
 }
 
-pub(crate) async fn bare(pid: u32, address: SocketAddr, clients: usize, time: Duration) -> Result<Measured> {
+pub(crate) async fn bare(
+    pid: u32,
+    address: SocketAddr,
+    clients: usize,
+    time: Duration,
+) -> Result<Measured> {
     let mut all = Vec::new();
     for _ in 0..clients {
-        all.push(BareClient(Connection::open(address, "0123456789abcdef0123456789abcdef0123456789a").await?));
+        all.push(BareClient(
+            Connection::open(address, "0123456789abcdef0123456789abcdef0123456789a").await?,
+        ));
     }
     run(pid, all, time).await
 }
@@ -114,7 +143,8 @@ async fn run<C: Cycle>(pid: u32, clients: Vec<C>, time: Duration) -> Result<Meas
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let pids = process::tree(pid);
-    let cpu = |pids: &[u32]| -> Result<Duration> { pids.iter().map(|pid| process::cpu(*pid)).sum() };
+    let cpu =
+        |pids: &[u32]| -> Result<Duration> { pids.iter().map(|pid| process::cpu(*pid)).sum() };
     let before = cpu(&pids)?;
     measuring.store(true, Ordering::Relaxed);
     let start = Instant::now();
@@ -152,8 +182,16 @@ pub(crate) fn figures(clients: usize, ours: &Measured, bare: &Measured) -> Vec<F
         Figure::plain(name("p50"), millis(ours.p50), "ms"),
         Figure::plain(name("p99"), millis(ours.p99), "ms"),
         Figure::plain(name("CPU"), micros(ours.cpu_per_cycle), "us/cycle"),
-        Figure::plain(name("bare server, cycles/s"), bare.cycles_per_second, "cycles/s"),
-        Figure::plain(name("bare server, CPU"), micros(bare.cpu_per_cycle), "us/cycle"),
+        Figure::plain(
+            name("bare server, cycles/s"),
+            bare.cycles_per_second,
+            "cycles/s",
+        ),
+        Figure::plain(
+            name("bare server, CPU"),
+            micros(bare.cpu_per_cycle),
+            "us/cycle",
+        ),
         Figure::at_most(
             name("CPU over the bare server's"),
             ours.cpu_per_cycle.as_secs_f64() / bare.cpu_per_cycle.as_secs_f64(),

@@ -36,7 +36,9 @@ impl Host {
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
         let (public, admin) = (free_address()?, free_address()?);
         let text = std::fs::read_to_string(folder.join("template.toml"))?;
-        let text = text.replace("PUBLIC", &public.to_string()).replace("ADMIN", &admin.to_string());
+        let text = text
+            .replace("PUBLIC", &public.to_string())
+            .replace("ADMIN", &admin.to_string());
         std::fs::write(folder.join("postern.toml"), text)?;
         let token = match std::fs::read_to_string(folder.join("token")) {
             Ok(token) => token,
@@ -44,7 +46,10 @@ impl Host {
         };
         let log = std::fs::File::create(folder.join("postern.log"))?;
         let begun = Instant::now();
-        let child = postern(folder).args(["serve", "--config", "postern.toml"]).stderr(log).spawn()?;
+        let child = postern(folder)
+            .args(["serve", "--config", "postern.toml"])
+            .stderr(log)
+            .spawn()?;
         let mut host = Self {
             address: public,
             admin,
@@ -65,13 +70,20 @@ impl Host {
     async fn wait_until_ready(&mut self, begun: Instant) -> Result<()> {
         loop {
             if let Some(status) = self.child.try_wait()? {
-                let log = std::fs::read_to_string(self.folder.join("postern.log")).unwrap_or_default();
+                let log =
+                    std::fs::read_to_string(self.folder.join("postern.log")).unwrap_or_default();
                 bail!("the host ended while it started ({status}):\n{log}");
             }
-            if get(self.admin, "/health/ready").await.is_ok_and(|(status, _)| status == 200) {
+            if get(self.admin, "/health/ready")
+                .await
+                .is_ok_and(|(status, _)| status == 200)
+            {
                 return Ok(());
             }
-            ensure!(begun.elapsed() < Duration::from_secs(120), "the host is not ready after 120 s");
+            ensure!(
+                begun.elapsed() < Duration::from_secs(120),
+                "the host is not ready after 120 s"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -123,9 +135,16 @@ tenant_failures_per_hour = 10000000
 /// A plugin as `cargo xtask build-plugins` leaves it.
 pub(crate) fn built(plugin: &str) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).context("this program is not in cargo's target folder")?;
+    let target = program
+        .ancestors()
+        .nth(2)
+        .context("this program is not in cargo's target folder")?;
     let file = target.join("plugins").join(format!("{plugin}.wasm"));
-    ensure!(file.is_file(), "{} is missing: run `cargo xtask build-plugins`", file.display());
+    ensure!(
+        file.is_file(),
+        "{} is missing: run `cargo xtask build-plugins`",
+        file.display()
+    );
     Ok(file)
 }
 
@@ -138,14 +157,23 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<(u16, Vec<u8>
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     let head = String::from_utf8_lossy(&answer[..answer.len().min(64)]).into_owned();
-    let status = head.split_whitespace().nth(1).context("no status line")?.parse()?;
+    let status = head
+        .split_whitespace()
+        .nth(1)
+        .context("no status line")?
+        .parse()?;
     Ok((status, answer))
 }
 
 fn postern(folder: &Path) -> Command {
-    let program = std::env::current_exe().map(|program| program.with_file_name("postern")).unwrap_or_default();
+    let program = std::env::current_exe()
+        .map(|program| program.with_file_name("postern"))
+        .unwrap_or_default();
     let mut command = Command::new(program);
-    command.current_dir(folder).stdout(Stdio::null()).stdin(Stdio::null());
+    command
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stdin(Stdio::null());
     command
 }
 

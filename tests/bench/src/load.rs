@@ -17,11 +17,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr, token: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { sender, host: address.to_string(), token: format!("Bearer {token}") })
+        Ok(Self {
+            sender,
+            host: address.to_string(),
+            token: format!("Bearer {token}"),
+        })
     }
 
     /// Posts JSON and gives status and body.
@@ -42,7 +48,10 @@ impl Connection {
     pub(crate) async fn expect(&mut self, path: &str, body: String, status: u16) -> Result<Bytes> {
         let (got, body) = self.post(path, body).await?;
         if got != status {
-            bail!("{path} answered {got} instead of {status}: {}", String::from_utf8_lossy(&body));
+            bail!(
+                "{path} answered {got} instead of {status}: {}",
+                String::from_utf8_lossy(&body)
+            );
         }
         Ok(body)
     }

@@ -29,7 +29,9 @@ impl Provider {
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
                     let service = service_fn(move |request| provider.clone().answer(request));
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await
                 });
             }
         });
@@ -38,21 +40,37 @@ impl Provider {
 
     /// The newest code sent to a number (digits without `+`).
     pub(crate) fn code(&self, digits: &str) -> Option<String> {
-        self.codes.lock().expect("no holder panics").get(digits).cloned()
+        self.codes
+            .lock()
+            .expect("no holder panics")
+            .get(digits)
+            .cloned()
     }
 
     pub(crate) fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
         let body = request.into_body().collect().await?.to_bytes();
         self.messages.fetch_add(1, Ordering::Relaxed);
         let text = String::from_utf8_lossy(&body);
         // The number is `To=%2B<digits>`; the code is what follows the `%23` of the text's last line.
-        let after = |mark: &str| text.split(mark).nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+        let after = |mark: &str| {
+            text.split(mark).nth(1).map(|rest| {
+                rest.chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect::<String>()
+            })
+        };
         if let (Some(number), Some(code)) = (after("To=%2B"), after("%23")) {
-            self.codes.lock().expect("no holder panics").insert(number, code);
+            self.codes
+                .lock()
+                .expect("no holder panics")
+                .insert(number, code);
         }
         let answer = r#"{"sid":"SM00000000000000000000000000000000","status":"queued","error_code":null,"error_message":null,"num_segments":"1"}"#;
         Ok(Response::builder()

@@ -20,13 +20,38 @@ pub(crate) enum Aim {
 
 impl Figure {
     pub(crate) fn plain(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit, aim: None }
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            aim: None,
+        }
     }
-    pub(crate) fn at_most(name: impl Into<String>, value: f64, unit: &'static str, aim: f64) -> Self {
-        Self { name: name.into(), value, unit, aim: Some(Aim::AtMost(aim)) }
+    pub(crate) fn at_most(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        aim: f64,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            aim: Some(Aim::AtMost(aim)),
+        }
     }
-    pub(crate) fn at_least(name: impl Into<String>, value: f64, unit: &'static str, aim: f64) -> Self {
-        Self { name: name.into(), value, unit, aim: Some(Aim::AtLeast(aim)) }
+    pub(crate) fn at_least(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        aim: f64,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            aim: Some(Aim::AtLeast(aim)),
+        }
     }
     fn met(&self) -> Option<bool> {
         self.aim.map(|aim| match aim {
@@ -38,7 +63,11 @@ impl Figure {
 
 /// Renders all figures, one a line.
 pub(crate) fn render(figures: &[Figure]) -> String {
-    let width = figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
+    let width = figures
+        .iter()
+        .map(|figure| figure.name.len())
+        .max()
+        .unwrap_or(0);
     let mut out = String::new();
     for figure in figures {
         let aim = match figure.aim {
