@@ -400,7 +400,10 @@ fn grant(
                     path: String::new(),
                     ..named
                 };
-                if unasked.is_some_and(|plugin| plugin.origin_settings.contains(name)) {
+                // Only what the operator wrote is the operator's word: a default is the file's own, and a
+                // stranger's file may borrow a shipped id.
+                let written = given.is_some();
+                if written && unasked.is_some_and(|plugin| plugin.origin_settings.contains(name)) {
                     allowed.push((Entry::from(named.origin.clone()), String::new()));
                 }
                 asked.push(named);

@@ -152,6 +152,11 @@ impl Logins {
         if !own {
             return Err(LoginError::Gone);
         }
+        // The account may have got a factor since the proof began (attack B-01).
+        let profile = self.profile(session, &account).await?;
+        if profile.had_factor && !has_second_factor(session) {
+            return Err(LoginError::Reauthenticate);
+        }
         let settings = self.settings(&login.tenant).await?;
         let typed = Typed {
             text: typed,

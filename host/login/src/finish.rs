@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditEvent, What};
 use crate::begin::ClientFacts;
+use crate::first_step::unavailable;
 use crate::login::{Authenticated, FirstFactor, Login, LoginId, Origin, SecondFactor, State};
 use crate::session::{Session, SessionId};
 use crate::{LoginError, Logins};
@@ -21,6 +22,14 @@ impl Logins {
         let State::Authenticated(authenticated) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
+        // Locked since the first step: an administrator's word holds at once.
+        if let Some(account) = &authenticated.who.account {
+            let profile = self.ports.directory.profile(&login.tenant, account).await;
+            if profile.map_err(unavailable)?.locked {
+                let _taken = self.ports.logins.take(&login).await?;
+                return Err(LoginError::Gone);
+            }
+        }
         let settings = self.settings(&login.tenant).await?;
         let session = self.session_of(&login, authenticated, settings.session_lifetime, client)?;
         let taken = self.ports.logins.take(&login).await?;

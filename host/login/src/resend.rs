@@ -3,7 +3,7 @@
 use crate::begin::{ClientFacts, Moved};
 use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, LoginId, Notice, Origin, State};
-use crate::ports::{Advanced, Spending, TenantSettings};
+use crate::ports::{Advanced, Spending, Subject, TenantSettings};
 use crate::second_step::{is_sending, locked};
 use crate::throttle::send_budgets;
 use crate::{LoginError, Logins};
@@ -105,7 +105,16 @@ impl Logins {
             return Ok(Resent::Joined(self.after_sending(newer).await?));
         };
         // Spent by the one that claimed, so that fifty clicks cost one; before any provider call.
-        let budgets = send_budgets(settings, &login.tenant, subject, &requested.number, address);
+        // A number's proof is paid for by the account that changes its number.
+        let account = challenged.who.account.as_ref();
+        let payer = account.map_or_else(
+            || subject.clone(),
+            |account| Subject::Account {
+                tenant: login.tenant.clone(),
+                account: account.name.clone(),
+            },
+        );
+        let budgets = send_budgets(settings, &login.tenant, &payer, &requested.number, address);
         if let Spending::Spent { at, .. } = self.ports.counters.spend(&budgets, now).await? {
             // Nothing was sent: the code in hand is still the newest one.
             let back = self.ports.logins.advance(&claimed, login.state.clone());

@@ -88,10 +88,10 @@ async fn route_until(
             );
             tried.push((sender.clone(), failure.reason));
             match then(failure.reason) {
+                // The first of the two calls may have sent it: no other sender gets it now.
+                _ if repeated => return failed(tried),
                 Then::NextSender => break,
-                Then::SameSender
-                    if !repeated && ports.senders.idempotent(&message.tenant, sender) =>
-                {
+                Then::SameSender if ports.senders.idempotent(&message.tenant, sender) => {
                     repeated = true;
                 }
                 Then::SameSender | Then::Stop => return failed(tried),
@@ -102,9 +102,15 @@ async fn route_until(
 }
 
 fn failed(tried: Vec<(String, FailureReason)>) -> Routed {
-    let reason = tried
-        .last()
-        .map_or(FailureReason::ProviderDown, |(_, reason)| *reason);
+    // What may have been sent stays unknown, whatever a repetition was answered.
+    let unknown = tried
+        .iter()
+        .any(|(_, reason)| *reason == FailureReason::OutcomeUnknown);
+    let reason = match tried.last() {
+        _ if unknown => FailureReason::OutcomeUnknown,
+        Some((_, reason)) => *reason,
+        None => FailureReason::ProviderDown,
+    };
     Routed::Failed { tried, reason }
 }
 

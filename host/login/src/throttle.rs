@@ -95,6 +95,18 @@ impl Logins {
     }
 }
 
+/// Whose address it is: one IPv4 address, or the /64 of an IPv6 one, which any ordinary line has all
+/// of. What is no address (an application may name its own) counts as it stands.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(std::net::IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(std::net::IpAddr::V4(_)) | Err(_) => address.to_owned(),
+    }
+}
+
 /// What one message costs: the account's, the number's and the address's budget, in this order.
 pub(crate) fn send_budgets(
     settings: &TenantSettings,
@@ -122,7 +134,7 @@ pub(crate) fn send_budgets(
         limits.per_number,
     );
     if let Some(address) = address {
-        add("send-address", address, limits.per_address);
+        add("send-address", &network(address), limits.per_address);
     }
     budgets
 }
@@ -166,7 +178,7 @@ pub(crate) fn first_step_failures(
     let name = settings.keys.newest().digest("first-step-name", &folded);
     [
         Budget {
-            key: key(tenant, "first-step-address", address),
+            key: key(tenant, "first-step-address", &network(address)),
             window: HOUR,
             max: FIRST_STEP_PER_ADDRESS,
         },

@@ -134,6 +134,8 @@ fn desk_of(
         tenant: TenantId::super_tenant(),
         accounts: stores.accounts.clone(),
         directory: stores.directory.clone(),
+        logins: stores.logins.clone(),
+        sessions: stores.sessions.clone(),
         attempts: stores.attempts.clone(),
         backup_codes: stores.backup_codes.clone(),
         clients: stores.clients.clone(),

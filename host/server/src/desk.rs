@@ -12,7 +12,8 @@ use postern_admin::plugins::{PluginReport, Plugins};
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::{
-    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, Subject,
+    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, LoginStore,
+    SessionStore, Subject,
 };
 use postern_otp::{BackupCode, PhoneNumber, Region};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,8 @@ pub struct Desk {
     pub tenant: TenantId,
     pub accounts: Arc<dyn Accounts>,
     pub directory: Arc<dyn Directory>,
+    pub logins: Arc<dyn LoginStore>,
+    pub sessions: Arc<dyn SessionStore>,
     pub attempts: Arc<dyn AttemptStore>,
     pub backup_codes: Arc<dyn BackupCodeStore>,
     pub clients: Arc<dyn ApiClients>,
@@ -157,6 +160,22 @@ impl Desk {
         let change = self.read(change)?;
         if !self.accounts.change(&self.tenant, name, &change).await? {
             bail!("there is no user `{name}`: `postern user list` names them");
+        }
+        // An administrator's word holds at once: a code on its way to the old number is dead (attack
+        // B-04), and a locked account or one with a new password keeps no session.
+        let ends = change.locked == Some(true) || change.password.is_some();
+        let account = self.directory.find(&self.tenant, name).await?;
+        if let Some(account) = account.filter(|_| ends || change.number.is_some()) {
+            let challenges = self
+                .logins
+                .close_challenges_of(&self.tenant, &account)
+                .await?;
+            let mut sessions = 0;
+            if ends {
+                let name = &account.name;
+                sessions = self.sessions.close_all_of(&self.tenant, name, None).await?;
+            }
+            tracing::info!(account = %account.name, challenges, sessions, "an account was changed: what was open is closed");
         }
         Ok(Reply::Done)
     }

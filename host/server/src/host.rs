@@ -143,8 +143,9 @@ pub(crate) struct Reloadable {
 
 impl Reloadable {
     /// Takes over `next`: senders, the second step's settings, limits of logins, certificates. Whole
-    /// or not at all: everything that can fail is done before anything is changed.
-    pub(crate) async fn apply(&self, before: &Config, next: &Config) {
+    /// or not at all: everything that can fail is done before anything is changed. False if the old
+    /// one goes on.
+    pub(crate) async fn apply(&self, before: &Config, next: &Config) -> bool {
         let prepared =
             senders(next).and_then(|senders| Ok((senders, self.keys.ring(self.clock.now())?)));
         let (senders, ring) = match prepared {
@@ -153,23 +154,30 @@ impl Reloadable {
                 tracing::error!(
                     "the configuration was not taken over, the old one goes on: {error:#}"
                 );
-                return;
+                return false;
             }
         };
-        let problems = self.gateway.check(&senders).await;
+        // What is wrong already (a plugin file taken away) refuses nothing: only what is new does, or
+        // one broken sender would keep a renewed certificate out.
+        let standing = match self::senders(before) {
+            Ok(senders) => self.gateway.check(&senders).await,
+            Err(_) => Vec::new(),
+        };
+        let mut problems = self.gateway.check(&senders).await;
+        problems.retain(|problem| !standing.contains(problem));
         if !problems.is_empty() {
             for problem in problems {
                 tracing::error!(
                     "the configuration was not taken over, the old one goes on: {problem}"
                 );
             }
-            return;
+            return false;
         }
         if let (Some(tls), Some(files)) = (&self.tls, &next.tls)
             && let Err(error) = reload_tls(tls, files)
         {
             tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
-            return;
+            return false;
         }
         let _ = self.gateway.configure(senders).await;
         self.settings.replace(next, ring);
@@ -177,6 +185,7 @@ impl Reloadable {
         for key in waits_for_restart(before, next) {
             tracing::warn!(config.key = key, "{key} takes effect at the next start");
         }
+        true
     }
 }
 
@@ -205,6 +214,10 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.outbox != next.outbox, "outbox");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
+    note(
+        before.sms_otp.user_stores != next.sms_otp.user_stores,
+        "sms_otp.secondary_userstore",
+    );
     keys
 }
 

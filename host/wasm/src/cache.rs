@@ -84,7 +84,12 @@ impl Cache {
     }
 
     /// What is known of a component, if anything. A file that fails its MAC is removed.
-    pub(crate) fn find(&self, sha256: &[u8; 32], code_key: &str) -> Option<Known> {
+    pub(crate) fn find(
+        &self,
+        sha256: &[u8; 32],
+        code_key: &str,
+        verdict_key: &str,
+    ) -> Option<Known> {
         let name = code_name(sha256, code_key);
         if let Some(entry) = self.find_entry(&name) {
             let now = Timespec {
@@ -99,7 +104,7 @@ impl Cache {
             let _ = utimensat(&self.directory, &name, &used, AtFlags::SYMLINK_NOFOLLOW);
             return Some(Known::Code(entry));
         }
-        let name = refusal_name(sha256, code_key);
+        let name = refusal_name(sha256, verdict_key);
         let json = self.find_entry(&name)?.read()?;
         serde_json::from_slice(&json).ok().map(Known::Refused)
     }
@@ -394,7 +399,7 @@ mod tests {
     }
 
     fn code(cache: &Cache) -> Option<Vec<u8>> {
-        match cache.find(&SHA, "key")? {
+        match cache.find(&SHA, "key", "key")? {
             Known::Code(entry) => entry.read(),
             Known::Refused(refusal) => panic!("{refusal}"),
         }
@@ -416,8 +421,12 @@ mod tests {
         drop(cache);
         let cache = Cache::open(&at.place, 1 << 20).unwrap();
         assert_eq!(code(&cache).unwrap(), b"compiled");
-        assert!(cache.find(&SHA, "another-engine").is_none());
-        assert!(cache.find(&[8; 32], "key").is_none());
+        assert!(
+            cache
+                .find(&SHA, "another-engine", "another-engine")
+                .is_none()
+        );
+        assert!(cache.find(&[8; 32], "key", "key").is_none());
     }
 
     /// P-30
@@ -500,7 +509,7 @@ mod tests {
             file.set_modified(then).unwrap();
         }
         cache.evict();
-        let left = |n: u8| cache.find(&[n; 32], "key").is_some();
+        let left = |n: u8| cache.find(&[n; 32], "key", "key").is_some();
         assert_eq!(
             [left(0), left(1), left(2), left(3)],
             [false, false, true, true]
@@ -514,6 +523,8 @@ mod tests {
         let cache = Cache::open(&at.place, 1 << 20).unwrap();
         let refusal = Refusal::new(Stage::Compile, "too slow");
         cache.keep_refusal(&SHA, "key", &refusal);
-        assert!(matches!(cache.find(&SHA, "key"), Some(Known::Refused(found)) if found == refusal));
+        assert!(
+            matches!(cache.find(&SHA, "key", "key"), Some(Known::Refused(found)) if found == refusal)
+        );
     }
 }

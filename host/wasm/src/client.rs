@@ -344,6 +344,12 @@ impl Shared {
             walls = %one_line(&walls.join("; "), 512),
             "the plugin worker is up"
         );
+        if walls.iter().any(|wall| wall.contains(": off")) {
+            tracing::warn!(
+                worker.pid = pid,
+                "the plugin worker stands without one of its walls"
+            );
+        }
         Ok(Running {
             link: Arc::new(Link {
                 outbox: Outbox::new(writing),
@@ -616,7 +622,11 @@ async fn compile(
     match frames.next::<FromWorker>() {
         Ok(Some((FromWorker::Compiled { result }, code))) => result.map(|()| code.to_vec()),
         _ => Err(Refusal::new(
-            Stage::Compile,
+            if ended_from_outside(status.signal()) {
+                Stage::Host
+            } else {
+                Stage::Compile
+            },
             match status.signal() {
                 Some(signal) => format!(
                     "the compiler was ended by signal {signal}: it may use {} MiB (`compile_bytes`) and {} seconds",
@@ -627,6 +637,13 @@ async fn compile(
             },
         )),
     }
+}
+
+/// Ended by an operator, a service manager or the kernel's memory killer: that says nothing about
+/// the file, and must not be remembered as a verdict on it.
+fn ended_from_outside(signal: Option<i32>) -> bool {
+    let outside = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL];
+    signal.is_some_and(|signal| outside.contains(&signal))
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {

@@ -291,12 +291,23 @@ impl Plugins {
         self.remember(sha256, code_key, compiled).await
     }
 
+    /// A verdict belongs to the limits it was found under: who raises them gets another one.
+    fn verdict_key(&self, code_key: &str) -> String {
+        let limits = &self.host.limits;
+        format!(
+            "{code_key}-{}-{}",
+            limits.compile_seconds, limits.compile_bytes
+        )
+    }
+
     async fn find(&self, sha256: [u8; 32], code_key: String) -> Option<Result<Code, Refusal>> {
         if let Some(refusal) = self.verdicts().get(&sha256) {
             return Some(Err(refusal.clone()));
         }
         let cache = Arc::clone(self.host.cache.as_ref()?);
-        let found = tokio::task::spawn_blocking(move || cache.find(&sha256, &code_key)).await;
+        let verdict_key = self.verdict_key(&code_key);
+        let found =
+            tokio::task::spawn_blocking(move || cache.find(&sha256, &code_key, &verdict_key)).await;
         match found.ok()?? {
             Known::Code(entry) => Some(Ok(Code::Cached(entry))),
             Known::Refused(refusal) => Some(Err(refusal)),
@@ -321,6 +332,7 @@ impl Plugins {
         let Some(cache) = self.host.cache.as_ref().map(Arc::clone) else {
             return compiled.map(Code::Memory);
         };
+        let verdict_key = self.verdict_key(&code_key);
         let keep = move || match compiled {
             Ok(code) => Ok(match cache.keep_code(&sha256, &code_key, &code) {
                 Some(entry) => Code::Cached(entry),
@@ -328,7 +340,7 @@ impl Plugins {
             }),
             Err(refusal) => {
                 if refusal.is_final() {
-                    cache.keep_refusal(&sha256, &code_key, &refusal);
+                    cache.keep_refusal(&sha256, &verdict_key, &refusal);
                 }
                 Err(refusal)
             }

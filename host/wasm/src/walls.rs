@@ -62,6 +62,10 @@ fn line<E: std::fmt::Display>(wall: &str, built: Result<String, E>) -> String {
 
 fn limit_resources(work: Work, limits: &Limits) -> rustix::io::Result<String> {
     let cap = |resource, most: u64| {
+        // A hard limit that is lower already is kept: raising it would fail, and with it all the
+        // walls after it.
+        let hard = rustix::process::getrlimit(resource).maximum;
+        let most = hard.map_or(most, |hard| hard.min(most));
         let limit = Rlimit {
             current: Some(most),
             maximum: Some(most),

@@ -76,6 +76,16 @@ fn serve() -> io::Result<()> {
         .thread_name("plugin")
         .enable_all()
         .build()?;
+    // The host ends this process by closing the pipe. A signal to the whole group (a service manager,
+    // Ctrl-C) is for the host, which lets the requests under way finish.
+    let _ignored = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = runtime.enter();
+        [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ]
+    };
     walls.push(walls::filter());
 
     runtime.block_on(async {

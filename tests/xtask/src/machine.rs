@@ -50,6 +50,24 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
+/// The formatter and the lints, which a minimal toolchain lacks.
+pub(crate) fn components() -> Result<()> {
+    for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let asked = processes::cargo()
+            .args([command, "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !asked.is_ok_and(|status| status.success()) {
+            processes::run(
+                &format!("adding {component}"),
+                Command::new("rustup").args(["component", "add", component]),
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// A browser and its driver, for the tests that use Postern as a person does.
 pub(crate) fn browser() -> Result<()> {
     packages(&[

@@ -29,6 +29,14 @@ cargo xtask build-plugins   build the plugins into target/plugins";
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if words != ["demo"]
+        && let Err(error) = ctrlc::set_handler(|| {
+            processes::stop_all();
+            std::process::exit(130);
+        })
+    {
+        eprintln!("cannot listen for signals: {error}");
+    }
     let outcome = match words.as_slice() {
         ["demo"] => demo::run(),
         ["demo", "--check"] => demo::check(),

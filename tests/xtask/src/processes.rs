@@ -1,7 +1,9 @@
 //! Programs started from here: run to their end with a word about what they do, or kept and stopped.
 
 use anyhow::{Context, Result, bail};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The cargo that runs us, in the workspace.
@@ -25,6 +27,27 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Programs to be ended if this one is: a signal runs no destructors.
+static KEPT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn kept() -> MutexGuard<'static, Vec<u32>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks every kept program to end; for a signal handler, right before the end.
+pub(crate) fn stop_all() {
+    for id in kept().iter() {
+        if ask_to_end(*id).is_err() {
+            eprintln!("cannot end process {id}");
+        }
+    }
+}
+
+/// `kill` is a program of every machine this runs on, and asks more politely than `Child::kill`.
+fn ask_to_end(id: u32) -> std::io::Result<std::process::ExitStatus> {
+    Command::new("kill").arg(id.to_string()).status()
+}
+
 /// A program that runs until it is dropped: first asked to end, then killed.
 pub(crate) struct Kept {
     pub(crate) name: &'static str,
@@ -33,9 +56,11 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        let child = command.spawn().with_context(|| {
+        // A group of its own: Ctrl-C at a terminal is for this program, which then asks it once.
+        let child = command.process_group(0).spawn().with_context(|| {
             format!("cannot start {name} ({})", command.get_program().display())
         })?;
+        kept().push(child.id());
         Ok(Self { name, child })
     }
 
@@ -51,10 +76,8 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // `kill` is a program of every machine this runs on, and asks more politely than `Child::kill`.
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
+        kept().retain(|id| *id != self.child.id());
+        let asked = ask_to_end(self.child.id());
         let patience = Instant::now();
         while asked.as_ref().is_ok_and(std::process::ExitStatus::success)
             && patience.elapsed().as_secs() < 12

@@ -13,8 +13,11 @@ pub(crate) fn run() -> Result<()> {
     processes::run(
         "testing the API against its document",
         Command::new(program)
+            .arg("--config-file")
+            .arg(machine::workspace().join("host/web/tests/schemathesis.toml"))
             .arg("run")
-            .arg(format!("{}/api/v1/openapi.json", stage.sign_in))
+            .arg(format!("{}/api/v1/openapi.json", stage.admin))
+            .args(["--url", &stage.sign_in])
             .args([
                 "--checks",
                 "all",

@@ -5,6 +5,7 @@ use crate::{build, demo, machine, schemathesis};
 use anyhow::Result;
 
 fn everything() -> Result<()> {
+    machine::components()?;
     processes::run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     machine::browser()?;
     build::plugins()?;

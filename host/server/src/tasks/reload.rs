@@ -53,9 +53,11 @@ pub(crate) async fn run(path: PathBuf, config: Config, parts: Reloadable, shutdo
                     for warning in &next.warnings {
                         tracing::warn!(config.key = warning.key, "{}", warning.message);
                     }
-                    parts.apply(&current, &next).await;
+                    let taken = parts.apply(&current, &next).await;
                     seen = Seen::now(&path, &next);
-                    current = next;
+                    if taken {
+                        current = next;
+                    }
                 }
                 Err(error) => {
                     tracing::error!(

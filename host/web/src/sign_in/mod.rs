@@ -111,6 +111,8 @@ async fn open(state: &WebState, id: &LoginId, form: &LoginForm) -> Response {
         end(state, &earlier).await;
     }
     let response = with_cookie(see_other(return_to), state.cookies().clear_login());
+    // A number's proof that an earlier person of this browser began is none of this one's.
+    let response = with_cookie(response, state.cookies().clear_proof());
     with_cookie(response, state.cookies().set_session(&session.id))
 }
 

@@ -6,7 +6,7 @@ use super::output;
 use anyhow::{Context, bail};
 use postern_gateway::Rehearsal;
 use postern_wasm::admission::self_test;
-use postern_wasm::{Isolation, Limits, Loaded, Manifest, Plugins, Setup};
+use postern_wasm::{Isolation, Limits, Loaded, Manifest, Plugins, Setup, WorkerCommand};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,7 +57,8 @@ type Outcome = (String, Result<(), String>);
 
 async fn vectors(bytes: &[u8], file: &Path) -> anyhow::Result<Vec<Outcome>> {
     let plugins = Plugins::start(Setup {
-        isolation: Isolation::InProcess,
+        // A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
+        isolation: Isolation::Worker(WorkerCommand::this_executable()?),
         limits: Limits::default(),
         cache: None,
     })

@@ -18,7 +18,7 @@ use postern_otp::{Alphabet, Code, CodeFormat, PhoneNumber};
 use postern_store::directory::Local;
 use postern_store::memory::Memory;
 use postern_wasm::vectors::{Evaluate, StandIns};
-use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, provider, types};
+use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, WorkerCommand, provider, types};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ pub(super) fn run(arguments: Try) -> anyhow::Result<()> {
         MessageText::measured(arguments.text.clone()).context("--text is too long for ten SMS")?;
     runtime()?.block_on(async {
         let plugins = Plugins::start(Setup {
-            isolation: Isolation::InProcess,
+            // A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
+            isolation: Isolation::Worker(WorkerCommand::this_executable()?),
             limits: Limits::default(),
             cache: None,
         })
