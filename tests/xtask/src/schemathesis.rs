@@ -13,6 +13,8 @@ pub(crate) fn run() -> Result<()> {
     processes::run(
         "testing the API against its document",
         Command::new(program)
+            // It leaves its notes where it runs.
+            .current_dir(&stage.folder)
             .arg("--config-file")
             .arg(machine::workspace().join("host/web/tests/schemathesis.toml"))
             .arg("run")
