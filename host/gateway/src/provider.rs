@@ -749,6 +749,28 @@ mod tests {
         );
     }
 
+    /// A stranger's file may borrow the id of a shipped plugin and bring a default of its own.
+    #[test]
+    fn a_default_of_the_file_is_not_the_operators_word() {
+        let trusting = ShippedPlugin {
+            origins: BOTH.iter().map(|origin| (*origin).into()).collect(),
+            origin_settings: vec!["base_url".into()],
+        };
+        let shipped = Shipped([("acme".to_owned(), trusting)].into());
+        let mut stranger = manifest();
+        let base_url = stranger
+            .settings
+            .iter_mut()
+            .find(|setting| setting.name == "base_url");
+        base_url.unwrap().default = Some("https://evil.example".into());
+        let config = config(&[("from", "Acme"), ("token", "t")], &[]);
+        let problems = agree(&config, &stranger, &shipped).unwrap_err();
+        let refused = problems
+            .iter()
+            .any(|problem| problem.to_string().contains("https://evil.example"));
+        assert!(refused, "{problems:?}");
+    }
+
     #[test]
     fn an_address_that_hides_its_host_is_refused() {
         for url in [

@@ -95,6 +95,20 @@ async fn an_unknown_outcome_is_repeated_once_by_the_same_sender_if_it_recognises
     assert_eq!(held.sent[0].1.id, held.sent[1].1.id, "one message, one id");
 }
 
+/// The first of the two calls may have sent it, whatever the second was answered.
+#[tokio::test]
+async fn an_unknown_outcome_never_goes_on_to_another_sender() {
+    let world = World::new();
+    world.held().idempotent.insert("one".to_owned());
+    world.script([
+        failed(FailureReason::OutcomeUnknown),
+        failed(FailureReason::Throttled),
+    ]);
+    let (_, step) = world.password_of("alice").await;
+    assert!(!ask(step).sent);
+    assert_eq!(senders(&world), ["one", "one"]);
+}
+
 ///
 #[tokio::test]
 async fn a_message_costs_no_more_calls_than_the_limit() {

@@ -29,7 +29,7 @@ fn show(found: &Inspection) {
     row("version", &manifest.version.to_string());
     row("kind", manifest.kind.as_str());
     row("title", &manifest.title);
-    row("what it does", &manifest.description);
+    row("does", &manifest.description);
     row(
         "interface",
         &format!("postern:plugin@{}", found.wit_version),
