@@ -9,6 +9,7 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("postern-otp", &[]),
     ("postern-egress", &[]),
+    ("postern-federation", &[]),
     ("postern-wit", &[]),
     ("postern-login", &["postern-otp"]),
     ("postern-wasm", &["postern-wit"]),
@@ -17,12 +18,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "postern-gateway",
         &["postern-login", "postern-wasm", "postern-egress"],
     ),
-    ("postern-store", &["postern-login", "postern-otp"]),
-    ("postern-admin", &["postern-login"]),
+    (
+        "postern-store",
+        &["postern-login", "postern-otp", "postern-federation"],
+    ),
+    ("postern-admin", &["postern-login", "postern-federation"]),
     // otp for the values that login's ports speak in: settings, points in time, numbers.
     (
         "postern-web",
-        &["postern-login", "postern-admin", "postern-otp"],
+        &[
+            "postern-login",
+            "postern-admin",
+            "postern-otp",
+            "postern-federation",
+        ],
     ),
     (
         "postern-server",
@@ -33,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "postern-egress",
             "postern-gateway",
             "postern-store",
+            "postern-federation",
             "postern-admin",
             "postern-web",
             "postern-wit",
@@ -47,6 +57,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("wasmtime", &["postern-wasm"]),
     ("wit-component", &["postern-wasm"]),
     ("rusqlite", &["postern-store"]),
+    ("sqlx", &["postern-store"]),
+    ("ldap3", &["postern-store"]),
+    ("jsonwebtoken", &["postern-federation"]),
+    ("oauth2", &["postern-federation"]),
     ("axum", &["postern-web", "sms-gateway"]),
     ("askama", &["postern-web", "sms-gateway"]),
     ("clap", &["postern-server", "sms-gateway"]),
