@@ -84,14 +84,23 @@ fn watcher(folder: &Path, hint: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
     }
 }
 
+/// Watches the folder; where it is not there, the one above it, in which it may appear. Not both: the
+/// one above may hold a log file, and every line in it would be an event.
 fn arm(watcher: &mut RecommendedWatcher, folder: &Path) {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    // Errors mean that it is not there now; the periodic look comes by.
-    for path in [Some(folder.as_path()), folder.parent()]
-        .into_iter()
-        .flatten()
-    {
+    let mut watch = |path: &Path| {
+        // What was not watched cannot be unwatched, which is as well.
         let _ = watcher.unwatch(path);
-        let _ = watcher.watch(path, RecursiveMode::NonRecursive);
+        watcher.watch(path, RecursiveMode::NonRecursive).is_ok()
+    };
+    if watch(&folder) {
+        return;
+    }
+    // Errors mean that it is not there now either; the periodic look comes by.
+    if let Some(parent) = folder.parent()
+        && watch(parent)
+    {
+        // It may have appeared in between.
+        watch(&folder);
     }
 }
