@@ -68,9 +68,9 @@ pub trait LoginStore: Send + Sync {
         id: LoginId,
     ) -> Result<Advanced, StoreError>;
     /// `advance`, and what follows from winning it; losing leaves nothing behind. A store that keeps
-    /// the ledgers as well moves and clears in one transaction: one commit to wait for instead of
-    /// two. The audit rows go through their port, which others listen to. This default does one after
-    /// the other.
+    /// ledgers and audit rows as well writes all of it in one transaction: one commit to wait for, and
+    /// no move without its row. It then says `AuditLog::heard` of each event. This default does one
+    /// after the other.
     async fn settle(
         &self,
         seen: &Login,
@@ -618,4 +618,7 @@ pub trait UserResolver: Send + Sync {
 pub trait AuditLog: Send + Sync {
     /// Durable before it returns for events that decide a login.
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError>;
+    /// The store has written this event itself, with the move it belongs to: tells whoever else
+    /// listens.
+    fn heard(&self, _event: &AuditEvent) {}
 }

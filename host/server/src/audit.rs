@@ -21,6 +21,11 @@ impl Audit {
 #[async_trait]
 impl AuditLog for Audit {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.heard(&event);
+        self.store.record(event).await
+    }
+
+    fn heard(&self, event: &AuditEvent) {
         // The event's own name, so that one vocabulary serves store, log and metrics.
         let what = serde_json::to_value(&event.what).unwrap_or_default();
         let name = what["event"].as_str().unwrap_or("unknown").to_owned();
@@ -34,6 +39,5 @@ impl AuditLog for Audit {
             details = %what,
             "{name}"
         );
-        self.store.record(event).await
     }
 }

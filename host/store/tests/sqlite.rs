@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use postern_login::audit::{AuditEvent, What};
+use postern_login::error::StoreError;
 use postern_login::login::{Origin, Purpose, Started};
-use postern_login::ports::{AuditLog, Budget, Counters, LoginStore};
+use postern_login::ports::{Advanced, AuditLog, Budget, Counters, LoginStore, Settlement};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use postern_store::sqlite::{OpenError, Options, Sqlite};
@@ -352,6 +353,49 @@ async fn the_audit_log_keeps_its_order_over_a_restart() {
     let page = store.audit(38, 1).await.unwrap();
     assert_eq!(page.len(), 1);
     assert_eq!(page[0].0, 39);
+}
+
+/// What was heard of, and not handed to the store to be written again.
+#[derive(Default)]
+struct Ear(std::sync::Mutex<Vec<AuditEvent>>);
+
+#[async_trait::async_trait]
+impl AuditLog for Ear {
+    async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
+        Err(StoreError::new(format!("{event:?} was written twice")))
+    }
+
+    fn heard(&self, event: &AuditEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+/// L-06: nobody gets in without a row that says so, and whoever came too late leaves none.
+#[tokio::test]
+async fn a_move_and_its_audit_rows_are_one_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let login = login(1);
+    store.insert(&login).await.unwrap();
+    let event = |what| AuditEvent {
+        at: NOW,
+        tenant: TenantId::super_tenant(),
+        login: Some(login.name.clone()),
+        who: None,
+        address: None,
+        what,
+    };
+    let ear = Ear::default();
+    for wins in [true, false] {
+        let then = Settlement {
+            events: vec![event(What::CodeAccepted), event(What::FirstStepPassed)],
+            ..Settlement::default()
+        };
+        let settled = store.settle(&login, login.state.clone(), then, &store, &ear);
+        assert_eq!(matches!(settled.await.unwrap(), Advanced::Won(_)), wins);
+        assert_eq!(ear.0.lock().unwrap().len(), 2);
+        assert_eq!(store.audit(0, 10).await.unwrap().len(), 2);
+    }
 }
 
 #[tokio::test]

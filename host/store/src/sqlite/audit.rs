@@ -1,12 +1,12 @@
 //! The audit log: rows are added, never changed.
 
-use super::{Sqlite, column, timestamp};
+use super::{Fault, Sqlite, column, timestamp};
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 #[async_trait]
 impl AuditLog for Sqlite {
@@ -15,28 +15,44 @@ impl AuditLog for Sqlite {
     /// could not be queued.
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
         let decides = decides(&event.what);
-        let what = serde_json::to_string(&event.what)
-            .map_err(|error| StoreError::caused("an audit event cannot be written", error))?;
-        let act = move |db: &rusqlite::Connection| {
-            db.prepare_cached(
-                "INSERT INTO audit (at, tenant, login, who, address, what)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                column(event.at),
-                event.tenant.as_str(),
-                event.login,
-                event.who,
-                event.address,
-                what
-            ])?;
-            Ok(())
-        };
+        let row = Row::of(event)?;
+        let act = move |db: &Connection| row.add(db);
         if decides {
             self.write(act).await
         } else {
             self.write_later(act)
         }
+    }
+}
+
+/// An event as it is written: made before it is the writer's turn, so that nobody waits for it.
+pub(super) struct Row {
+    event: AuditEvent,
+    what: String,
+}
+
+impl Row {
+    pub(super) fn of(event: AuditEvent) -> Result<Self, StoreError> {
+        let what = serde_json::to_string(&event.what)
+            .map_err(|error| StoreError::caused("an audit event cannot be written", error))?;
+        Ok(Self { event, what })
+    }
+
+    pub(super) fn add(&self, db: &Connection) -> Result<(), Fault> {
+        let event = &self.event;
+        db.prepare_cached(
+            "INSERT INTO audit (at, tenant, login, who, address, what)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            column(event.at),
+            event.tenant.as_str(),
+            event.login,
+            event.who,
+            event.address,
+            self.what
+        ])?;
+        Ok(())
     }
 }
 

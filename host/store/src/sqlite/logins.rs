@@ -1,13 +1,12 @@
 //! Logins in progress.
 
+use super::audit::Row;
 use super::{Fault, Sqlite, column, timestamp};
 use crate::close::{is_challenge_of, killed};
 use crate::{digest, row};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{
-    AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, Settlement, Subject,
-};
+use postern_login::ports::{AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, Settlement};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -49,7 +48,8 @@ impl LoginStore for Sqlite {
     }
 
     async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, seen.id.clone(), None).await
+        self.swap(seen, next, seen.id.clone(), Follows::default())
+            .await
     }
 
     async fn advance_renamed(
@@ -58,11 +58,11 @@ impl LoginStore for Sqlite {
         next: State,
         id: LoginId,
     ) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, id, None).await
+        self.swap(seen, next, id, Follows::default()).await
     }
 
-    /// The move and the cleared counter in one transaction. The audit rows go through the port,
-    /// whose other listeners must hear of them.
+    /// The move, the cleared counter and the audit rows in one transaction: nobody gets in without
+    /// a row that says so, and there is one commit to wait for.
     async fn settle(
         &self,
         seen: &Login,
@@ -72,10 +72,19 @@ impl LoginStore for Sqlite {
         audit: &dyn AuditLog,
     ) -> Result<Advanced, StoreError> {
         let id = then.rename.unwrap_or_else(|| seen.id.clone());
-        let advanced = self.swap(seen, next, id, then.clear).await?;
+        let follows = Follows {
+            clear: then.clear.map(|subject| subject.key()),
+            rows: then
+                .events
+                .iter()
+                .cloned()
+                .map(Row::of)
+                .collect::<Result<_, _>>()?,
+        };
+        let advanced = self.swap(seen, next, id, follows).await?;
         if let Advanced::Won(_) = advanced {
-            for event in then.events {
-                audit.record(event).await?;
+            for event in &then.events {
+                audit.heard(event);
             }
         }
         Ok(advanced)
@@ -111,15 +120,31 @@ impl LoginStore for Sqlite {
     }
 }
 
+/// What the one that wins a move writes beside it.
+#[derive(Default)]
+struct Follows {
+    /// The subject whose counter is cleared.
+    clear: Option<String>,
+    rows: Vec<Row>,
+}
+
+impl Follows {
+    fn write(&self, db: &Connection) -> Result<(), Fault> {
+        if let Some(subject) = &self.clear {
+            super::attempts::clear(db, subject)?;
+        }
+        self.rows.iter().try_for_each(|row| row.add(db))
+    }
+}
+
 impl Sqlite {
     /// The attempts already paid stay with the row, whatever its id becomes.
-    /// With `clear`, that subject's counter is cleared by the one that wins.
     async fn swap(
         &self,
         seen: &Login,
         next: State,
         id: LoginId,
-        clear: Option<Subject>,
+        follows: Follows,
     ) -> Result<Advanced, StoreError> {
         let old = digest::of(seen.id.as_str());
         let new = digest::of(id.as_str());
@@ -127,7 +152,6 @@ impl Sqlite {
         let account = account_column(&seen.tenant, &next);
         let body = row::of_login(seen, &next)?;
         let renamed = old != new;
-        let clear = clear.map(|subject| subject.key());
         let won = self
             .write(move |db| {
                 let rows = if renamed {
@@ -144,8 +168,8 @@ impl Sqlite {
                     .execute(params![account, body, old, version])?
                 };
                 let won = rows == 1;
-                if let (true, Some(subject)) = (won, &clear) {
-                    super::attempts::clear(db, subject)?;
+                if won {
+                    follows.write(db)?;
                 }
                 Ok(won)
             })
