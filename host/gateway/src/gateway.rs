@@ -1617,6 +1617,7 @@ mod tests {
             subject: "alice".into(),
             subject_identifier: "alice".into(),
             attributes: Vec::new(),
+            settings: Vec::new(),
         };
         for usecase in ["userAttribute", "acme", "../../etc"] {
             let resolution = desk.gateway.resolve(usecase, &[], &login).await;

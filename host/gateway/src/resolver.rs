@@ -230,6 +230,7 @@ mod tests {
             subject: "alice".into(),
             subject_identifier: "alice".into(),
             attributes: Vec::new(),
+            settings: Vec::new(),
         };
         resolve(&version(step), &[], &login, directory, TIME_MAX).await
     }
@@ -362,6 +363,7 @@ mod tests {
             subject: String::new(),
             subject_identifier: String::new(),
             attributes: Vec::new(),
+            settings: Vec::new(),
         };
         let ended = resolve(
             &version(first_hit),

@@ -1,6 +1,7 @@
 //! What a person does with their own account. Anything that weakens or moves a factor needs a
 //! session with a second factor that is at most 10 minutes old.
 
+use crate::application::Application;
 use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
 use crate::error::StoreError;
@@ -408,6 +409,7 @@ impl Logins {
             account: Some(account),
             display: session.account.clone(),
             first: session.first.clone(),
+            attributes: Vec::new(),
         };
         let state = State::Challenged(Challenged {
             who,
@@ -424,6 +426,7 @@ impl Logins {
         self.new_login(
             &session.tenant,
             origin(session),
+            Application::account_page(),
             Purpose::VerifyNumber,
             client.locale.clone(),
             settings,

@@ -1,5 +1,6 @@
 //! A login begins: nothing is known yet but where it came from.
 
+use crate::application::Application;
 use crate::login::{Login, LoginId, Origin, Purpose, Started, State, StopReason, Stopped};
 use crate::ports::{Advanced, TenantSettings};
 use crate::step::next_step;
@@ -22,9 +23,21 @@ pub struct Moved {
 }
 
 impl Logins {
+    /// For the person's own account page.
     pub async fn begin(
         &self,
         tenant: &TenantId,
+        origin: Origin,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        self.begin_for(tenant, Application::account_page(), origin, client)
+            .await
+    }
+
+    pub async fn begin_for(
+        &self,
+        tenant: &TenantId,
+        application: Application,
         origin: Origin,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
@@ -33,6 +46,7 @@ impl Logins {
         let login = self.new_login(
             tenant,
             origin,
+            application,
             Purpose::Login,
             client.locale.clone(),
             &settings,
@@ -69,10 +83,30 @@ impl Logins {
         }
     }
 
+    /// The login ends, and another begins for the same application.
+    pub async fn start_over(
+        &self,
+        id: &LoginId,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let login = self.load_browser(id).await?;
+        match self.abandon(id).await {
+            Ok(()) | Err(LoginError::Gone | LoginError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+        self.begin_for(&login.tenant, login.application, login.origin, client)
+            .await
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what a login begins with, each a type of its own"
+    )]
     pub(crate) fn new_login(
         &self,
         tenant: &TenantId,
         origin: Origin,
+        application: Application,
         purpose: Purpose,
         locale: String,
         settings: &TenantSettings,
@@ -85,6 +119,7 @@ impl Logins {
             version: 0,
             tenant: tenant.clone(),
             origin,
+            application,
             purpose,
             locale,
             created_at: now,

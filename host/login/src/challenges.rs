@@ -1,6 +1,7 @@
 //! Challenges of the JSON API: an application ran its own first step and wants a code sent and
 //! checked. The same machine, the same limits, the same counters as in a browser.
 
+use crate::application::Application;
 use crate::audit::What;
 use crate::deliver::event;
 use crate::error::StoreError;
@@ -117,6 +118,7 @@ impl Logins {
         let login = self.new_login(
             &client.tenant,
             origin,
+            Application::account_page(),
             new.purpose,
             locale,
             &settings,
@@ -287,6 +289,7 @@ impl Logins {
                     account: None,
                     display: number.masked(),
                     first,
+                    attributes: Vec::new(),
                 };
                 Ok((who, number))
             }
@@ -300,6 +303,7 @@ impl Logins {
                     display: account.name.clone(),
                     account: Some(account),
                     first,
+                    attributes: Vec::new(),
                 };
                 Ok((who, number))
             }

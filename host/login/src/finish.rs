@@ -1,9 +1,10 @@
 //! The end of a login: it is taken exactly once, and a session opens.
 
+use crate::application::Application;
 use crate::audit::{AuditEvent, What};
 use crate::begin::ClientFacts;
 use crate::first_step::unavailable;
-use crate::login::{Authenticated, FirstFactor, Login, LoginId, Origin, SecondFactor, State};
+use crate::login::{Authenticated, Login, LoginId, Origin, State};
 use crate::session::{Session, SessionId};
 use crate::{LoginError, Logins};
 
@@ -12,12 +13,23 @@ use crate::{LoginError, Logins};
 pub struct Finished {
     pub session: Session,
     pub origin: Origin,
+    pub application: Application,
 }
 
 impl Logins {
-    /// `Gone` for the second of two callers. An earlier session of the same browser is the edge's
-    /// to close: its id is in the browser's cookie.
+    /// `Gone` for the second of two callers.
     pub async fn finish(&self, id: &LoginId, client: &ClientFacts) -> Result<Finished, LoginError> {
+        self.finish_in_place_of(id, None, client).await
+    }
+
+    /// As `finish`; the session this browser had ends. If the person is the same, the new one goes by
+    /// its name: the applications that know it are told when it ends.
+    pub async fn finish_in_place_of(
+        &self,
+        id: &LoginId,
+        earlier: Option<&SessionId>,
+        client: &ClientFacts,
+    ) -> Result<Finished, LoginError> {
         let login = self.load_browser(id).await?;
         let State::Authenticated(authenticated) = &login.state else {
             return Err(LoginError::OutOfOrder);
@@ -31,7 +43,16 @@ impl Logins {
             }
         }
         let settings = self.settings(&login.tenant).await?;
-        let session = self.session_of(&login, authenticated, settings.session_lifetime, client)?;
+        let mut session =
+            self.session_of(&login, authenticated, settings.session_lifetime, client)?;
+        let earlier = match earlier {
+            Some(earlier) => self.ports.sessions.find(earlier, self.now()).await?,
+            None => None,
+        };
+        let same = |earlier: &&Session| earlier.subject() == session.subject();
+        if let Some(earlier) = earlier.as_ref().filter(same) {
+            session.name.clone_from(&earlier.name);
+        }
         let taken = self.ports.logins.take(&login).await?;
         let login = taken.ok_or(LoginError::Gone)?;
         let succeeded = AuditEvent {
@@ -41,7 +62,7 @@ impl Logins {
             who: Some(session.account.clone()),
             address: Some(client.address.clone()),
             what: What::LoginSucceeded {
-                amr: methods(&session.first, &session.second),
+                amr: session.methods().into_iter().map(str::to_owned).collect(),
             },
         };
         // Both before the answer; side by side, so that a store commits them together.
@@ -51,9 +72,16 @@ impl Logins {
         );
         opened?;
         recorded?;
+        if let Some(earlier) = earlier
+            && let Err(error) = self.logout(&earlier.id).await
+        {
+            // The login stands; the session that lives on a little longer is the same browser's.
+            tracing::error!(%error, "an earlier session could not be ended");
+        }
         Ok(Finished {
             session,
             origin: login.origin,
+            application: login.application,
         })
     }
 
@@ -73,6 +101,7 @@ impl Logins {
             tenant: login.tenant.clone(),
             account: account.map_or_else(|| who.display.clone(), |account| account.name.clone()),
             has_local_account: account.is_some(),
+            display: who.display.clone(),
             first: who.first.clone(),
             second: authenticated.second.clone(),
             authenticated_at: now,
@@ -80,24 +109,7 @@ impl Logins {
             user_agent: client.user_agent.clone(),
             address: client.address.clone(),
             locale: login.locale.clone(),
+            attributes: who.attributes.clone(),
         })
     }
-}
-
-/// Authentication methods by their names of RFC 8176, section 2.
-fn methods(first: &FirstFactor, second: &SecondFactor) -> Vec<String> {
-    let first = match first {
-        FirstFactor::Password => Some("pwd"),
-        FirstFactor::Federated { .. } | FirstFactor::Client { .. } => None,
-    };
-    let second: &[&str] = match second {
-        SecondFactor::Sms { .. } => &["sms", "otp", "mfa"],
-        SecondFactor::BackupCode => &["otp", "mfa"],
-        SecondFactor::NotNeeded(_) => &[],
-    };
-    first
-        .into_iter()
-        .chain(second.iter().copied())
-        .map(str::to_owned)
-        .collect()
 }

@@ -26,6 +26,10 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_started(id).await?;
+        // Hiding the form is not what forbids it.
+        if !login.application.sequence.password {
+            return Err(LoginError::OutOfOrder);
+        }
         let settings = self.settings(&login.tenant).await?;
         let failures = first_step_failures(&settings, &login.tenant, name, &client.address);
         self.refuse_if_spent(&failures, self.now())?;
@@ -56,6 +60,7 @@ impl Logins {
             display: account.name.clone(),
             account: Some(account),
             first: FirstFactor::Password,
+            attributes: Vec::new(),
         };
         self.second_step(login, who, Some(profile), None, settings, client)
             .await
@@ -69,7 +74,8 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_started(id).await?;
-        if said.tenant != login.tenant {
+        let offered = login.application.sequence.offers(&said.identity_provider);
+        if said.tenant != login.tenant || !offered {
             return Err(LoginError::OutOfOrder);
         }
         let settings = self.settings(&login.tenant).await?;
@@ -89,6 +95,7 @@ impl Logins {
                     account: None,
                     display: said.subject.clone(),
                     first,
+                    attributes: said.attributes.clone(),
                 };
                 return self
                     .second_step(login, who, None, Some(&said), settings, client)
@@ -108,6 +115,7 @@ impl Logins {
             account: Some(account),
             display: said.subject.clone(),
             first,
+            attributes: said.attributes.clone(),
         };
         self.second_step(login, who, Some(profile), Some(&said), settings, client)
             .await
@@ -116,8 +124,9 @@ impl Logins {
     async fn load_started(&self, id: &LoginId) -> Result<Login, LoginError> {
         let login = self.load_browser(id).await?;
         match login.state {
-            State::Started(_) | State::Identified(_) => Ok(login),
-            State::NumberWanted(_)
+            State::Started(_) => Ok(login),
+            State::Identified(_)
+            | State::NumberWanted(_)
             | State::Challenged(_)
             | State::Authenticated(_)
             | State::Stopped(_) => Err(LoginError::OutOfOrder),

@@ -4,9 +4,11 @@
 //! Never: knows HTTP, SQL, wasm, HTML or SAML.
 
 pub mod account;
+pub mod application;
 pub mod audit;
 pub mod begin;
 pub mod challenges;
+pub mod claims;
 pub mod clients;
 pub mod deliver;
 pub mod error;
@@ -21,6 +23,7 @@ pub mod resolve;
 pub mod routing;
 pub mod second_step;
 pub mod session;
+pub mod sign_on;
 pub mod step;
 pub mod submit;
 pub mod tenant;

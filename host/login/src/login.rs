@@ -1,6 +1,7 @@
 //! A login: from the first page to the session. Each state holds exactly what exists in it.
 
 use crate::TenantId;
+use crate::application::Application;
 use crate::ports::{AccountRef, Subject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -79,6 +80,8 @@ pub struct Login {
     pub version: u64,
     pub tenant: TenantId,
     pub origin: Origin,
+    /// What the person signs in to, and by which steps.
+    pub application: Application,
     pub purpose: Purpose,
     /// BCP 47 tag the person reads.
     pub locale: String,
@@ -121,7 +124,8 @@ pub struct Started {
     pub notice: Option<Notice>,
 }
 
-/// The first step is proven.
+/// The first step is proven, and the person is asked whether to go on to the second: a session
+/// proved it, for an application that wants more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Identified {
     pub who: Who,
@@ -207,6 +211,8 @@ pub struct Who {
     /// What the session will say: the name the person signed in with.
     pub display: String,
     pub first: FirstFactor,
+    /// What the identity provider said about the person.
+    pub attributes: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -588,6 +588,9 @@ pub struct FederatedLogin {
     pub subject: String,
     pub subject_identifier: String,
     pub attributes: Vec<(String, String)>,
+    /// Settings of the resolver that this identity provider has of its own (`SMSOTP-userAttribute`):
+    /// they win over the tenant's.
+    pub settings: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

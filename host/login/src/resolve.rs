@@ -31,7 +31,7 @@ impl Logins {
         let resolution = self
             .ports
             .resolver
-            .resolve(usecase, &settings.factor.resolver_settings, said)
+            .resolve(usecase, &settings_for(said, settings), said)
             .await;
         match resolution {
             Resolution::Account(account) => Resolved::Account(account),
@@ -75,6 +75,17 @@ impl Logins {
     }
 }
 
+/// The tenant's settings, with those the identity provider has of its own in place of them.
+fn settings_for(said: &FederatedLogin, settings: &TenantSettings) -> Vec<(String, String)> {
+    let own = |name: &String| said.settings.iter().any(|(known, _)| known == name);
+    let tenants = settings.factor.resolver_settings.iter();
+    tenants
+        .filter(|(name, _)| !own(name))
+        .chain(&said.settings)
+        .cloned()
+        .collect()
+}
+
 /// The number an identity provider delivered, if the settings ask for it (attack B-08: only from
 /// the provider that vouched).
 pub(crate) fn federated_number(
@@ -82,8 +93,8 @@ pub(crate) fn federated_number(
     settings: &TenantSettings,
     region: Option<&Region>,
 ) -> Option<PhoneNumber> {
+    let all = settings_for(said, settings);
     let of = |key: &str| {
-        let all = &settings.factor.resolver_settings;
         all.iter()
             .find(|(known, _)| known == key)
             .map(|(_, value)| value.trim())

@@ -1,5 +1,6 @@
 //! Is a second factor needed, and where does the code go?
 
+use crate::application::SecondStep;
 use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
 use crate::deliver::{event, word_of};
@@ -12,12 +13,9 @@ use crate::resolve::federated_number;
 use crate::throttle::send_budgets;
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
-use postern_otp::need::need;
+use postern_otp::need::{NotNeeded, Refusal, need};
 use postern_otp::{AccountFacts, Need, NumberError, PhoneNumber, Region, Requested, Timestamp};
 use std::sync::Arc;
-
-/// The claim that a number is, for `screenUserAttribute`.
-const MOBILE_CLAIM: &str = "http://wso2.org/claims/mobile";
 
 /// A challenge that shall begin.
 pub(crate) struct Begin {
@@ -54,7 +52,12 @@ impl Logins {
         };
         let mut events = vec![event(What::FirstStepPassed)];
         let rename = Some(self.fresh_id()?);
-        let next = match need(&settings.factor, &facts) {
+        let need = match login.application.sequence.second_step {
+            SecondStep::SmsOtp => need(&settings.factor, &facts),
+            SecondStep::None if facts.locked => Need::Refuse(Refusal::Locked),
+            SecondStep::None => Need::Skip(NotNeeded::NotAsked),
+        };
+        let next = match need {
             Need::Send(number) => {
                 let shown = shown(&settings, profile.as_ref(), &number);
                 let begin = Begin {
@@ -343,7 +346,7 @@ fn shown(
         .find(|(uri, _)| uri == attribute)
         .map(|(_, value)| value.as_str());
     let mobile = profile.number.as_deref();
-    let value = claim.or(mobile.filter(|_| attribute == MOBILE_CLAIM));
+    let value = claim.or(mobile.filter(|_| attribute == crate::claims::MOBILE));
     let value = value.map(str::trim).filter(|value| !value.is_empty());
     value.map(|value| postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end))
 }

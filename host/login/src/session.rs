@@ -2,6 +2,7 @@
 
 use crate::TenantId;
 use crate::login::{FirstFactor, SecondFactor};
+use crate::ports::{AccountRef, Subject};
 use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub struct Session {
     /// The local account, or the federated subject's display name if there is none.
     pub account: String,
     pub has_local_account: bool,
+    /// The name the first step proved: what an application is told, whatever account it maps to here.
+    pub display: String,
     pub first: FirstFactor,
     pub second: SecondFactor,
     pub authenticated_at: Timestamp,
@@ -47,4 +50,58 @@ pub struct Session {
     pub user_agent: String,
     pub address: String,
     pub locale: String,
+    /// What the identity provider said about the person.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Session {
+    pub fn local_account(&self) -> Option<AccountRef> {
+        self.has_local_account.then(|| AccountRef {
+            name: self.account.clone(),
+        })
+    }
+
+    /// Who it is, so that no two people are the same: not the same name at two identity providers,
+    /// and none of these the account of that name here (attack B-08).
+    pub fn subject(&self) -> Subject {
+        match &self.first {
+            FirstFactor::Federated { identity_provider } if !self.has_local_account => {
+                Subject::Federated {
+                    tenant: self.tenant.clone(),
+                    identity_provider: identity_provider.clone(),
+                    subject: self.account.clone(),
+                }
+            }
+            FirstFactor::Federated { .. } | FirstFactor::Password | FirstFactor::Client { .. } => {
+                Subject::Account {
+                    tenant: self.tenant.clone(),
+                    account: self.account.clone(),
+                }
+            }
+        }
+    }
+
+    /// The methods by their names of RFC 8176, section 2; `fed` for a first step elsewhere, which
+    /// that list has no name for.
+    pub fn methods(&self) -> Vec<&'static str> {
+        let first: &[&str] = match self.first {
+            FirstFactor::Password => &["pwd"],
+            FirstFactor::Federated { .. } => &["fed"],
+            FirstFactor::Client { .. } => &[],
+        };
+        let second: &[&str] = match self.second {
+            SecondFactor::Sms { .. } => &["sms", "otp", "mfa"],
+            SecondFactor::BackupCode => &["otp", "mfa"],
+            SecondFactor::NotNeeded(_) => &[],
+        };
+        first.iter().chain(second).copied().collect()
+    }
+
+    /// Whether a second factor was proven, not only not needed.
+    pub fn has_second_factor(&self) -> bool {
+        match self.second {
+            SecondFactor::Sms { .. } | SecondFactor::BackupCode => true,
+            SecondFactor::NotNeeded(_) => false,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What the browser sees next. The only place that decides it: pages return here and never
 //! redirect to each other.
 
+use crate::application::Application;
 use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, Notice, State, StopReason, Stopped};
 use postern_otp::code::Alphabet;
@@ -11,6 +12,13 @@ use postern_otp::{FactorSettings, Requested, Timestamp};
 pub enum Step {
     FirstStep {
         notice: Option<Notice>,
+        /// Which ways are open, and into what.
+        application: Application,
+    },
+    /// Signed in already; the application wants a code as well. Nothing is sent before the person
+    /// says so.
+    SecondStepWanted {
+        application: Application,
     },
     AskNumber {
         notice: Option<Notice>,
@@ -47,9 +55,11 @@ pub fn next_step(login: &Login, settings: &FactorSettings, now: Timestamp) -> St
     match &login.state {
         State::Started(started) => Step::FirstStep {
             notice: started.notice,
+            application: login.application.clone(),
         },
-        // Only ever seen if the second step could not be decided: the first one is asked again.
-        State::Identified(_) => Step::FirstStep { notice: None },
+        State::Identified(_) => Step::SecondStepWanted {
+            application: login.application.clone(),
+        },
         State::NumberWanted(wanted) => Step::AskNumber {
             notice: wanted.notice,
         },

@@ -69,6 +69,8 @@ pub enum Need {
 pub enum NotNeeded {
     OptedOut,
     NoLocalAccount,
+    /// The application is content with the first step.
+    NotAsked,
 }
 
 /// Why the login cannot go on.

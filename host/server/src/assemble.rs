@@ -7,6 +7,7 @@ use crate::config::{Config, Isolation, Problem, Sender};
 use crate::desk::Desk;
 use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
+use crate::peers::FilePeers;
 use crate::readiness::HostReadiness;
 use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
@@ -16,6 +17,7 @@ use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
 use postern_admin::users::Accounts;
 use postern_egress::Client;
 use postern_egress::SystemResolver;
+use postern_federation::ports::{Once, Parking};
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
@@ -28,7 +30,7 @@ use postern_store::directory::{Local, Secondary};
 use postern_store::memory::Memory;
 use postern_store::sqlite::{Options, Sqlite};
 use postern_wasm::{CachePlace, Plugins, WorkerCommand};
-use postern_web::{AdminToken, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
+use postern_web::{AdminToken, Federation, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -84,6 +86,8 @@ pub struct Stores {
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn AuditLog>,
+    pub parking: Arc<dyn Parking>,
+    pub once: Arc<dyn Once>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -99,6 +103,7 @@ pub struct Assembled {
     pub gateway: Gateway,
     pub plugins: Plugins,
     pub settings: Arc<FileSettings>,
+    pub peers: Arc<FilePeers>,
     pub stores: Stores,
     pub desk: Desk,
     pub keys: Keys,
@@ -171,6 +176,8 @@ where
         + Idempotency
         + AuditLog
         + Users
+        + Parking
+        + Once
         + Clone
         + 'static,
 {
@@ -203,7 +210,9 @@ where
         replies: store.clone(),
         directory,
         accounts: Arc::new(LocalAccounts(primary)),
-        audit: store,
+        audit: store.clone(),
+        parking: store.clone(),
+        once: store,
     })
 }
 
@@ -254,10 +263,11 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         senders: senders.clone(),
         resolver,
         clock: clock.clone(),
-        entropy,
+        entropy: entropy.clone(),
         audit: Arc::new(Audit::new(stores.audit.clone())),
     }));
 
+    let peers = Arc::new(FilePeers::new(config.federation.clone()));
     let listed: Arc<dyn PluginList> = Arc::new(LoadedPlugins(gateway.clone()));
     let admin_token = match &config.server.admin_token {
         Some(token) => Zeroizing::new(token.expose().to_owned()),
@@ -275,6 +285,12 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         clock: clock.clone(),
         form_key: FormKey::new(keys.form_key()?),
         plugins: listed.clone(),
+        federation: Federation {
+            peers: peers.clone(),
+            parking: stores.parking.clone(),
+            once: stores.once.clone(),
+            entropy: entropy.clone(),
+        },
         readiness: Arc::new(HostReadiness {
             tenant,
             counters: stores.counters.clone(),
@@ -292,6 +308,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         gateway,
         plugins,
         settings,
+        peers,
         stores,
         desk,
         keys,

@@ -4,6 +4,7 @@ use crate::assemble::{Assembled, Furniture, assemble, senders};
 use crate::config::Config;
 use crate::desk;
 use crate::keys::Keys;
+use crate::peers::FilePeers;
 use crate::settings::FileSettings;
 use crate::shutdown::Shutdown;
 use crate::tasks;
@@ -125,6 +126,7 @@ impl Host {
         Reloadable {
             gateway: self.parts.gateway.clone(),
             settings: self.parts.settings.clone(),
+            peers: self.parts.peers.clone(),
             keys: self.parts.keys.clone(),
             clock: self.parts.clock.clone(),
             tls: self.tls.clone(),
@@ -136,6 +138,7 @@ impl Host {
 pub(crate) struct Reloadable {
     gateway: Gateway,
     settings: Arc<FileSettings>,
+    peers: Arc<FilePeers>,
     keys: Keys,
     clock: Arc<dyn Clock>,
     tls: Option<Tls>,
@@ -181,6 +184,7 @@ impl Reloadable {
         }
         let _ = self.gateway.configure(senders).await;
         self.settings.replace(next, ring);
+        self.peers.replace(next.federation.clone());
         tracing::info!("the configuration was taken over");
         for key in waits_for_restart(before, next) {
             tracing::warn!(config.key = key, "{key} takes effect at the next start");

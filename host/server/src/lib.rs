@@ -12,6 +12,7 @@ pub mod desk;
 pub mod entropy;
 pub mod host;
 pub mod keys;
+pub mod peers;
 mod readiness;
 pub mod settings;
 mod shipped;

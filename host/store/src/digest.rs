@@ -24,6 +24,20 @@ pub(crate) fn of_account(tenant: &str, account: &str) -> i64 {
     i64::from_be_bytes(first)
 }
 
+/// Names something used once: no two tenants, kinds or ids share a digest, for the parts are
+/// length-prefixed.
+pub(crate) fn of_once(tenant: &str, kind: &str, id: &str) -> [u8; 32] {
+    [tenant, kind, id]
+        .iter()
+        .fold(Sha256::new(), |digest, part| {
+            digest
+                .chain_update((part.len() as u64).to_be_bytes())
+                .chain_update(part)
+        })
+        .finalize()
+        .into()
+}
+
 /// The id of a session in a list opens nothing: the store has only its digest, and gives that.
 pub(crate) fn listed(digest: &[u8; 32]) -> SessionId {
     SessionId::parse(&URL_SAFE_NO_PAD.encode(digest))

@@ -12,6 +12,7 @@ pub mod conformance;
 mod digest;
 pub mod directory;
 pub mod memory;
+mod port;
 mod row;
 pub mod sqlite;
 

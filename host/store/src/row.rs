@@ -4,6 +4,7 @@
 //! the tests below hold the bytes of one value of each; whoever changes a stored type sees them
 //! fail, raises [`FORMAT`] and adds a migration that drops the rows in progress.
 
+use postern_login::application::Application;
 use postern_login::error::StoreError;
 use postern_login::login::{FirstFactor, Origin, Purpose, SecondFactor};
 use postern_login::session::{Session, SessionId};
@@ -12,13 +13,14 @@ use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Raised with every change of the shape of `Login` or `Session`.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[derive(Serialize)]
 struct LoginOut<'a> {
     name: &'a str,
     tenant: &'a TenantId,
     origin: &'a Origin,
+    application: &'a Application,
     purpose: &'a Purpose,
     locale: &'a str,
     created_at: Timestamp,
@@ -31,6 +33,7 @@ struct LoginIn {
     name: String,
     tenant: TenantId,
     origin: Origin,
+    application: Application,
     purpose: Purpose,
     locale: String,
     created_at: Timestamp,
@@ -44,6 +47,7 @@ struct SessionOut<'a> {
     tenant: &'a TenantId,
     account: &'a str,
     has_local_account: bool,
+    display: &'a str,
     first: &'a FirstFactor,
     second: &'a SecondFactor,
     authenticated_at: Timestamp,
@@ -51,6 +55,7 @@ struct SessionOut<'a> {
     user_agent: &'a str,
     address: &'a str,
     locale: &'a str,
+    attributes: &'a [(String, String)],
 }
 
 #[derive(Deserialize)]
@@ -59,6 +64,7 @@ struct SessionIn {
     tenant: TenantId,
     account: String,
     has_local_account: bool,
+    display: String,
     first: FirstFactor,
     second: SecondFactor,
     authenticated_at: Timestamp,
@@ -66,6 +72,7 @@ struct SessionIn {
     user_agent: String,
     address: String,
     locale: String,
+    attributes: Vec<(String, String)>,
 }
 
 /// `state` stands apart because `advance` writes a login whose state is not yet its own.
@@ -74,6 +81,7 @@ pub(crate) fn of_login(login: &Login, state: &State) -> Result<Vec<u8>, StoreErr
         name: &login.name,
         tenant: &login.tenant,
         origin: &login.origin,
+        application: &login.application,
         purpose: &login.purpose,
         locale: &login.locale,
         created_at: login.created_at,
@@ -102,6 +110,7 @@ pub(crate) fn to_login(
         version,
         tenant: row.tenant,
         origin: row.origin,
+        application: row.application,
         purpose: row.purpose,
         locale: row.locale,
         created_at: row.created_at,
@@ -116,6 +125,7 @@ pub(crate) fn of_session(session: &Session) -> Result<Vec<u8>, StoreError> {
         tenant: &session.tenant,
         account: &session.account,
         has_local_account: session.has_local_account,
+        display: &session.display,
         first: &session.first,
         second: &session.second,
         authenticated_at: session.authenticated_at,
@@ -123,6 +133,7 @@ pub(crate) fn of_session(session: &Session) -> Result<Vec<u8>, StoreError> {
         user_agent: &session.user_agent,
         address: &session.address,
         locale: &session.locale,
+        attributes: &session.attributes,
     })
 }
 
@@ -144,6 +155,7 @@ pub(crate) fn to_session(
         tenant: row.tenant,
         account: row.account,
         has_local_account: row.has_local_account,
+        display: row.display,
         first: row.first,
         second: row.second,
         authenticated_at: row.authenticated_at,
@@ -151,6 +163,7 @@ pub(crate) fn to_session(
         user_agent: row.user_agent,
         address: row.address,
         locale: row.locale,
+        attributes: row.attributes,
     })
 }
 
@@ -241,6 +254,7 @@ mod tests {
             origin: Origin::Api {
                 client: "shop".into(),
             },
+            application: Application::account_page(),
             purpose: Purpose::Named("pay".into()),
             locale: "en".into(),
             created_at: NOW,
@@ -256,6 +270,7 @@ mod tests {
                     }),
                     display: "alice".into(),
                     first: FirstFactor::Password,
+                    attributes: vec![],
                 },
                 challenge: Challenge::Sent(Requested::new(number).delivered(hash, NOW, &policy)),
                 pending_number: None,
@@ -274,6 +289,7 @@ mod tests {
             tenant: TenantId::parse("t1.example").unwrap(),
             account: "alice".into(),
             has_local_account: true,
+            display: "alice".into(),
             first: FirstFactor::Federated {
                 identity_provider: "idp".into(),
             },
@@ -283,6 +299,7 @@ mod tests {
             user_agent: "a browser".into(),
             address: "192.0.2.7".into(),
             locale: "de".into(),
+            attributes: vec![("email".into(), "a@b.example".into())],
         }
     }
 
@@ -290,15 +307,15 @@ mod tests {
     /// the rows of the old one.
     #[test]
     fn the_shape_of_a_row_is_the_one_that_format_names() {
-        assert_eq!(FORMAT, 1);
+        assert_eq!(FORMAT, 2);
         let login = login();
         let row = of_login(&login, &login.state).unwrap();
         assert_eq!(hex::encode(row), LOGIN_ROW);
         assert_eq!(hex::encode(of_session(&session()).unwrap()), SESSION_ROW);
     }
 
-    const LOGIN_ROW: &str = "01046b3378390a74312e6578616d706c65010473686f70030370617902656e80a0f1c2b134a097a8c3b13403000a74312e6578616d706c6505616c6963650105616c69636505616c69636500020c2b3934373731323334353637023934093737313233343536370a30373731323334353637024c4b0080a0f1c2b134e0c783c3b13400b08af3c2b1340730203918c139f2aedac056264cd686136b3d263725c6e1cbbed34ebb4e5e2e46000001072a2a2a34353637050000";
-    const SESSION_ROW: &str = "010262370a74312e6578616d706c6505616c6963650101036964700180a0f1c2b1348088cfd0b13409612062726f77736572093139322e302e322e37026465";
+    const LOGIN_ROW: &str = "02046b3378390a74312e6578616d706c65010473686f70000001000100030370617902656e80a0f1c2b134a097a8c3b13403000a74312e6578616d706c6505616c6963650105616c69636505616c6963650000020c2b3934373731323334353637023934093737313233343536370a30373731323334353637024c4b0080a0f1c2b134e0c783c3b13400b08af3c2b1340730203918c139f2aedac056264cd686136b3d263725c6e1cbbed34ebb4e5e2e46000001072a2a2a34353637050000";
+    const SESSION_ROW: &str = "020262370a74312e6578616d706c6505616c6963650105616c69636501036964700180a0f1c2b1348088cfd0b13409612062726f77736572093139322e302e322e370264650105656d61696c0b6140622e6578616d706c65";
 
     #[test]
     fn a_row_reads_back_as_it_was_written() {

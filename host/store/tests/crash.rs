@@ -282,6 +282,7 @@ fn login(name: u64) -> Login {
         origin: Origin::Browser {
             return_to: "home".into(),
         },
+        application: postern_login::application::Application::account_page(),
         purpose: Purpose::Login,
         locale: "en".into(),
         created_at: NOW,
@@ -313,6 +314,7 @@ fn session(name: u64) -> Session {
         tenant: TenantId::super_tenant(),
         account: name.to_string(),
         has_local_account: true,
+        display: name.to_string(),
         first: postern_login::login::FirstFactor::Password,
         second: postern_login::login::SecondFactor::BackupCode,
         authenticated_at: NOW,
@@ -320,5 +322,6 @@ fn session(name: u64) -> Session {
         user_agent: String::new(),
         address: String::new(),
         locale: "en".into(),
+        attributes: Vec::new(),
     }
 }

@@ -46,6 +46,7 @@ fn login(number: u64) -> Login {
         origin: Origin::Browser {
             return_to: "home".into(),
         },
+        application: postern_login::application::Application::account_page(),
         purpose: Purpose::Login,
         locale: "en".into(),
         created_at: NOW,

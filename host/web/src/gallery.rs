@@ -8,6 +8,7 @@ use crate::texts::EN;
 use axum::response::Response;
 use http_body_util::BodyExt;
 use postern_login::Step;
+use postern_login::application::{Application, Offer};
 use postern_login::login::{Notice, StopReason};
 use postern_login::step::AskCode;
 use postern_otp::Timestamp;
@@ -46,6 +47,21 @@ fn ask() -> AskCode {
     }
 }
 
+fn application(display_name: &str, password: bool, others: &[&str]) -> Application {
+    let mut application = Application::account_page();
+    application.display_name = display_name.to_owned();
+    application.sequence.password = password;
+    application.sequence.identity_providers = others
+        .iter()
+        .enumerate()
+        .map(|(at, display_name)| Offer {
+            name: format!("idp-{at}"),
+            display_name: (*display_name).to_owned(),
+        })
+        .collect();
+    application
+}
+
 /// File name and page; `value` stands wherever somebody else's text is shown.
 async fn pages(value: &str) -> Vec<(&'static str, String)> {
     let f = frame(value);
@@ -57,14 +73,36 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
         change(&mut ask);
         step_page(f, &Step::AskCode(ask))
     };
+    let first = |notice, application: &Application| {
+        let application = application.clone();
+        step_page(
+            f,
+            &Step::FirstStep {
+                notice,
+                application,
+            },
+        )
+    };
     let drawn: Vec<(&'static str, Response)> = vec![
-        ("password", step_page(f, &Step::FirstStep { notice: None })),
+        ("password", first(None, &application("", true, &[]))),
         (
             "password-wrong",
+            first(Some(Notice::WrongPassword), &application("", true, &[])),
+        ),
+        (
+            "first-step-choice",
+            first(None, &application(value, true, &[value, "Example Mail"])),
+        ),
+        (
+            "first-step-federated",
+            first(None, &application(value, false, &[value, "Example Mail"])),
+        ),
+        (
+            "second-step-wanted",
             step_page(
                 f,
-                &Step::FirstStep {
-                    notice: Some(Notice::WrongPassword),
+                &Step::SecondStepWanted {
+                    application: application(value, true, &[]),
                 },
             ),
         ),

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod admin;
 pub mod api;
+pub mod applications;
 pub mod assets;
 pub mod cookies;
 pub mod error;
@@ -30,4 +31,4 @@ pub use form_token::FormKey;
 pub use listener::{Bounds, Tls};
 pub use proxies::TrustedProxies;
 pub use public_url::PublicUrl;
-pub use state::{AdminToken, Readiness, Ready, WebParts, WebState};
+pub use state::{AdminToken, Federation, Readiness, Ready, WebParts, WebState};

@@ -47,6 +47,7 @@ fn pages(state: &WebState) -> Router<WebState> {
         .route("/sign-in/code", post(sign_in::code::submit))
         .route("/sign-in/resend", post(sign_in::code::resend))
         .route("/sign-in/backup-code", post(sign_in::code::backup))
+        .route("/sign-in/second-step", post(sign_in::step_up::submit))
         .route("/sign-in/abandon", post(sign_in::abandon))
         .route("/sign-in/finish", post(sign_in::finish))
         .route("/sign-out", post(account::sign_out))

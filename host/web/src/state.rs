@@ -6,7 +6,9 @@ use crate::proxies::TrustedProxies;
 use crate::public_url::PublicUrl;
 use async_trait::async_trait;
 use postern_admin::plugins::Plugins;
-use postern_login::ports::Clock;
+use postern_federation::ports::{Once, Parking, ParkingKey, Peers};
+use postern_login::error::StoreError;
+use postern_login::ports::{Clock, Entropy};
 use postern_login::{Logins, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -29,11 +31,36 @@ pub struct WebParts {
     pub clock: Arc<dyn Clock>,
     pub form_key: FormKey,
     pub plugins: Arc<dyn Plugins>,
+    pub federation: Federation,
     pub readiness: Arc<dyn Readiness>,
     /// The metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Without one the administrator's requests are refused.
     pub admin_token: Option<AdminToken>,
+}
+
+/// Who we federate with, and what waits for browsers meanwhile.
+#[derive(Clone)]
+pub struct Federation {
+    pub peers: Arc<dyn Peers>,
+    pub parking: Arc<dyn Parking>,
+    pub once: Arc<dyn Once>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl std::fmt::Debug for Federation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Federation")
+    }
+}
+
+impl Federation {
+    /// A key to park something under.
+    pub fn parking_key(&self) -> Result<ParkingKey, StoreError> {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes)?;
+        Ok(ParkingKey::from_entropy(&bytes))
+    }
 }
 
 #[derive(Clone)]

@@ -26,7 +26,10 @@ macro_rules! texts {
 texts! {
     skip_to_content, footer,
     // the first step
-    sign_in_title, sign_in_lead, user_name, password, sign_in,
+    sign_in_title, sign_in_to, sign_in_lead, sign_in_elsewhere_lead, user_name, password, sign_in,
+    sign_in_or, sign_in_with,
+    // one more step for an application that asks for it
+    step_up_title, step_up_lead, step_up_lead_to, step_up_button, step_up_other,
     // the number
     number_title, number_lead, number_label, number_hint, number_send, number_restricted,
     // the code
@@ -69,10 +72,20 @@ pub static EN: Texts = Texts {
     footer: "Your code is yours alone. Nobody will ever ask you for it.",
 
     sign_in_title: "Sign in",
+    sign_in_to: "Sign in to {name}",
+    sign_in_elsewhere_lead: "Choose where you have your account.",
     sign_in_lead: "Use the name and password of your account.",
     user_name: "User name",
     password: "Password",
     sign_in: "Sign in",
+    sign_in_or: "or",
+    sign_in_with: "Continue with {name}",
+
+    step_up_title: "One more step",
+    step_up_lead: "You are signed in. To go on, a code is needed as well.",
+    step_up_lead_to: "You are signed in. {name} asks for a code as well.",
+    step_up_button: "Send me a code",
+    step_up_other: "Sign in as somebody else",
 
     number_title: "Enter your mobile number",
     number_lead: "Your account has no mobile number yet. We send a code to the number you enter here.",

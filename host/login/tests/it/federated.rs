@@ -1,10 +1,11 @@
 //! A first step that an identity provider took.
 
 use crate::world::*;
+use postern_login::application::{Application, Offer, SecondStep};
 use postern_login::begin::Moved;
 use postern_login::login::{SecondFactor, StopReason};
 use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
-use postern_login::{LoginError, Step, TenantId};
+use postern_login::{LoginError, LoginId, Step, TenantId};
 use postern_otp::need::{NotNeeded, Refusal};
 
 fn said() -> FederatedLogin {
@@ -14,12 +15,31 @@ fn said() -> FederatedLogin {
         subject: "sub-1".to_owned(),
         subject_identifier: "sub-1".to_owned(),
         attributes: vec![("mobile".to_owned(), "+447700900123".to_owned())],
+        settings: Vec::new(),
     }
 }
 
 async fn federated(world: &World) -> Moved {
-    let id = world.begin().await;
+    let id = at_first_step(world, application()).await;
     world.logins.federated(&id, said(), &facts()).await.unwrap()
+}
+
+async fn at_first_step(world: &World, application: Application) -> LoginId {
+    let begun = world
+        .logins
+        .begin_for(&tenant(), application, browser(), &facts())
+        .await;
+    begun.unwrap().id
+}
+
+/// One that offers the password form and the identity provider.
+fn application() -> Application {
+    let mut application = Application::account_page();
+    application.sequence.identity_providers = vec![Offer {
+        name: "idp".to_owned(),
+        display_name: "The other one".to_owned(),
+    }];
+    application
 }
 
 fn resolves_to(world: &World, resolution: Resolution) {
@@ -169,11 +189,72 @@ async fn a_locked_account_is_stopped() {
 #[tokio::test]
 async fn another_tenants_federated_login_is_refused() {
     let world = World::new();
-    let id = world.begin().await;
+    let id = at_first_step(&world, application()).await;
     let said = FederatedLogin {
         tenant: TenantId::parse("other.example").unwrap(),
         ..said()
     };
     let posted = world.logins.federated(&id, said, &facts()).await;
     assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+}
+
+/// hiding a button is not what forbids it.
+#[tokio::test]
+async fn only_a_way_that_the_application_offers_is_open() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    let id = world.begin().await;
+    let vouched = world.logins.federated(&id, said(), &facts()).await;
+    assert!(matches!(vouched, Err(LoginError::OutOfOrder)));
+    let mut federated_only = application();
+    federated_only.sequence.password = false;
+    let id = at_first_step(&world, federated_only).await;
+    let posted = world.logins.password(&id, "alice", "right", &facts()).await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    let vouched = world.logins.federated(&id, said(), &facts()).await;
+    assert!(matches!(vouched.unwrap().step, Step::AskCode(_)));
+}
+
+#[tokio::test]
+async fn an_application_that_asks_for_no_second_step_gets_none_and_the_reason_is_on_record() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    let mut content = application();
+    content.sequence.second_step = SecondStep::None;
+    let id = at_first_step(&world, content).await;
+    let moved = world.logins.federated(&id, said(), &facts()).await.unwrap();
+    assert_eq!(moved.step, Step::Authenticated);
+    assert_eq!(world.calls(), 0);
+    let finished = world.logins.finish(&moved.id, &facts()).await.unwrap();
+    let session = finished.session;
+    assert!(matches!(
+        session.second,
+        SecondFactor::NotNeeded(NotNeeded::NotAsked)
+    ));
+    assert_eq!(session.methods(), ["fed"]);
+}
+
+/// `SMSOTP-userAttribute` of the identity provider wins over the tenant's, and the rest stays.
+#[tokio::test]
+async fn an_identity_providers_own_settings_win() {
+    let world = World::with(|settings| {
+        settings.factor.resolver_settings = vec![
+            ("user_attribute".to_owned(), "email".to_owned()),
+            ("secondary_userstore".to_owned(), "jdbc".to_owned()),
+        ];
+    });
+    resolves_to(&world, alice());
+    let id = at_first_step(&world, application()).await;
+    let said = FederatedLogin {
+        settings: vec![("user_attribute".to_owned(), "screen_name".to_owned())],
+        ..said()
+    };
+    world.logins.federated(&id, said, &facts()).await.unwrap();
+    assert_eq!(
+        world.held().resolver_settings,
+        [
+            ("secondary_userstore".to_owned(), "jdbc".to_owned()),
+            ("user_attribute".to_owned(), "screen_name".to_owned())
+        ]
+    );
 }

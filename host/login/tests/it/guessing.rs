@@ -1,6 +1,7 @@
 //! Guesses: what they cost, and when they end.
 
 use crate::world::*;
+use postern_login::application::Application;
 use postern_login::audit::What;
 use postern_login::login::{Notice, StopReason};
 use postern_login::{LoginError, LoginId, Step};
@@ -338,7 +339,12 @@ async fn where_failures_lock_the_account_the_first_step_is_refused_too() {
     }
     let (_, step) = world.password_of("alice").await;
     let notice = Some(Notice::WrongPassword);
-    assert_eq!(step, Step::FirstStep { notice });
+    let application = Application::account_page();
+    let again = Step::FirstStep {
+        notice,
+        application,
+    };
+    assert_eq!(step, again);
 }
 
 #[tokio::test]

@@ -17,4 +17,5 @@ mod model;
 mod relay;
 mod sending;
 mod sign_in;
+mod sign_on;
 mod world;

@@ -1,6 +1,7 @@
 //! Password, code, session; and what does not lead there.
 
 use crate::world::*;
+use postern_login::application::Application;
 use postern_login::audit::What;
 use postern_login::login::{Notice, SecondFactor, StopReason};
 use postern_login::{LoginError, Step};
@@ -81,7 +82,12 @@ async fn wrong_unknown_and_locked_look_alike() {
             .await
             .unwrap();
         let notice = Some(Notice::WrongPassword);
-        assert_eq!(moved.step, Step::FirstStep { notice }, "{name}");
+        let application = Application::account_page();
+        let again = Step::FirstStep {
+            notice,
+            application,
+        };
+        assert_eq!(moved.step, again, "{name}");
         assert_eq!(moved.id, id);
     }
     assert_eq!(world.calls(), 0);

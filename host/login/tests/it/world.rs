@@ -56,6 +56,8 @@ pub struct Held {
     pub not_ready: HashSet<String>,
     pub idempotent: HashSet<String>,
     pub resolution: Option<Resolution>,
+    /// What the resolver was last given.
+    pub resolver_settings: Vec<(String, String)>,
     pub events: Vec<AuditEvent>,
     pub entropy_broken: bool,
     pub save_refused: bool,
@@ -803,8 +805,14 @@ impl Senders for Inner {
 
 #[async_trait]
 impl UserResolver for Inner {
-    async fn resolve(&self, _: &str, _: &[(String, String)], _: &FederatedLogin) -> Resolution {
-        let held = self.held();
+    async fn resolve(
+        &self,
+        _: &str,
+        settings: &[(String, String)],
+        _: &FederatedLogin,
+    ) -> Resolution {
+        let mut held = self.held();
+        held.resolver_settings = settings.to_vec();
         held.resolution.clone().unwrap_or(Resolution::NotFound)
     }
 }

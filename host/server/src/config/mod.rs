@@ -5,15 +5,18 @@
 //! fills in the types the other crates define. Unknown keys are refused, because a misspelt
 //! protection is no protection.
 
+mod identity_provider;
 mod limits;
 mod log;
 mod outbox;
 mod plugins;
 mod problems;
+mod relying_party;
 mod secret;
 mod section;
 mod sender;
 mod server;
+mod sign_in;
 mod sms_otp;
 mod template;
 mod tls;
@@ -30,6 +33,7 @@ pub use sms_otp::SmsOtp;
 pub use template::TEMPLATE;
 pub use tls::Tls;
 
+use postern_federation::Entries;
 use problems::Findings;
 use section::Section;
 use std::collections::BTreeMap;
@@ -47,6 +51,8 @@ pub struct Config {
     /// By name.
     pub senders: BTreeMap<String, Sender>,
     pub sms_otp: SmsOtp,
+    /// Identity providers, applications, and how people begin who come by themselves.
+    pub federation: Entries,
     pub limits: Limits,
     /// The test outbox; absent in every real installation.
     pub outbox: Option<Outbox>,
@@ -94,7 +100,23 @@ impl Config {
         let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
+        let federation = Entries {
+            own_sign_in: sign_in::read(root.table("sign_in")),
+            identity_providers: identity_provider::read_all(
+                root.table("identity_provider"),
+                base,
+                surroundings,
+            ),
+            relying_parties: relying_party::read_all(
+                root.table("relying_party"),
+                base,
+                surroundings,
+            ),
+        };
         root.finish();
+        for problem in federation.check() {
+            findings.problem(&problem.key, problem.message);
+        }
 
         let mut files = vec![path.to_owned()];
         for (file, text) in sender_files {
@@ -126,6 +148,7 @@ impl Config {
                 plugins,
                 senders,
                 sms_otp,
+                federation,
                 limits,
                 outbox: outbox.flatten(),
                 log,

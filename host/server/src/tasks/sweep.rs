@@ -3,6 +3,8 @@
 
 use crate::assemble::Stores;
 use crate::shutdown::Shutdown;
+use postern_federation::Moment;
+use postern_federation::ports::PortError;
 use postern_login::error::StoreError;
 use postern_login::ports::Clock;
 use std::sync::Arc;
@@ -31,14 +33,32 @@ pub(crate) async fn run(stores: Stores, clock: Arc<dyn Clock>, shutdown: Shutdow
 async fn once(stores: &Stores, clock: &dyn Clock) -> Result<(), StoreError> {
     loop {
         let now = clock.now();
+        let moment = Moment(now.0);
         let removed = [
             stores.logins.remove_expired(now, ROWS_MAX).await?,
             stores.sessions.remove_expired(now, ROWS_MAX).await?,
             stores.counters.remove_expired(now, ROWS_MAX).await?,
             stores.replies.remove_expired(now, ROWS_MAX).await?,
+            stores
+                .parking
+                .remove_expired(moment, ROWS_MAX)
+                .await
+                .map_err(from_port)?,
+            stores
+                .once
+                .remove_expired(moment, ROWS_MAX)
+                .await
+                .map_err(from_port)?,
         ];
         if removed.iter().all(|rows| *rows < u64::from(ROWS_MAX)) {
             return Ok(());
         }
+    }
+}
+
+fn from_port(error: PortError) -> StoreError {
+    StoreError {
+        what: error.what,
+        source: error.source,
     }
 }

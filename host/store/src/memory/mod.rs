@@ -10,12 +10,17 @@ mod clients;
 mod counters;
 mod idempotency;
 mod logins;
+mod once;
+mod parking;
 mod sessions;
 mod users;
 
 use crate::backup_set::Set;
 use crate::directory::hashing::Hashing;
 use crate::directory::users::User;
+use crate::port::from_port;
+use postern_federation::Moment;
+use postern_federation::ports::Parked;
 use postern_login::Login;
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
@@ -46,6 +51,10 @@ struct Tables {
     audit: Vec<AuditEvent>,
     users: BTreeMap<users::Whose, User>,
     links: BTreeMap<users::Link, users::Whose>,
+    /// By the SHA-256 of the key; the number keeps the order.
+    parked: HashMap<[u8; 32], (u64, Parked)>,
+    parked_ever: u64,
+    used_once: HashMap<[u8; 32], Moment>,
 }
 
 struct LoginRow {
@@ -74,11 +83,19 @@ impl Memory {
 
     /// As `Sqlite::sweep`.
     pub async fn sweep(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
+        use postern_federation::ports::{Once, Parking};
         use postern_login::ports::{Counters, Idempotency, LoginStore, SessionStore};
+        let moment = Moment(now.0);
         Ok(LoginStore::remove_expired(self, now, rows_max).await?
             + SessionStore::remove_expired(self, now, rows_max).await?
             + Counters::remove_expired(self, now, rows_max).await?
-            + Idempotency::remove_expired(self, now, rows_max).await?)
+            + Idempotency::remove_expired(self, now, rows_max).await?
+            + Parking::remove_expired(self, moment, rows_max)
+                .await
+                .map_err(from_port)?
+            + Once::remove_expired(self, moment, rows_max)
+                .await
+                .map_err(from_port)?)
     }
 
     pub fn hashing(&self) -> Hashing {

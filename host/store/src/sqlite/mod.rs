@@ -11,6 +11,8 @@ mod clients;
 mod counters;
 mod idempotency;
 mod logins;
+mod once;
+mod parking;
 mod readers;
 mod schema;
 mod sessions;
@@ -176,7 +178,9 @@ impl Sqlite {
             Ok(logins::remove_expired(db, now, rows_max)?
                 + sessions::remove_expired(db, now, rows_max)?
                 + counters::remove_expired(db, now, rows_max)?
-                + idempotency::remove_expired(db, now, rows_max)?)
+                + idempotency::remove_expired(db, now, rows_max)?
+                + parking::remove_expired(db, column(now), rows_max)?
+                + once::remove_expired(db, column(now), rows_max)?)
         })
         .await
     }

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, FEDERATION];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -190,4 +190,31 @@ CREATE TABLE associations (
     PRIMARY KEY (tenant, identity_provider, subject)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX associations_by_user ON associations (user);
+";
+
+/// What waits for browsers, and what was used once. Logins and sessions learned which application
+/// they are for and what is told about a person: the rows in progress, of the old shape, go.
+const FEDERATION: &str = "
+CREATE TABLE parked (
+    key        BLOB NOT NULL CHECK (length(key) = 32),
+    tenant     TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    grouped    TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX parked_by_key ON parked (key);
+CREATE INDEX parked_by_expiry ON parked (expires_at);
+CREATE INDEX parked_by_group ON parked (tenant, kind, grouped) WHERE grouped <> '';
+
+CREATE TABLE used_once (
+    id         BLOB NOT NULL CHECK (length(id) = 32),
+    tenant     TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX used_once_by_id ON used_once (id);
+CREATE INDEX used_once_by_expiry ON used_once (expires_at);
+
+DELETE FROM logins;
+DELETE FROM sessions;
 ";

@@ -178,6 +178,7 @@ pub(crate) mod tests {
             tenant: TenantId::super_tenant(),
             account: "alice".to_owned(),
             has_local_account: true,
+            display: "alice".to_owned(),
             first: FirstFactor::Password,
             second: SecondFactor::BackupCode,
             authenticated_at: Timestamp(1_795_310_100_000),
@@ -185,6 +186,7 @@ pub(crate) mod tests {
             user_agent: user_agent.to_owned(),
             address: "203.0.113.7".to_owned(),
             locale: "en".to_owned(),
+            attributes: Vec::new(),
         }
     }
 

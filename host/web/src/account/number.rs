@@ -45,7 +45,12 @@ pub async fn show(
                     state.cookies().clear_proof(),
                 );
             }
-            Ok(Step::FirstStep { .. } | Step::AskNumber { .. } | Step::Authenticated)
+            Ok(
+                Step::FirstStep { .. }
+                | Step::SecondStepWanted { .. }
+                | Step::AskNumber { .. }
+                | Step::Authenticated,
+            )
             | Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/account"),
         }

@@ -2,10 +2,13 @@
 //! comes back to it, and no page knows the next one.
 
 pub mod code;
+pub mod federated;
 pub mod number;
 pub mod password;
+pub mod step_up;
 pub mod stopped;
 
+use crate::applications;
 use crate::error::{PageError, unmoved};
 use crate::extract::{Client, LoginForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
@@ -51,7 +54,13 @@ pub async fn show(
     let origin = Origin::Browser {
         return_to: ACCOUNT.to_owned(),
     };
-    match state.logins.begin(&state.tenant, origin, &client).await {
+    let application = match applications::own(&state).await {
+        Ok(application) => application,
+        Err(error) => return PageError::busy(&error).into_response(),
+    };
+    let logins = &state.logins;
+    let begun = logins.begin_for(&state.tenant, application, origin, &client);
+    match begun.await {
         Ok(Moved { id, step }) => with_cookie(
             draw(&state, &client, &id, &step, ended),
             state.cookies().set_login(&id),
@@ -64,10 +73,11 @@ pub async fn show(
     }
 }
 
-/// `POST /sign-in/abandon`
+/// `POST /sign-in/abandon`: the application somebody came for is not forgotten.
 pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response {
-    match state.logins.abandon(&form.id).await {
-        Ok(()) | Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
+    match state.logins.start_over(&form.id, &form.client).await {
+        Ok(Moved { id, .. }) => with_cookie(see_other("/sign-in"), state.cookies().set_login(&id)),
+        Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
             with_cookie(see_other("/sign-in"), state.cookies().clear_login())
         }
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
@@ -95,7 +105,13 @@ async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginE
 /// The login is taken and becomes a session with a cookie of its own (attack S-01); the one this
 /// browser had before ends.
 async fn open(state: &WebState, id: &LoginId, form: &LoginForm) -> Response {
-    let Finished { session, origin } = match state.logins.finish(id, &form.client).await {
+    let earlier = state.cookies().session(&form.headers);
+    let finished = state
+        .logins
+        .finish_in_place_of(id, earlier.as_ref(), &form.client);
+    let Finished {
+        session, origin, ..
+    } = match finished.await {
         Ok(finished) => finished,
         Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
     };
@@ -107,9 +123,6 @@ async fn open(state: &WebState, id: &LoginId, form: &LoginForm) -> Response {
             return PageError::Stale.into_response();
         }
     };
-    if let Some(earlier) = state.cookies().session(&form.headers) {
-        end(state, &earlier).await;
-    }
     let response = with_cookie(see_other(return_to), state.cookies().clear_login());
     // A number's proof that an earlier person of this browser began is none of this one's.
     let response = with_cookie(response, state.cookies().clear_proof());
@@ -143,7 +156,11 @@ fn draw(
 
 fn draw_step(f: Frame<'_>, token: &str, step: &Step, ended: bool, now: Timestamp) -> Response {
     match step {
-        Step::FirstStep { notice } => password::draw(f, token, *notice, ended),
+        Step::FirstStep {
+            notice,
+            application,
+        } => password::draw(f, token, *notice, application, ended),
+        Step::SecondStepWanted { application } => step_up::draw(f, token, application),
         Step::AskNumber { notice } => number::draw(f, token, *notice),
         Step::AskCode(ask) => code::draw(f, token, ask, &code::SIGN_IN),
         Step::Stopped {

@@ -1,4 +1,4 @@
-//! The first step: a name and a password.
+//! The first step: a name and a password, and the identity providers that may take it instead.
 
 use super::moved;
 use crate::error::PageError;
@@ -8,6 +8,7 @@ use crate::state::WebState;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use postern_login::application::Application;
 use postern_login::login::Notice;
 
 /// Bytes. Longer ones are nobody's, and hashing them would cost.
@@ -19,15 +20,46 @@ const PASSWORD_MAX: usize = 1024;
 struct PasswordPage<'a> {
     f: Frame<'a>,
     token: &'a str,
+    title: String,
     notice: Option<&'a str>,
+    password: bool,
+    others: Vec<Other>,
+}
+
+/// A button that leads to an identity provider. Going there changes nothing here, so it is a link.
+struct Other {
+    name: String,
+    sentence: String,
 }
 
 /// What was typed is not shown again: the page is the same for every name (attack E-01).
-pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<Notice>, ended: bool) -> Response {
+pub(super) fn draw(
+    f: Frame<'_>,
+    token: &str,
+    notice: Option<Notice>,
+    application: &Application,
+    ended: bool,
+) -> Response {
+    let sequence = &application.sequence;
     let notice = notice
         .map(|notice| f.t.notice(notice))
         .or(ended.then_some(f.t.notice_ended));
-    page::draw(&PasswordPage { f, token, notice })
+    let title = match application.display_name.as_str() {
+        "" => f.t.sign_in_title.to_owned(),
+        name => f.t.sign_in_to.replace("{name}", name),
+    };
+    let others = sequence.identity_providers.iter().map(|offer| Other {
+        name: offer.name.clone(),
+        sentence: f.t.sign_in_with.replace("{name}", &offer.display_name),
+    });
+    page::draw(&PasswordPage {
+        f,
+        token,
+        title,
+        notice,
+        password: sequence.password,
+        others: others.collect(),
+    })
 }
 
 /// `POST /sign-in/password`

@@ -15,6 +15,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use postern_admin::plugins::{PluginReport, Plugins};
+use postern_federation::Entries;
 use postern_login::error::StoreError;
 use postern_login::ports::*;
 use postern_login::{Logins, TenantId};
@@ -22,7 +23,8 @@ use postern_otp::{BackupCode, FactorSettings, HashKey, KeyRing, PhoneNumber, Tim
 use postern_store::memory::Memory;
 use postern_web::extract::client::Peer;
 use postern_web::{
-    AdminToken, FormKey, PublicUrl, Readiness, Ready, TrustedProxies, WebParts, WebState,
+    AdminToken, Federation, FormKey, PublicUrl, Readiness, Ready, TrustedProxies, WebParts,
+    WebState,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -104,6 +106,12 @@ impl World {
             clock: clock.clone(),
             form_key: FormKey::new([7; 32]),
             plugins: Arc::new(NoPlugins),
+            federation: Federation {
+                peers: Arc::new(Entries::default()),
+                parking: Arc::new(store.clone()),
+                once: Arc::new(store.clone()),
+                entropy: Arc::new(TestEntropy(AtomicU64::new(1 << 32))),
+            },
             readiness: Arc::new(Switch(ready.clone())),
             metrics: Arc::new(|| "postern_logins_total 1\n".to_owned()),
             admin_token: AdminToken::new(ADMIN_TOKEN),

@@ -1,0 +1,4 @@
+//! OpenID Connect and OAuth 2.0, both roles.
+
+pub mod client;
+pub mod upstream;

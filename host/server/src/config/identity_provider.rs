@@ -1,0 +1,176 @@
+//! `[identity_provider.NAME]`: a server that says who somebody is.
+
+use super::secret::{self, Surroundings};
+use super::section::Section;
+use postern_federation::identity_provider::{ClaimMapping, Network, Protocol};
+use postern_federation::oidc::upstream::{ClientAuthentication, OAuth2, OpenId, Registration};
+use postern_federation::{IdentityProvider, Secret, saml};
+use postern_login::tenant::SUPER_TENANT;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Clone, Copy)]
+enum Spoken {
+    Oidc,
+    OAuth2,
+    Saml,
+}
+
+pub(super) fn read_all(
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Vec<Arc<IdentityProvider>> {
+    let mut providers = Vec::new();
+    for (name, value) in section.entries() {
+        let toml::Value::Table(table) = value else {
+            section.problem(
+                &name,
+                format!("expected a table, `[identity_provider.{name}]`"),
+            );
+            continue;
+        };
+        let path = section.key(&name);
+        let below = Section::at(path, table, section.findings());
+        providers.push(Arc::new(read(&name, below, base, surroundings)));
+    }
+    providers
+}
+
+fn read(
+    name: &str,
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> IdentityProvider {
+    let s = &mut section;
+    let display_name = s.or("display_name", "a text", name.to_owned());
+    let enabled = s.flag("enabled", true);
+    let spoken = s.word(
+        "protocol",
+        &[
+            ("oidc", Spoken::Oidc),
+            ("oauth2", Spoken::OAuth2),
+            ("saml", Spoken::Saml),
+        ],
+    );
+    let protocol = match spoken {
+        Spoken::Oidc => Protocol::Oidc(OpenId {
+            issuer: s.or("issuer", "the issuer's address", String::new()),
+            client: registration(s, &["openid"], base, surroundings),
+            subject: s.or("subject", "a member of the ID token", "sub".to_owned()),
+            userinfo: s.flag("userinfo", true),
+            trust_email: s.flag("trust_email", false),
+        }),
+        Spoken::OAuth2 => Protocol::OAuth2(OAuth2 {
+            authorization_endpoint: address(s, "authorization_endpoint"),
+            token_endpoint: address(s, "token_endpoint"),
+            userinfo_endpoint: address(s, "userinfo_endpoint"),
+            issuer: s.optional("issuer", "the issuer's address"),
+            client: registration(s, &[], base, surroundings),
+            subject: s.or("subject", "where userinfo names the person", String::new()),
+        }),
+        Spoken::Saml => Protocol::Saml(saml::Upstream {
+            entity_id: s.or("entity_id", "the provider's entity id", String::new()),
+        }),
+    };
+    let claims = read_claims(s.table("claims"))
+        .into_iter()
+        .map(|(from, to)| ClaimMapping { from, to })
+        .collect();
+    let user_attribute = s.optional("user_attribute", "the name of an attribute");
+    let mobile_attribute = s.optional("mobile_attribute", "the name of an attribute");
+    let allow_private_networks = s.flag("allow_private_networks", false);
+    if allow_private_networks {
+        s.warning(
+            "allow_private_networks",
+            "this provider may be at a loopback or private address: meant for one in your own network",
+        );
+    }
+    let files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
+    let mut ca_pems = Vec::new();
+    for file in files {
+        let path = base.join(file);
+        match surroundings.read(&path, 1 << 20) {
+            Ok(pem) => ca_pems.push(pem),
+            Err(reason) => s.problem(
+                "ca_files",
+                format!("cannot read `{}`: {reason}", path.display()),
+            ),
+        }
+    }
+    let provider = IdentityProvider {
+        tenant: SUPER_TENANT.to_owned(),
+        name: name.to_owned(),
+        display_name,
+        enabled,
+        protocol,
+        claims,
+        user_attribute,
+        mobile_attribute,
+        network: Network {
+            allow_private_networks,
+            ca_pems,
+        },
+    };
+    for problem in provider.check() {
+        s.problem(&problem.key, problem.message);
+    }
+    section.finish();
+    provider
+}
+
+fn address(section: &mut Section<'_>, key: &str) -> String {
+    section.or(key, "an address", String::new())
+}
+
+fn registration(
+    s: &mut Section<'_>,
+    scopes: &[&str],
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Registration {
+    let client_secret = s
+        .optional::<toml::Value>("client_secret", "a text or a reference")
+        .and_then(|value| match secret::resolve(&value, base, surroundings) {
+            Ok(resolved) => {
+                if !resolved.referenced {
+                    s.warning("client_secret", "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
+                }
+                Some(Secret::new(resolved.value.expose()))
+            }
+            Err(message) => {
+                s.problem("client_secret", message);
+                None
+            }
+        });
+    let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    Registration {
+        client_id: s.or("client_id", "a text", String::new()),
+        client_secret,
+        authentication: s.word(
+            "client_authentication",
+            &[
+                (
+                    "client_secret_basic",
+                    ClientAuthentication::ClientSecretBasic,
+                ),
+                ("client_secret_post", ClientAuthentication::ClientSecretPost),
+            ],
+        ),
+        scopes: s.or("scopes", "a list of words", scopes),
+        parameters: read_claims(s.table("parameters")),
+    }
+}
+
+/// A table of texts: `claims` and `parameters`.
+pub(super) fn read_claims(mut section: Section<'_>) -> Vec<(String, String)> {
+    let mut claims = Vec::new();
+    for (key, value) in section.entries() {
+        match value {
+            toml::Value::String(text) => claims.push((key, text)),
+            _ => section.problem(&key, "expected a text"),
+        }
+    }
+    claims
+}

@@ -1,0 +1,1 @@
+//! The first step at an identity provider.
