@@ -46,7 +46,9 @@ impl Logins {
             }
             PasswordCheck::Right(_) | PasswordCheck::Wrong | PasswordCheck::Locked(_) => {
                 self.count_failure(&failures, self.now()).await?;
-                return self.first_step_again(login, &settings, client).await;
+                return self
+                    .first_step_again(login, Notice::WrongPassword, &settings, client)
+                    .await;
             }
         };
         let profile = self
@@ -121,6 +123,19 @@ impl Logins {
             .await
     }
 
+    /// The way through an identity provider came to nothing: the first step is asked again.
+    pub async fn not_vouched(
+        &self,
+        id: &LoginId,
+        notice: Notice,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let login = self.load_started(id).await?;
+        let settings = self.settings(&login.tenant).await?;
+        self.first_step_again(login, notice, &settings, client)
+            .await
+    }
+
     async fn load_started(&self, id: &LoginId) -> Result<Login, LoginError> {
         let login = self.load_browser(id).await?;
         match login.state {
@@ -151,6 +166,7 @@ impl Logins {
     async fn first_step_again(
         &self,
         login: Login,
+        notice: Notice,
         settings: &TenantSettings,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
@@ -161,7 +177,7 @@ impl Logins {
             What::FirstStepFailed,
         );
         let next = State::Started(Started {
-            notice: Some(Notice::WrongPassword),
+            notice: Some(notice),
         });
         let then = Settlement {
             events: vec![failed],

@@ -232,6 +232,10 @@ pub enum FirstFactor {
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {
     WrongPassword,
+    /// The identity provider did not vouch for the person.
+    ElsewhereRefused,
+    /// The identity provider could not be asked.
+    ElsewhereFailed,
     CodeWrong,
     CodeExpired,
     /// "That was the earlier code, use the newest."

@@ -7,16 +7,20 @@ use crate::config::{Config, Isolation, Problem, Sender};
 use crate::desk::Desk;
 use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
+use crate::outbound::Edge;
 use crate::peers::FilePeers;
 use crate::readiness::HostReadiness;
 use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
+use crate::signing::FileSigningKeys;
 use crate::users::LocalAccounts;
 use anyhow::Context;
 use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
 use postern_admin::users::Accounts;
 use postern_egress::Client;
 use postern_egress::SystemResolver;
+use postern_federation::Moment;
+use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Once, Parking};
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
@@ -267,6 +271,11 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         audit: Arc::new(Audit::new(stores.audit.clone())),
     }));
 
+    let signing_keys = Arc::new(FileSigningKeys::open(&keys, Moment(clock.now().0))?);
+    let outbound = Arc::new(Edge::new(
+        Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
+        clock.clone(),
+    ));
     let peers = Arc::new(FilePeers::new(config.federation.clone()));
     let listed: Arc<dyn PluginList> = Arc::new(LoadedPlugins(gateway.clone()));
     let admin_token = match &config.server.admin_token {
@@ -289,6 +298,8 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             peers: peers.clone(),
             parking: stores.parking.clone(),
             once: stores.once.clone(),
+            upstreams: Upstreams::new(outbound, stores.parking.clone()),
+            signing_keys,
             entropy: entropy.clone(),
         },
         readiness: Arc::new(HostReadiness {

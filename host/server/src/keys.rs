@@ -109,6 +109,10 @@ impl Keys {
         Ok(Zeroizing::new(hex::encode(self.single("admin.token")?)))
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn single(&self, name: &str) -> anyhow::Result<[u8; 32]> {
         let path = self.folder.join(name);
         if let Some(text) = read(&path)? {
@@ -131,7 +135,7 @@ fn bytes(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -155,7 +159,7 @@ fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
 }
 
 /// Whole or not at all: a half-written key file would lock everybody out.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let written = || -> std::io::Result<()> {
         let beside = path.with_extension("new");
         let mut file = OpenOptions::new()

@@ -1,10 +1,12 @@
 //! What a login is told of the application somebody signs in to, from the entries of the operator.
 
 use crate::state::WebState;
+use postern_federation::Moment;
 use postern_federation::RelyingParty;
 use postern_federation::ports::PortError;
 use postern_federation::relying_party::{FirstStep, SecondStep};
 use postern_login::application::{Application, Offer, SecondStep as Asked, Sequence};
+use postern_otp::Timestamp;
 
 /// For somebody who came for their own account page.
 pub async fn own(state: &WebState) -> Result<Application, PortError> {
@@ -58,4 +60,9 @@ async fn sequence(
         },
         afresh: false,
     })
+}
+
+/// The host's time, as federation knows it.
+pub fn moment(at: Timestamp) -> Moment {
+    Moment(at.0)
 }

@@ -22,6 +22,8 @@ pub enum PageError {
     Host,
     TooLarge,
     Form,
+    /// An application asked for something that cannot be answered, not even with an error.
+    Application,
     /// The form itself came too slowly.
     Slow,
     Wait {
@@ -47,7 +49,7 @@ impl PageError {
             Self::Stale | Self::Refused | Self::Fresh => StatusCode::FORBIDDEN,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Form => StatusCode::BAD_REQUEST,
+            Self::Form | Self::Application => StatusCode::BAD_REQUEST,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Wait { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -99,6 +101,7 @@ impl PageError {
             Self::Host => (t.error_host_title, t.error_host),
             Self::TooLarge => (t.error_too_large_title, t.error_too_large),
             Self::Form => (t.error_form_title, t.error_form),
+            Self::Application => (t.error_application_title, t.error_application),
             Self::Slow => (t.error_slow_title, t.error_slow),
             Self::Fresh => (t.error_fresh_title, t.error_fresh),
             Self::Busy { .. } => (t.error_busy_title, t.error_busy),

@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, health, sign_in};
+use crate::{account, admin, api, assets, health, oidc, sign_in};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -12,6 +12,8 @@ use axum::routing::{get, post};
 pub fn public(state: WebState) -> Router {
     Router::new()
         .merge(pages(&state))
+        .merge(peers(&state))
+        .merge(tokens(&state))
         .merge(applications(&state))
         .merge(probes())
         .with_state(state)
@@ -47,11 +49,14 @@ fn pages(state: &WebState) -> Router<WebState> {
         .route("/sign-in/code", post(sign_in::code::submit))
         .route("/sign-in/resend", post(sign_in::code::resend))
         .route("/sign-in/backup-code", post(sign_in::code::backup))
+        .route("/sign-in/with/{name}", get(sign_in::federated::leave))
+        .route("/sign-in/callback/{name}", get(sign_in::federated::arrive))
         .route("/sign-in/second-step", post(sign_in::step_up::submit))
         .route("/sign-in/abandon", post(sign_in::abandon))
         .route("/sign-in/finish", post(sign_in::finish))
         .route("/sign-out", post(account::sign_out))
         .route("/signed-out", get(account::signed_out))
+        .route("/oauth2/logout/confirm", post(oidc::logout::confirm))
         // one's own account
         .route("/account", get(account::show))
         .route(
@@ -75,6 +80,46 @@ fn pages(state: &WebState) -> Router<WebState> {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), layer::pages))
+}
+
+/// Browsers that other sites send here, by links and by forms: what they bring is judged by its
+/// protocol, not by where it comes from.
+fn peers(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route(
+            "/oauth2/authorize",
+            get(oidc::authorize::get).post(oidc::authorize::post),
+        )
+        .route("/oauth2/authorize/continue", get(oidc::authorize::go_on))
+        .route(
+            "/oauth2/logout",
+            get(oidc::logout::get).post(oidc::logout::post),
+        )
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::peers))
+}
+
+/// Applications that redeem what browsers brought them, and whoever reads what we are able to do.
+fn tokens(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .route("/oauth2/token", post(oidc::token::token))
+        .route(
+            "/oauth2/userinfo",
+            get(oidc::token::userinfo).post(oidc::token::userinfo),
+        )
+        .route("/oauth2/jwks", get(oidc::metadata::jwks))
+        .route(
+            "/.well-known/openid-configuration",
+            get(oidc::metadata::configuration),
+        )
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(oidc::metadata::configuration),
+        )
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::api))
 }
 
 /// Applications with a bearer token.

@@ -6,6 +6,8 @@ use crate::proxies::TrustedProxies;
 use crate::public_url::PublicUrl;
 use async_trait::async_trait;
 use postern_admin::plugins::Plugins;
+use postern_federation::oidc::provider::{Provider, SigningKeys};
+use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Once, Parking, ParkingKey, Peers};
 use postern_login::error::StoreError;
 use postern_login::ports::{Clock, Entropy};
@@ -45,6 +47,8 @@ pub struct Federation {
     pub peers: Arc<dyn Peers>,
     pub parking: Arc<dyn Parking>,
     pub once: Arc<dyn Once>,
+    pub upstreams: Upstreams,
+    pub signing_keys: Arc<dyn SigningKeys>,
     pub entropy: Arc<dyn Entropy>,
 }
 
@@ -55,6 +59,15 @@ impl std::fmt::Debug for Federation {
 }
 
 impl Federation {
+    pub fn provider(&self) -> Provider {
+        Provider {
+            parking: self.parking.clone(),
+            once: self.once.clone(),
+            peers: self.peers.clone(),
+            keys: self.signing_keys.clone(),
+        }
+    }
+
     /// A key to park something under.
     pub fn parking_key(&self) -> Result<ParkingKey, StoreError> {
         let mut bytes = [0; 32];

@@ -42,7 +42,7 @@ texts! {
     stopped_opted_out, stopped_no_account, stopped_no_number, stopped_locked, stopped_locked_minutes,
     stopped_attempts, stopped_used, stopped_undeliverable, stopped_abandoned, stopped_disabled, start_again,
     // what the last act came to
-    notice_password, notice_code_wrong, notice_code_expired, notice_code_superseded, notice_backup_wrong,
+    notice_password, notice_elsewhere_refused, notice_elsewhere_failed, notice_code_wrong, notice_code_expired, notice_code_superseded, notice_backup_wrong,
     notice_not_sent, notice_new_code, notice_too_soon, notice_too_often, notice_send_limit,
     notice_number_invalid, notice_number_refused, notice_ended,
     // the account
@@ -57,11 +57,12 @@ texts! {
     done_number, done_sms_off, done_sms_on, done_unlinked, done_session_ended, done_others_ended, done_nothing,
     change_title, change_lead, change_code_title, change_confirm, change_cancel,
     codes_title, codes_lead, codes_once, codes_done,
-    signed_out_title, signed_out_lead,
+    signed_out_title, signed_out_lead, sign_out_title, sign_out_lead, sign_out_stay,
     // what went wrong
     error_not_found_title, error_not_found, error_method_title, error_method, error_stale_title, error_stale,
     error_refused_title, error_refused, error_too_large_title, error_too_large, error_form_title, error_form,
     error_busy_title, error_busy, error_broken_title, error_broken, error_slow_title, error_slow,
+    error_application_title, error_application,
     error_wait_title, error_wait_one, error_wait_many, error_fresh_title, error_fresh, error_host_title, error_host,
     error_reference, error_home,
 }
@@ -132,6 +133,8 @@ pub static EN: Texts = Texts {
     start_again: "Start again",
 
     notice_password: "The user name or the password is not right.",
+    notice_elsewhere_refused: "You were not signed in there. Try again, or choose another way.",
+    notice_elsewhere_failed: "Signing in there is not possible just now. Try again later, or choose another way.",
     notice_code_wrong: "That code is not right. Look at the newest message and try again.",
     notice_code_expired: "That code is no longer valid. Ask for a new one.",
     notice_code_superseded: "That was the earlier code. Use the one from the newest message.",
@@ -198,6 +201,9 @@ pub static EN: Texts = Texts {
     codes_done: "I have kept them",
     signed_out_title: "You are signed out",
     signed_out_lead: "It is safe to close this page.",
+    sign_out_title: "Sign out?",
+    sign_out_lead: "An application asks to sign you out here and everywhere you went from here.",
+    sign_out_stay: "Stay signed in",
 
     error_not_found_title: "This page does not exist",
     error_not_found: "The address may be mistyped or out of date.",
@@ -217,6 +223,8 @@ pub static EN: Texts = Texts {
     error_broken: "It is not your fault. Please try again.",
     error_slow_title: "That took too long",
     error_slow: "The request was not finished in time. Please try again.",
+    error_application_title: "The application asked in the wrong way",
+    error_application: "It cannot be answered. Go back to it and try again; if that does not help, tell whoever runs it.",
     error_wait_title: "Please wait a little",
     error_wait_one: "There were too many attempts. Try again in 1 minute.",
     error_wait_many: "There were too many attempts. Try again in {minutes} minutes.",
@@ -246,6 +254,8 @@ impl Texts {
     pub fn notice(&self, notice: Notice) -> &'static str {
         match notice {
             Notice::WrongPassword => self.notice_password,
+            Notice::ElsewhereRefused => self.notice_elsewhere_refused,
+            Notice::ElsewhereFailed => self.notice_elsewhere_failed,
             Notice::CodeWrong => self.notice_code_wrong,
             Notice::CodeExpired => self.notice_code_expired,
             Notice::CodeSuperseded => self.notice_code_superseded,

@@ -72,6 +72,27 @@ impl Browser {
         self.walk(action.to_owned(), Some(body)).await
     }
 
+    /// Follows redirects until one leads to another host: where to. What this host shows on the way
+    /// is a failure.
+    pub async fn leave(&mut self, path: &str) -> Result<String> {
+        let mut path = path.to_owned();
+        for _ in 0..REDIRECTS_MAX {
+            let answer = self.once(&path, None).await?;
+            let location = answer
+                .header("location")
+                .filter(|_| answer.status.is_redirection())
+                .with_context(|| {
+                    format!("{path} leads nowhere: {} {}", answer.status, answer.text())
+                })?;
+            match location.strip_prefix(&self.origin) {
+                Some(local) => path = local.to_owned(),
+                None if location.starts_with('/') => path = location.to_owned(),
+                None => return Ok(location.to_owned()),
+            }
+        }
+        bail!("{path}: more than {REDIRECTS_MAX} redirects")
+    }
+
     /// Opens the first page and gives name and password.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Result<Page> {
         let page = self.open("/sign-in").await?;
@@ -185,6 +206,15 @@ impl Page {
 
     pub fn has_form(&self, action: &str) -> bool {
         self.html.contains(&format!("action=\"{action}\""))
+    }
+
+    /// Where a page leads on to another host by itself.
+    pub fn onward(&self) -> Option<String> {
+        let (_, rest) = self
+            .html
+            .split_once("http-equiv=\"refresh\" content=\"0; url=")?;
+        let (address, _) = rest.split_once('"')?;
+        Some(unescaped(address))
     }
 
     /// What a person reads in the main part: the words between the tags.

@@ -25,6 +25,7 @@
 //! | [`TestHost`] | a host in this process |
 //! | [`Installation`] | a folder with a configuration, and the real `postern` program on it |
 //! | [`Browser`] | cookies, forms and redirects, as a person drives them |
+//! | [`IdentityProvider`] | a stand-in OpenID provider that lies where it is told to |
 //! | [`Phone`] | what arrived at one number |
 //! | [`Api`] | a client of the JSON API |
 //!
@@ -36,6 +37,7 @@ pub mod clock;
 pub mod entropy;
 pub mod host;
 pub mod http;
+pub mod identity_provider;
 pub mod installation;
 pub mod paths;
 pub mod phone;
@@ -46,6 +48,7 @@ pub use browser::{Browser, Page};
 pub use clock::TestClock;
 pub use entropy::SeededEntropy;
 pub use host::{Builder, Provider, TestHost};
+pub use identity_provider::IdentityProvider;
 pub use installation::{Installation, Process};
 pub use phone::Phone;
 pub use sms_gateway;

@@ -1,4 +1,5 @@
 //! OpenID Connect and OAuth 2.0, both roles.
 
 pub mod client;
+pub mod provider;
 pub mod upstream;

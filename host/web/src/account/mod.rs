@@ -141,6 +141,7 @@ impl<'a> Line<'a> {
 pub async fn sign_out(State(state): State<WebState>, form: SessionForm) -> Response {
     match state.logins.logout(&form.session.id).await {
         Ok(()) => {
+            crate::oidc::logout::ended(&state, &form.session).await;
             let response = with_cookie(see_other("/signed-out"), state.cookies().clear_session());
             with_cookie(response, state.cookies().clear_proof())
         }

@@ -40,6 +40,11 @@ impl FromRequestParts<WebState> for Client {
     }
 }
 
+/// Somebody else's text for the log: one short line (attack L-01).
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(128).collect()
+}
+
 /// Visible characters only: it is shown on the account page and written to logs (attack L-01).
 fn user_agent(headers: &HeaderMap) -> String {
     headers

@@ -54,6 +54,10 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Empty if the field is not there: what is missing is treated as what is wrong.
     pub fn text(&self, name: &str) -> &str {
         self.0

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod fields;
 pub mod forms;
+pub mod query;
 pub mod session;
 
 pub use client::Client;

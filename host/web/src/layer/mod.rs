@@ -20,19 +20,27 @@ use http::header;
 
 /// Around the pages: who may ask, one act to its end, errors drawn, headers set.
 pub async fn pages(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let ours = origin::ours(
+        request.method(),
+        request.headers(),
+        state.public_url.origin(),
+    );
+    around(state, request, next, ours).await
+}
+
+/// The same for what other sites may send: their messages say themselves whose they are.
+pub async fn peers(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    around(state, request, next, true).await
+}
+
+async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Response {
     let frame = Frame {
         t: Texts::of(&locale(request.headers())),
         brand: &state.brand,
     };
     let refusal = if !host::known(&request, &state) {
         Some(PageError::Host)
-    } else if method::disguised(request.headers())
-        || !origin::ours(
-            request.method(),
-            request.headers(),
-            state.public_url.origin(),
-        )
-    {
+    } else if method::disguised(request.headers()) || !ours {
         Some(PageError::Refused)
     } else {
         None

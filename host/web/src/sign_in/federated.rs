@@ -1,1 +1,175 @@
-//! The first step at an identity provider.
+//! The first step at an identity provider: the way there, and back.
+
+use super::went_on;
+use crate::applications;
+use crate::error::{PageError, chain, unmoved};
+use crate::extract::Client;
+use crate::extract::query::Query;
+use crate::page::see_other;
+use crate::state::WebState;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use postern_federation::IdentityProvider;
+use postern_federation::identity_provider::Protocol;
+use postern_federation::oidc::upstream::{Answer, Fault, Traveller, TripError};
+use postern_login::Step;
+use postern_login::login::Notice;
+use postern_login::ports::FederatedLogin;
+use std::sync::Arc;
+
+/// Where a button leads.
+pub(super) fn address(name: &str) -> String {
+    format!("/sign-in/with/{name}")
+}
+
+/// What is registered at the provider as ours: one address each, so that no provider's answer can
+/// be taken for another's (RFC 9700, 4.4).
+pub fn callback(state: &WebState, name: &str) -> String {
+    format!("{}/sign-in/callback/{name}", state.public_url.origin())
+}
+
+/// `GET /sign-in/with/{name}`: only for a login that is at its first step and offers this way.
+pub async fn leave(
+    State(state): State<WebState>,
+    Client(client): Client,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(id) = state.cookies().login(&headers) else {
+        return see_other("/sign-in");
+    };
+    let application = match state.logins.step(&id).await {
+        Ok(Step::FirstStep { application, .. }) => application,
+        Ok(_) => return see_other("/sign-in"),
+        Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
+    };
+    if !application.sequence.offers(&name) {
+        return PageError::NotFound.into_response();
+    }
+    let provider = match known(&state, &name).await {
+        Ok(provider) => provider,
+        Err(response) => return response,
+    };
+    if let Protocol::Saml(_) = provider.protocol {
+        return PageError::NotFound.into_response();
+    }
+    let mut entropy = [0; 96];
+    if let Err(error) = state.federation.entropy.fill(&mut entropy) {
+        return PageError::busy(&error).into_response();
+    }
+    let redirect_uri = callback(&state, &name);
+    let traveller = Traveller {
+        login: id.as_str(),
+        redirect_uri: &redirect_uri,
+        afresh: application.sequence.afresh,
+        locale: &client.locale,
+        now: applications::moment(state.clock.now()),
+    };
+    let left = state
+        .federation
+        .upstreams
+        .leave(&provider, traveller, &entropy);
+    match left.await {
+        Ok(departure) => see_other(&departure.location),
+        Err(error) => {
+            let notice = told(&error);
+            let outcome = state.logins.not_vouched(&id, notice, &client).await;
+            went_on(&state, &id, &client, &headers, outcome).await
+        }
+    }
+}
+
+/// `GET /sign-in/callback/{name}`: bound to the browser by its login's cookie, which comes along
+/// because it is Lax and this is a page the browser itself opens (attacks S-05, S-18).
+pub async fn arrive(
+    State(state): State<WebState>,
+    Client(client): Client,
+    Path(name): Path<String>,
+    query: Query,
+    headers: HeaderMap,
+) -> Response {
+    let Some(id) = state.cookies().login(&headers) else {
+        return PageError::Stale.into_response();
+    };
+    let provider = match known(&state, &name).await {
+        Ok(provider) => provider,
+        Err(response) => return response,
+    };
+    let text = |name: &str| query.text(name).map(str::to_owned);
+    let answer = Answer {
+        state: text("state"),
+        code: text("code"),
+        error: text("error"),
+        error_description: text("error_description"),
+        iss: text("iss"),
+    };
+    let now = applications::moment(state.clock.now());
+    let arrived = state
+        .federation
+        .upstreams
+        .arrive(&provider, &answer, id.as_str(), now);
+    let outcome = match arrived.await {
+        Ok(vouched) => {
+            let said = FederatedLogin {
+                tenant: state.tenant.clone(),
+                identity_provider: provider.name.clone(),
+                subject_identifier: vouched.subject.clone(),
+                subject: vouched.subject,
+                attributes: vouched.attributes,
+                settings: resolver_settings(&provider),
+            };
+            state.logins.federated(&id, said, &client).await
+        }
+        Err(error) => {
+            let notice = told(&error);
+            match error.fault {
+                // Nothing of this login: it stays where it is, whoever made the browser come here.
+                Fault::Forged => return PageError::Stale.into_response(),
+                Fault::Refused | Fault::Provider | Fault::Host => {
+                    state.logins.not_vouched(&id, notice, &client).await
+                }
+            }
+        }
+    };
+    went_on(&state, &id, &client, &headers, outcome).await
+}
+
+/// `SMSOTP-userAttribute` and the number's attribute, as the resolver and the second step know them.
+pub fn resolver_settings(provider: &IdentityProvider) -> Vec<(String, String)> {
+    let own = [
+        ("user_attribute", &provider.user_attribute),
+        ("federated_mobile_attribute_key", &provider.mobile_attribute),
+    ];
+    let set = own.into_iter().filter_map(|(name, value)| {
+        let value = value.clone()?;
+        Some((name.to_owned(), value))
+    });
+    set.collect()
+}
+
+/// The chain goes to the log, once; the person reads a fixed sentence (attack E-06).
+fn told(error: &TripError) -> Notice {
+    tracing::warn!(
+        identity_provider = %error.provider,
+        fault = ?error.fault,
+        error = chain(error),
+        "an identity provider did not sign somebody in"
+    );
+    match error.fault {
+        Fault::Refused => Notice::ElsewhereRefused,
+        Fault::Provider | Fault::Forged | Fault::Host => Notice::ElsewhereFailed,
+    }
+}
+
+async fn known(state: &WebState, name: &str) -> Result<Arc<IdentityProvider>, Response> {
+    let found = state
+        .federation
+        .peers
+        .identity_provider(state.tenant.as_str(), name)
+        .await
+        .map_err(|error| PageError::busy(&error).into_response())?;
+    found
+        .filter(|provider| provider.enabled)
+        .ok_or_else(|| PageError::NotFound.into_response())
+}

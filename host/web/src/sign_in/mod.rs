@@ -46,7 +46,18 @@ pub async fn show(
     let ended = query.as_deref() == Some("ended");
     if let Some(id) = state.cookies().login(&headers) {
         match state.logins.step(&id).await {
-            Ok(step) => return draw(&state, &client, &id, &step, ended),
+            Ok(step) => {
+                if query.as_deref() != Some("again")
+                    && let Step::FirstStep {
+                        notice: None,
+                        application,
+                    } = &step
+                    && let Some(only) = application.sequence.only_offer()
+                {
+                    return see_other(&federated::address(&only.name));
+                }
+                return draw(&state, &client, &id, &step, ended);
+            }
             Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
         }
@@ -76,7 +87,10 @@ pub async fn show(
 /// `POST /sign-in/abandon`: the application somebody came for is not forgotten.
 pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response {
     match state.logins.start_over(&form.id, &form.client).await {
-        Ok(Moved { id, .. }) => with_cookie(see_other("/sign-in"), state.cookies().set_login(&id)),
+        // Who starts over is not sent to the only identity provider before they say so.
+        Ok(Moved { id, .. }) => {
+            with_cookie(see_other("/sign-in?again"), state.cookies().set_login(&id))
+        }
         Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
             with_cookie(see_other("/sign-in"), state.cookies().clear_login())
         }
@@ -86,17 +100,27 @@ pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response
 
 /// `POST /sign-in/finish`: the answer to the last step was lost, or another tab did it.
 pub async fn finish(State(state): State<WebState>, form: LoginForm) -> Response {
-    open(&state, &form.id, &form).await
+    open(&state, &form.id, &form.client, &form.headers).await
 }
 
 /// What follows an act: the one page again, or the session.
 async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginError>) -> Response {
+    went_on(state, &form.id, &form.client, &form.headers, outcome).await
+}
+
+async fn went_on(
+    state: &WebState,
+    was: &LoginId,
+    client: &ClientFacts,
+    headers: &HeaderMap,
+    outcome: Result<Moved, LoginError>,
+) -> Response {
     match outcome {
         Ok(Moved {
             id,
             step: Step::Authenticated,
-        }) => open(state, &id, form).await,
-        Ok(Moved { id, .. }) if id == form.id => see_other("/sign-in"),
+        }) => open(state, &id, client, headers).await,
+        Ok(Moved { id, .. }) if id == *was => see_other("/sign-in"),
         Ok(Moved { id, .. }) => with_cookie(see_other("/sign-in"), state.cookies().set_login(&id)),
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
     }
@@ -104,11 +128,16 @@ async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginE
 
 /// The login is taken and becomes a session with a cookie of its own (attack S-01); the one this
 /// browser had before ends.
-async fn open(state: &WebState, id: &LoginId, form: &LoginForm) -> Response {
-    let earlier = state.cookies().session(&form.headers);
+async fn open(
+    state: &WebState,
+    id: &LoginId,
+    client: &ClientFacts,
+    headers: &HeaderMap,
+) -> Response {
+    let earlier = state.cookies().session(headers);
     let finished = state
         .logins
-        .finish_in_place_of(id, earlier.as_ref(), &form.client);
+        .finish_in_place_of(id, earlier.as_ref(), client);
     let Finished {
         session, origin, ..
     } = match finished.await {

@@ -16,6 +16,10 @@ use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use postern_admin::plugins::{PluginReport, Plugins};
 use postern_federation::Entries;
+use postern_federation::identity_provider::Network;
+use postern_federation::oidc::provider::{SigningKeys, SigningRing};
+use postern_federation::oidc::upstream::Upstreams;
+use postern_federation::ports::{Outbound, PortError};
 use postern_login::error::StoreError;
 use postern_login::ports::*;
 use postern_login::{Logins, TenantId};
@@ -110,6 +114,8 @@ impl World {
                 peers: Arc::new(Entries::default()),
                 parking: Arc::new(store.clone()),
                 once: Arc::new(store.clone()),
+                upstreams: Upstreams::new(Arc::new(NoOutbound), Arc::new(store.clone())),
+                signing_keys: Arc::new(NoKeys),
                 entropy: Arc::new(TestEntropy(AtomicU64::new(1 << 32))),
             },
             readiness: Arc::new(Switch(ready.clone())),
@@ -573,4 +579,28 @@ pub async fn print_backup_codes(world: &World) -> Vec<String> {
         .await
         .unwrap();
     codes.iter().map(BackupCode::display).collect()
+}
+
+struct NoKeys;
+
+impl SigningKeys for NoKeys {
+    fn ring(&self, _: postern_federation::Moment) -> Result<Arc<SigningRing>, PortError> {
+        Ok(Arc::default())
+    }
+}
+
+/// No identity provider is reached from here.
+struct NoOutbound;
+
+#[async_trait]
+impl Outbound for NoOutbound {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, PortError> {
+        Err(PortError::new("there is no network"))
+    }
 }

@@ -17,4 +17,5 @@ mod trip;
 
 pub use entry::{ClientAuthentication, OAuth2, OpenId, Registration};
 pub use error::{Fault, TripError};
+pub(crate) use id_token::half_hash;
 pub use trip::{Answer, Departure, TRIP, Traveller, TripEntropy, Upstreams, Vouched};

@@ -6,7 +6,7 @@ use super::id_token::{self, Expected, Refused};
 use super::keys::KeySet;
 use super::{ClientAuthentication, OAuth2, OpenId, Registration, attributes};
 use crate::identity_provider::Protocol;
-use crate::ports::{Outbound, Parked, Parking, ParkingKey};
+use crate::ports::{Outbound, Parked, Parking, ParkingKey, PortError};
 use crate::problem::shown;
 use crate::{IdentityProvider, Moment};
 use base64::Engine;
@@ -17,14 +17,16 @@ use oauth2::basic::{
     BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, ExtraTokenFields,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse,
+    TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -282,10 +284,9 @@ impl Upstreams {
         let client = client(provider, registration, endpoints, &trip.redirect_uri)?;
         let token_url = TokenUrl::new(endpoints.token.clone())
             .map_err(|error| broken(provider, format!("its token endpoint: {error}")))?;
-        let fetch = |request: Request<Vec<u8>>| async move {
-            self.outbound
-                .fetch(&provider.tenant, &provider.name, &provider.network, request)
-                .await
+        let fetch = Fetch {
+            outbound: self.outbound.as_ref(),
+            provider,
         };
         let client = client.set_token_uri(token_url);
         let request = client
@@ -570,6 +571,27 @@ impl Upstreams {
         let key = (provider.tenant.clone(), provider.name.clone());
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(key, known);
+    }
+}
+
+/// One provider's requests, as `oauth2` makes them.
+struct Fetch<'a> {
+    outbound: &'a dyn Outbound,
+    provider: &'a IdentityProvider,
+}
+
+impl<'c> AsyncHttpClient<'c> for Fetch<'_> {
+    type Error = PortError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, PortError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        let IdentityProvider {
+            tenant,
+            name,
+            network,
+            ..
+        } = self.provider;
+        self.outbound.fetch(tenant, name, network, request)
     }
 }
 

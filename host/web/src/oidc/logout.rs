@@ -1,0 +1,204 @@
+//! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): an application says that its person
+//! wants to sign out everywhere.
+//!
+//! Whoever shows an ID token of this very session is believed; anybody else's link asks first, or
+//! any page could sign people out (attack S-04).
+
+use super::now;
+use crate::error::{PageError, chain, unmoved};
+use crate::extract::fields::Fields;
+use crate::extract::query::Query;
+use crate::extract::{Client, SessionForm, session};
+use crate::page::{self, Frame, see_other, with_cookie};
+use crate::state::WebState;
+use crate::texts::Texts;
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use postern_federation::oidc::provider::{discovery, hint};
+use postern_login::begin::ClientFacts;
+use postern_login::session::Session;
+use url::Url;
+
+#[derive(Template)]
+#[template(path = "oidc/sign_out.html")]
+struct SignOutPage<'a> {
+    f: Frame<'a>,
+    token: &'a str,
+    client_id: &'a str,
+    uri: &'a str,
+    state: &'a str,
+}
+
+/// `GET /oauth2/logout`
+pub async fn get(
+    State(state): State<WebState>,
+    Client(client): Client,
+    query: Query,
+    headers: HeaderMap,
+) -> Response {
+    serve(&state, &client, &headers, &query)
+        .await
+        .unwrap_or_else(|response| response)
+}
+
+/// `POST /oauth2/logout`: as at the authorization endpoint, the browser comes again by GET.
+pub async fn post(request: Request) -> Response {
+    let fields = match Fields::read(request).await {
+        Ok(fields) => fields,
+        Err(error) => return error.into_response(),
+    };
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields.pairs())
+        .finish();
+    see_other(&format!("{}?{query}", discovery::LOGOUT))
+}
+
+async fn serve(
+    state: &WebState,
+    client: &ClientFacts,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response, Response> {
+    let ring = state.federation.signing_keys.ring(now(state));
+    let ring = ring.map_err(|error| PageError::busy(&error).into_response())?;
+    let hint = query
+        .text("id_token_hint")
+        .and_then(|token| hint::read(token, state.public_url.origin(), &ring));
+    let client_id = match (&hint, query.text("client_id")) {
+        // One that contradicts the token is a mistake or worse.
+        (Some(hint), Some(id)) if hint.client_id != id => {
+            return Err(PageError::Application.into_response());
+        }
+        (Some(hint), _) => Some(hint.client_id.clone()),
+        (None, id) => id.map(str::to_owned),
+    };
+    let uri = query.text("post_logout_redirect_uri").unwrap_or_default();
+    let application_state = query.text("state").unwrap_or_default();
+    let back = way_back(state, client_id.as_deref(), uri, application_state).await?;
+    let Some(session) = session::current(state, headers).await? else {
+        return Ok(gone(state, back.as_deref()));
+    };
+    let of_this_session = hint
+        .as_ref()
+        .is_some_and(|hint| hint.sid == session.name && hint.sub == super::subject(&session));
+    if of_this_session {
+        end(state, &session).await?;
+        return Ok(gone(state, back.as_deref()));
+    }
+    let f = Frame {
+        t: Texts::of(&client.locale),
+        brand: &state.brand,
+    };
+    let token = state.form_key.token(session.id.as_str());
+    Ok(page::draw(&SignOutPage {
+        f,
+        token: &token,
+        client_id: client_id.as_deref().unwrap_or_default(),
+        uri: if back.is_some() { uri } else { "" },
+        state: application_state,
+    }))
+}
+
+/// `POST /oauth2/logout/confirm`: the person said so, on our page.
+pub async fn confirm(State(state): State<WebState>, form: SessionForm) -> Response {
+    let text = |name: &str| form.fields.text(name);
+    let client_id = Some(text("client_id")).filter(|id| !id.is_empty());
+    let back = way_back(
+        &state,
+        client_id,
+        text("post_logout_redirect_uri"),
+        text("state"),
+    );
+    let back = match back.await {
+        Ok(back) => back,
+        Err(response) => return response,
+    };
+    if let Err(response) = end(&state, &form.session).await {
+        return response;
+    }
+    // After a form: a page leads on, as after signing in.
+    let f = Frame {
+        t: Texts::of(&form.client.locale),
+        brand: &state.brand,
+    };
+    let response = match &back {
+        Some(location) => page::draw(&SignedOutPage { f, location }),
+        None => see_other("/signed-out"),
+    };
+    with_cookie(response, state.cookies().clear_session())
+}
+
+#[derive(Template)]
+#[template(path = "oidc/signed_out.html")]
+struct SignedOutPage<'a> {
+    f: Frame<'a>,
+    location: &'a str,
+}
+
+/// Only an address that the application registered for this, byte by byte.
+async fn way_back(
+    state: &WebState,
+    client_id: Option<&str>,
+    uri: &str,
+    application_state: &str,
+) -> Result<Option<String>, Response> {
+    let (Some(client_id), false) = (client_id, uri.is_empty()) else {
+        return Ok(None);
+    };
+    let peers = &state.federation.peers;
+    let party = peers
+        .relying_party_by_client_id(state.tenant.as_str(), client_id)
+        .await;
+    let party = party.map_err(|error| PageError::busy(&error).into_response())?;
+    let client = party
+        .as_ref()
+        .filter(|party| party.enabled)
+        .and_then(|party| party.oidc.as_ref());
+    let registered = client.is_some_and(|client| {
+        client
+            .post_logout_redirect_uris
+            .iter()
+            .any(|known| known == uri)
+    });
+    if !registered {
+        return Ok(None);
+    }
+    if application_state.is_empty() {
+        return Ok(Some(uri.to_owned()));
+    }
+    let glue = if uri.contains('?') { '&' } else { '?' };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("state", application_state);
+    Ok(Some(format!("{uri}{glue}{}", query.finish())))
+}
+
+async fn end(state: &WebState, session: &Session) -> Result<(), Response> {
+    state
+        .logins
+        .logout(&session.id)
+        .await
+        .map_err(|error| unmoved(error, state.clock.now(), "/account"))?;
+    ended(state, session).await;
+    Ok(())
+}
+
+/// What applications were given in a session ends with it. The session is gone already: a failure
+/// is told and lasts at most as long as an access token.
+pub async fn ended(state: &WebState, session: &Session) {
+    let provider = state.federation.provider();
+    let ended = provider.session_ended(session.tenant.as_str(), &session.name, now(state));
+    if let Err(error) = ended.await {
+        tracing::error!(
+            error = chain(&error),
+            "access tokens of a session that has ended could not be revoked"
+        );
+    }
+}
+
+fn gone(state: &WebState, back: Option<&str>) -> Response {
+    let web = |back: &&str| Url::parse(back).is_ok();
+    let response = see_other(back.filter(web).unwrap_or("/signed-out"));
+    with_cookie(response, state.cookies().clear_session())
+}

@@ -1,0 +1,359 @@
+//! The first step is taken at an identity provider, the second one here.
+
+use crate::{ALICE, PASSWORD};
+use postern_kit::identity_provider::Signing;
+use postern_kit::{Browser, IdentityProvider, Page, Provider, TestHost, anyhow::Result};
+use postern_login::TenantId;
+use serde_json::json;
+
+const BOTH: &str = "[sign_in]\nfirst_step = [\"password\", \"corp\"]\n";
+const CORP_ONLY: &str = "[sign_in]\nfirst_step = [\"corp\"]\n";
+
+/// A host with Alice, whose account page may be entered through `corp`.
+async fn host(
+    provider: &IdentityProvider,
+    plugin: &str,
+    sms_otp: &str,
+    entry: &str,
+    sign_in: &str,
+) -> Result<TestHost> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin(plugin)
+        .sms_otp(sms_otp)
+        .config(&format!("{}{sign_in}", provider.section("corp", entry)))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    Ok(host)
+}
+
+async fn usual(provider: &IdentityProvider) -> Result<TestHost> {
+    host(provider, "local", "usecase = \"local\"", "", BOTH).await
+}
+
+async fn person() -> Result<IdentityProvider> {
+    IdentityProvider::start(
+        json!({"sub": "alice", "email": "alice@corp.example", "email_verified": true}),
+    )
+    .await
+}
+
+/// There and back.
+async fn through(browser: &mut Browser, provider: &IdentityProvider) -> Result<Page> {
+    let back = to_the_door(browser, provider).await?;
+    browser.open(&back).await
+}
+
+/// The address with which the provider sends the browser back.
+async fn to_the_door(browser: &mut Browser, provider: &IdentityProvider) -> Result<String> {
+    browser.open("/sign-in?again").await?;
+    let there = browser.leave("/sign-in/with/corp").await?;
+    let back = provider.visit(&there).await?;
+    let path = back
+        .find("/sign-in/callback/")
+        .map(|at| back[at..].to_owned());
+    Ok(path.unwrap_or(back))
+}
+
+async fn signs_in(host: &TestHost, provider: &IdentityProvider) -> Result<()> {
+    let mut browser = host.browser();
+    let page = through(&mut browser, provider).await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    let code = host.phone(ALICE).next_code().await?;
+    let page = browser.enter_code(&page, &code).await?;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.path.starts_with("/account"),
+        "{}: {}",
+        page.path,
+        page.text()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_federated_person_proves_the_second_factor_here() -> Result<()> {
+    let provider = person().await?;
+    let host = usual(&provider).await?;
+    let page = host.browser().open("/sign-in").await?;
+    assert!(page.asks_for_password(), "both ways are on one page");
+    assert!(
+        page.text().contains("Continue with The Stand-in"),
+        "{}",
+        page.text()
+    );
+    signs_in(&host, &provider).await?;
+    assert_eq!(
+        provider.asked("code_challenge_method").as_deref(),
+        Some("S256")
+    );
+    assert!(
+        provider
+            .asked("nonce")
+            .is_some_and(|nonce| nonce.len() == 43)
+    );
+    Ok(())
+}
+
+/// `association`: the account that was linked to the person at that provider.
+#[tokio::test]
+async fn a_linked_account_is_found_by_its_association() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"sub": "248289761001"}));
+    let host = host(
+        &provider,
+        "association",
+        "usecase = \"association\"",
+        "",
+        BOTH,
+    )
+    .await?;
+    let tenant = TenantId::super_tenant();
+    let accounts = &host.host().parts.stores.accounts;
+    assert!(
+        accounts
+            .link(&tenant, "alice", "corp", "248289761001")
+            .await
+            .unwrap()
+    );
+    signs_in(&host, &provider).await
+}
+
+/// `userAttribute`, with the attribute of this identity provider before the tenant's.
+#[tokio::test]
+async fn an_attribute_names_the_account_and_the_providers_own_setting_wins() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"sub": "17", "screen_name": "alice", "nickname": "nobody"}));
+    let sms_otp = "usecase = \"userAttribute\"\nuser_attribute = \"nickname\"";
+    let entry = "user_attribute = \"screen_name\"";
+    let host = host(&provider, "user-attribute", sms_otp, entry, BOTH).await?;
+    signs_in(&host, &provider).await
+}
+
+/// `subjectUri`: what the provider's entry chose as the subject.
+#[tokio::test]
+async fn a_subject_of_the_operators_choice_names_the_account() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"sub": "17", "employee": "alice"}));
+    let sms_otp = "usecase = \"subjectUri\"";
+    let host = host(
+        &provider,
+        "subject-uri",
+        sms_otp,
+        "subject = \"employee\"",
+        BOTH,
+    )
+    .await?;
+    signs_in(&host, &provider).await
+}
+
+/// Plain OAuth 2.0: no ID token, the person is in userinfo.
+#[tokio::test]
+async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"data": {"login": "alice"}}));
+    let issuer = provider.issuer();
+    let section = format!(
+        "[identity_provider.corp]\nprotocol = \"oauth2\"\ndisplay_name = \"Corp\"\nauthorization_endpoint = \"{issuer}/authorize\"\ntoken_endpoint = \"{issuer}/token\"\nuserinfo_endpoint = \"{issuer}/userinfo\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\nsubject = \"data.login\"\nallow_private_networks = true\n{BOTH}",
+        postern_kit::identity_provider::CLIENT_ID,
+        postern_kit::identity_provider::CLIENT_SECRET
+    );
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin("local")
+        .config(&section)
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    signs_in(&host, &provider).await
+}
+
+/// Where there is nothing to choose, nobody is asked; and what the provider refuses does not run in
+/// circles.
+#[tokio::test]
+async fn the_only_provider_is_gone_to_at_once_and_a_refusal_comes_to_rest() -> Result<()> {
+    let provider = person().await?;
+    let host = host(&provider, "local", "", "", CORP_ONLY).await?;
+    let mut browser = host.browser();
+    browser.open("/sign-in?again").await?;
+    let there = browser.leave("/sign-in").await?;
+    assert!(there.starts_with(&provider.issuer()), "{there}");
+    provider.refuse("access_denied");
+    let page = through(&mut browser, &provider).await?;
+    assert_eq!(page.path, "/sign-in");
+    assert!(!page.asks_for_password());
+    assert!(
+        page.text().contains("not signed in there"),
+        "{}",
+        page.text()
+    );
+    assert!(!page.text().contains("access_denied"), "E-06");
+    Ok(())
+}
+
+/// Tampered with, an answer signs nobody in and sends nothing.
+async fn refused(provider: &IdentityProvider) -> Result<()> {
+    let host = usual(provider).await?;
+    let mut browser = host.browser();
+    let page = through(&mut browser, provider).await?;
+    assert!(!page.asks_for_code(), "{}", page.text());
+    let account = browser.open("/account").await?;
+    assert!(account.path.starts_with("/sign-in"), "{}", account.path);
+    assert_eq!(host.outbox().count(), 0, "no message");
+    Ok(())
+}
+
+///
+#[tokio::test]
+async fn an_id_token_that_no_key_of_the_provider_signed_is_refused() -> Result<()> {
+    for signing in [
+        Signing::None,
+        Signing::HmacWithPublicKey,
+        Signing::ForeignKey,
+        Signing::KidIsAPath,
+    ] {
+        let provider = person().await?;
+        provider.sign(signing);
+        refused(&provider).await?;
+        assert_eq!(provider.tokens_given(), 1, "{signing:?}");
+    }
+    Ok(())
+}
+
+///
+#[tokio::test]
+async fn an_id_token_for_somebody_else_or_another_time_is_refused() -> Result<()> {
+    let lies: [(&str, serde_json::Value); 9] = [
+        ("nonce", json!("another")),
+        ("nonce", json!(null)),
+        ("aud", json!("another-client")),
+        ("aud", json!(["postern-at-the-stand-in", "another-client"])),
+        ("azp", json!("another-client")),
+        ("iss", json!("https://evil.example")),
+        ("exp", json!(1_000_000_000)),
+        ("iat", json!(1_000_000_000)),
+        ("sub", json!("")),
+    ];
+    for (name, value) in lies {
+        let provider = person().await?;
+        provider.tamper(move |claims| {
+            claims.insert(name.to_owned(), value.clone());
+        });
+        refused(&provider).await?;
+    }
+    Ok(())
+}
+
+/// the answer says whose it is, and nobody else's is taken for it.
+#[tokio::test]
+async fn an_answer_of_another_issuer_is_refused_before_its_code_is_used() -> Result<()> {
+    let provider = person().await?;
+    provider.answer_as("https://evil.example");
+    refused(&provider).await?;
+    assert_eq!(provider.tokens_given(), 0);
+    let silent = person().await?;
+    silent.keep_silent_about_issuer();
+    refused(&silent).await?;
+    assert_eq!(silent.tokens_given(), 0);
+    Ok(())
+}
+
+/// X-36, S-05, S-18: a `state` is of one browser and of one use.
+#[tokio::test]
+async fn an_answer_belongs_to_one_browser_and_works_once() -> Result<()> {
+    let provider = person().await?;
+    let host = usual(&provider).await?;
+    let mut browser = host.browser();
+    let back = to_the_door(&mut browser, &provider).await?;
+
+    let mut stranger = host.browser();
+    assert_eq!(stranger.open(&back).await?.status, 403, "without a login");
+    stranger.open("/sign-in").await?;
+    assert_eq!(
+        stranger.open(&back).await?.status,
+        403,
+        "with a login of its own"
+    );
+    // The stranger's try has used it up: the owner starts again.
+    assert_eq!(browser.open(&back).await?.status, 403);
+    assert_eq!(provider.tokens_given(), 0);
+
+    let back = to_the_door(&mut browser, &provider).await?;
+    let page = browser.open(&back).await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    let again = browser.open(&back).await?;
+    assert_eq!(again.status, 403, "a second time");
+    for nonsense in ["", "?state=x&code=y", "?code=y", "?state=1&state=2"] {
+        let page = browser
+            .open(&format!("/sign-in/callback/corp{nonsense}"))
+            .await?;
+        assert!(page.status.is_client_error(), "{nonsense}");
+    }
+    Ok(())
+}
+
+/// userinfo is about whom the ID token is about.
+#[tokio::test]
+async fn userinfo_about_somebody_else_is_refused() -> Result<()> {
+    let provider = person().await?;
+    provider.userinfo_says(json!({"sub": "somebody-else"}));
+    refused(&provider).await
+}
+
+/// X-36, B-08: an address that nobody verified opens no account, and neither does the same one at
+/// another provider.
+#[tokio::test]
+async fn an_unverified_address_reaches_no_account() -> Result<()> {
+    for verified in [json!(false), json!(null)] {
+        let provider = person().await?;
+        provider.vouch_for(json!({"sub": "17", "email": "alice", "email_verified": verified}));
+        let sms_otp = "usecase = \"userAttribute\"\nuser_attribute = \"email\"";
+        let host = host(&provider, "user-attribute", sms_otp, "", BOTH).await?;
+        let page = through(&mut host.browser(), &provider).await?;
+        assert!(!page.asks_for_code(), "{}", page.text());
+        assert_eq!(host.outbox().count(), 0);
+    }
+    Ok(())
+}
+
+/// B-08: what a provider says about a stranger reaches nobody's account and no telephone by itself.
+#[tokio::test]
+async fn a_number_that_a_provider_delivers_is_not_used_by_itself() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"sub": "stranger", "mobile": ALICE, "phone_number": ALICE}));
+    let host = usual(&provider).await?;
+    let page = through(&mut host.browser(), &provider).await?;
+    assert!(!page.asks_for_code(), "{}", page.text());
+    assert_eq!(host.outbox().count(), 0);
+    Ok(())
+}
+
+/// one counter for an account, whichever way the first step was taken.
+#[tokio::test]
+async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
+    let provider = person().await?;
+    let host = usual(&provider).await?;
+    for federated in [true, false] {
+        let mut browser = host.browser();
+        let mut page = if federated {
+            through(&mut browser, &provider).await?
+        } else {
+            browser.sign_in("alice", PASSWORD).await?
+        };
+        let code = host.phone(ALICE).next_code().await?;
+        let wrong = if code == "111111" { "222222" } else { "111111" };
+        for _ in 0..5 {
+            assert!(page.asks_for_code(), "{}", page.text());
+            page = browser.enter_code(&page, wrong).await?;
+        }
+        assert!(!page.asks_for_code(), "{}", page.text());
+    }
+    let page = through(&mut host.browser(), &provider).await?;
+    assert!(
+        page.text().contains("locked"),
+        "ten in all: {}",
+        page.text()
+    );
+    Ok(())
+}
