@@ -2,7 +2,7 @@
 
 use crate::{ALICE, PASSWORD};
 use postern_kit::identity_provider::challenge_of;
-use postern_kit::{Browser, Phone, Provider, TestClock, TestHost, anyhow::Result};
+use postern_kit::{Browser, Peer, Phone, Provider, TestClock, TestHost, anyhow::Result};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -477,4 +477,93 @@ async fn an_application_signs_its_person_out() -> Result<()> {
         "and its tokens with it"
     );
     Ok(())
+}
+
+/// A client that is not ours (npm `openid-client`): it reads what we publish, checks signatures,
+/// nonce, `at_hash`, `iss` and `max_age`, and refuses what is not in order.
+async fn independent_client(client: Value, second_factor: bool) -> Result<()> {
+    let clock = TestClock::default();
+    let host = host(&clock).await?;
+    let mut about = client;
+    about["issuer"] = host.origin().into();
+    let mut peer = Peer::node("openid-client", &about)?;
+    let sent = peer.hear().await?;
+    let address = sent["address"].as_str().unwrap().to_owned();
+    let path = address.strip_prefix(&host.origin()).unwrap();
+    let mut browser = host.browser();
+    let back = if second_factor {
+        signs_in(&host, &mut browser, path).await?
+    } else {
+        let page = browser.open(path).await?;
+        let filled = [("username", "alice"), ("password", PASSWORD)];
+        let page = browser.submit(&page, "/sign-in/password", &filled).await?;
+        page.onward().unwrap()
+    };
+    // First what a mix-up would look like to it.
+    peer.say(&back.replace("&iss=http", "&iss=https")).await?;
+    assert!(
+        peer.hear().await?["error"].is_string(),
+        "another issuer's answer"
+    );
+    peer.say(&back.replace("state=", "state=x")).await?;
+    assert!(peer.hear().await?["error"].is_string(), "another state");
+    peer.say(&back).await?;
+    let made = peer.hear().await?;
+    assert!(made["error"].is_null(), "{made}");
+    assert_eq!(made["userinfo"]["sub"], made["claims"]["sub"]);
+    assert_eq!(made["claims"]["preferred_username"], "alice");
+    let acr = made["claims"]["acr"].as_str().unwrap();
+    assert_eq!(acr == MFA, second_factor);
+    peer.say(&back).await?;
+    assert_eq!(
+        peer.hear().await?["error"],
+        "invalid_grant",
+        "the code a second time"
+    );
+
+    let out = made["logout"].as_str().unwrap();
+    let out = out.strip_prefix(&host.origin()).unwrap();
+    if second_factor {
+        assert_eq!(browser.leave(out).await?, "http://127.0.0.1:1/bye");
+    } else {
+        assert_eq!(browser.open(out).await?.path, "/signed-out");
+    }
+    assert!(browser.open("/account").await?.path.starts_with("/sign-in"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_independent_client_signs_in_with_a_secret_in_the_header() -> Result<()> {
+    independent_client(
+        serde_json::json!({
+            "id": "shop", "secret": SECRET, "authentication": "client_secret_basic",
+            "alg": "RS256", "redirect": CALLBACK, "more": {"max_age": "600"},
+        }),
+        true,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn an_independent_client_signs_in_with_a_secret_in_the_body() -> Result<()> {
+    independent_client(
+        serde_json::json!({
+            "id": "shop", "secret": SECRET, "authentication": "client_secret_post",
+            "alg": "RS256", "redirect": CALLBACK,
+        }),
+        true,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn an_independent_public_client_signs_in_by_pkce_alone() -> Result<()> {
+    independent_client(
+        serde_json::json!({
+            "id": "blog", "authentication": "none", "alg": "ES256",
+            "redirect": "http://127.0.0.1:1/blog",
+        }),
+        false,
+    )
+    .await
 }

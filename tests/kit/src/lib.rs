@@ -40,6 +40,7 @@ pub mod http;
 pub mod identity_provider;
 pub mod installation;
 pub mod paths;
+pub mod peer;
 pub mod phone;
 
 pub use anyhow;
@@ -50,5 +51,6 @@ pub use entropy::SeededEntropy;
 pub use host::{Builder, Provider, TestHost};
 pub use identity_provider::IdentityProvider;
 pub use installation::{Installation, Process};
+pub use peer::Peer;
 pub use phone::Phone;
 pub use sms_gateway;

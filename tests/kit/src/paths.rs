@@ -13,6 +13,11 @@ pub fn plugins() -> Result<PathBuf> {
         .context("the plugins are not built: run `cargo xtask build-plugins`")
 }
 
+/// The source tree.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// The program `postern`.
 pub fn postern() -> Result<PathBuf> {
     beside(Path::new("postern"))

@@ -76,6 +76,35 @@ pub(crate) fn browser() -> Result<()> {
     ])
 }
 
+/// Programs of another ecosystem that speak with a host in the tests: `tests/peers/NAME` with a
+/// `package.json`, whose packages go to `target/peers/NAME`, by the lock file.
+pub(crate) fn node_peers() -> Result<()> {
+    packages(&[("node", "nodejs"), ("npm", "npm")])?;
+    for entry in std::fs::read_dir(workspace().join("tests/peers"))? {
+        let source = entry?.path();
+        let manifest = source.join("package.json");
+        let Some(name) = source.file_name().filter(|_| manifest.is_file()) else {
+            continue;
+        };
+        let folder = target_folder()?.join("peers").join(name);
+        let lock = "package-lock.json";
+        let same = std::fs::read(source.join(lock)).ok() == std::fs::read(folder.join(lock)).ok();
+        if same && folder.join("node_modules").is_dir() {
+            continue;
+        }
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(&manifest, folder.join("package.json"))?;
+        std::fs::copy(source.join(lock), folder.join(lock))?;
+        processes::run(
+            &format!("installing the packages of {}", name.display()),
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund", "--silent"])
+                .current_dir(&folder),
+        )?;
+    }
+    Ok(())
+}
+
 /// A Python environment with the API tester in it. Gives its `schemathesis` program.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
     let venv = target_folder()?.join("python");
