@@ -1,6 +1,6 @@
 //! Whether a person needs the second factor: the decision table of the SMS OTP step, and nothing else.
 
-use crate::{ChallengePolicy, PhoneNumber};
+use crate::{ChallengePolicy, OwnPages, Pattern, PhoneNumber};
 use serde::{Deserialize, Serialize};
 
 /// The settings of the SMS OTP step for one tenant.
@@ -37,6 +37,31 @@ pub struct FactorSettings {
     pub otp_host: Option<String>,
     /// `EnableAccountLockingForFailedAttempts`: failures lock the whole account, not only the factor.
     pub lock_account: bool,
+    /// `SMSOTPAuthenticationEndpointURL` and its two siblings: pages of the operator's own.
+    pub own_pages: OwnPages,
+    /// Settings of the resolver plugin that differ after a first step at an identity provider, by its
+    /// name: `SMSOTP-userAttribute` is the `user_attribute` of these.
+    pub resolver_settings_after: Vec<(String, Vec<(String, String)>)>,
+    /// `screenUserAttributeMaskRegex`: hides what it matches, in place of `noOfDigits` and `order`.
+    pub screen_mask: Option<Pattern>,
+    /// `mobile_number_regex`: what a typed number must look like before it is read.
+    pub number_pattern: Option<Pattern>,
+    /// `mobile_number_pattern_failure_error_message`: what is said to a number that does not.
+    pub number_pattern_message: Option<String>,
+    /// `showAuthFailureReason`: a person whose account is locked is told so, and for how long.
+    pub show_failure_reason: bool,
+    /// `UseInternalErrorCodes`: a failed sending shows one of our codes instead of the provider's
+    /// status.
+    pub internal_error_codes: bool,
+    /// `show_detailed_error_info`: the provider's own words are shown, cleaned.
+    pub show_error_detail: bool,
+    /// `values_to_be_masked`: what is hidden in them, letter by letter.
+    pub masked_in_errors: Vec<String>,
+    /// `redirectToMultiOptionPageOnFailure`: where there was a choice of first steps, a failure leads
+    /// back to it.
+    pub choose_again_on_failure: bool,
+    /// `OTPBackupCodes.UseIdentityClaims`: which claim the codes of a user store are taken over from.
+    pub backup_codes_in_identity_claim: bool,
     pub challenge: ChallengePolicy,
 }
 
@@ -141,6 +166,17 @@ impl Default for FactorSettings {
             regions: Vec::new(),
             otp_host: None,
             lock_account: false,
+            own_pages: OwnPages::default(),
+            resolver_settings_after: Vec::new(),
+            screen_mask: None,
+            number_pattern: None,
+            number_pattern_message: None,
+            show_failure_reason: false,
+            internal_error_codes: true,
+            show_error_detail: false,
+            masked_in_errors: Vec::new(),
+            choose_again_on_failure: false,
+            backup_codes_in_identity_claim: false,
             challenge: ChallengePolicy::default(),
         }
     }

@@ -43,6 +43,10 @@ pub struct ResendPolicy {
     pub waits: Vec<Duration>,
     /// Resends of one challenge. Default 3.
     pub resends_max: u32,
+    /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: resends are counted for the person,
+    /// over all their logins; who has used them up is refused for this long after the last message.
+    #[serde(default)]
+    pub block_person_for: Option<Duration>,
 }
 
 impl ResendPolicy {
@@ -88,6 +92,7 @@ impl Default for ResendPolicy {
             allowed: true,
             waits: [30, 60, 120].map(Duration::from_secs).to_vec(),
             resends_max: 3,
+            block_person_for: None,
         }
     }
 }

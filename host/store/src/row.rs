@@ -243,6 +243,7 @@ mod tests {
                 allowed: true,
                 waits: vec![Duration::from_secs(30)],
                 resends_max: 3,
+                block_person_for: None,
             },
         };
         let tenant = TenantId::parse("t1.example").unwrap();

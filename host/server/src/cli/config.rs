@@ -1,7 +1,7 @@
-//! `postern check-config`, `postern config init`.
+//! `postern check-config`, `postern config init`, `postern config reference`.
 
 use super::output;
-use crate::config::{Config, ConfigError, TEMPLATE, Warning};
+use crate::config::{Config, ConfigError, Warning, reference};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -20,11 +20,15 @@ pub(super) enum Command {
     /// Print a commented configuration, or write it to a file that does not exist yet.
     #[command(after_help = "Example: postern config init postern.toml")]
     Init { file: Option<PathBuf> },
+    /// Print what every key means, as a page of the documentation.
+    #[command(after_help = "Example: postern config reference > docs/configuration.md")]
+    Reference,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Init { file: None } => output::line(TEMPLATE.trim_end()),
+        Command::Reference => output::line(reference::page().trim_end()),
+        Command::Init { file: None } => output::line(reference::commented_file().trim_end()),
         Command::Init { file: Some(file) } => {
             let mut created = std::fs::File::create_new(file).with_context(|| {
                 format!(
@@ -32,7 +36,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
                     file.display()
                 )
             })?;
-            std::io::Write::write_all(&mut created, TEMPLATE.as_bytes())?;
+            std::io::Write::write_all(&mut created, reference::commented_file().as_bytes())?;
             output::line(format!(
                 "wrote `{}`: fill in a sender, then `postern check-config`",
                 file.display()
@@ -67,6 +71,9 @@ pub(super) fn check(check: &Check) -> anyhow::Result<()> {
         }
         for problem in &problems {
             output::aside(format!("problem  {problem}"));
+            if let Some(help) = reference::help(&problem.key) {
+                output::aside(format!("         `{}` is: {help}", problem.key));
+            }
         }
     }
     match problems.len() {

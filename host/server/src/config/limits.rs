@@ -21,6 +21,7 @@ pub struct Limits {
     pub request: postern_egress::limits::Limits,
 }
 
+pub(super) const RESENDS_REASON: &str = "every one costs money";
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
@@ -74,7 +75,8 @@ impl Limits {
         let resend = ResendPolicy {
             allowed: true,
             waits: waits.into_iter().map(Duration::from_secs).collect(),
-            resends_max: s.small("resends_per_challenge", 0..=10, "every one costs money", 3),
+            resends_max: s.small("resends_per_challenge", 0..=10, RESENDS_REASON, 3),
+            block_person_for: None,
         };
         let window = s.seconds("sends_window", 60..=DAY, "seconds", 600);
         let send = SendLimits {

@@ -11,6 +11,7 @@ mod log;
 mod outbox;
 mod plugins;
 mod problems;
+pub mod reference;
 mod relying_party;
 mod secret;
 mod section;
@@ -18,7 +19,6 @@ mod sender;
 mod server;
 mod sign_in;
 mod sms_otp;
-mod template;
 mod tls;
 
 pub use limits::Limits;
@@ -29,8 +29,7 @@ pub use problems::{ConfigError, Problem, Warning};
 pub use secret::{Secret, Surroundings};
 pub use sender::{Sender, Setting};
 pub use server::Server;
-pub use sms_otp::SmsOtp;
-pub use template::TEMPLATE;
+pub use sms_otp::{Entry, SmsOtp};
 pub use tls::Tls;
 
 use postern_federation::Entries;

@@ -49,6 +49,8 @@ impl<'a> Section<'a> {
     }
 
     fn take(&mut self, name: &str) -> Option<toml::Value> {
+        #[cfg(test)]
+        asked::note(self.key(name));
         self.known.push(name.to_owned());
         self.table.remove(name)
     }
@@ -114,6 +116,23 @@ impl<'a> Section<'a> {
         u32::try_from(self.number(name, bounds, reason, default.into())).unwrap_or(default)
     }
 
+    /// A whole number within bounds, if the key is there.
+    pub(super) fn optional_small(
+        &mut self,
+        name: &str,
+        bounds: RangeInclusive<u64>,
+        reason: &str,
+    ) -> Option<u32> {
+        let there = self.has(name);
+        let number = self.small(name, bounds, reason, 0);
+        there.then_some(number)
+    }
+
+    /// Whether the key is there and was not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     /// Whole seconds within bounds.
     pub(super) fn seconds(
         &mut self,
@@ -162,7 +181,7 @@ impl<'a> Section<'a> {
         if self.table.contains_key(name) {
             Some(self.table(name))
         } else {
-            self.known.push(name.to_owned());
+            self.take(name);
             None
         }
     }
@@ -187,6 +206,26 @@ impl<'a> Section<'a> {
             };
             self.problem(&name, format!("unknown key: {hint}"));
         }
+    }
+}
+
+/// Every key that was asked for, so that a test can hold the reference to the code.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(key: String) {
+        KEYS.with_borrow_mut(|keys| keys.insert(key));
+    }
+
+    /// What this thread asked for since the last time.
+    pub(crate) fn taken() -> BTreeSet<String> {
+        KEYS.take()
     }
 }
 
