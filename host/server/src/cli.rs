@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+mod import;
 mod openapi;
 mod output;
 mod plugin;

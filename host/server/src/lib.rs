@@ -11,6 +11,7 @@ pub mod config;
 pub mod desk;
 pub mod entropy;
 pub mod host;
+pub mod import;
 pub mod keys;
 mod outbound;
 pub mod peers;

@@ -1,4 +1,5 @@
-//! `postern check-config`, `postern config init`, `postern config reference`.
+//! `postern check-config`, `postern config init`, `postern config reference`,
+//! `postern config import`.
 
 use super::output;
 use crate::config::{Config, ConfigError, Warning, reference};
@@ -20,6 +21,12 @@ pub(super) enum Command {
     /// Print a commented configuration, or write it to a file that does not exist yet.
     #[command(after_help = "Example: postern config init postern.toml")]
     Init { file: Option<PathBuf> },
+    /// Make a configuration of the older product's files: application-authentication.xml, the step's
+    /// section of deployment.toml, exported identity providers (XML or JSON), tenants' registry files.
+    #[command(
+        after_help = "Example: postern config import application-authentication.xml SMSOTP.xml --out postern.toml --split-secrets\n\nThe report on standard error says what became of each parameter."
+    )]
+    Import(super::import::Import),
     /// Print what every key means, as a page of the documentation.
     #[command(after_help = "Example: postern config reference > docs/configuration.md")]
     Reference,
@@ -27,6 +34,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
+        Command::Import(import) => super::import::run(import)?,
         Command::Reference => output::line(reference::page().trim_end()),
         Command::Init { file: None } => output::line(reference::commented_file().trim_end()),
         Command::Init { file: Some(file) } => {

@@ -29,6 +29,7 @@ pub use problems::{ConfigError, Problem, Warning};
 pub use secret::{Secret, Surroundings};
 pub use sender::{Sender, Setting};
 pub use server::Server;
+pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
 pub use tls::Tls;
 

@@ -255,4 +255,7 @@ fn warn_of_recipe(section: &mut Section<'_>, settings: &[(String, Setting)]) {
     if value("http_method").eq_ignore_ascii_case("get") {
         section.warning("settings.http_method", "GET puts number, text and credentials into the address, which logs and proxies keep: use POST if the provider takes it");
     }
+    if crate::import::puts_text_into_address(value("sms_url")) {
+        section.warning("settings.sms_url", "insecure_get: the text of the message is part of the address, which the provider's logs and proxies keep (Postern never logs it): a payload is better if the provider takes one");
+    }
 }

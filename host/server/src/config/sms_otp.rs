@@ -5,6 +5,7 @@ mod own_page;
 pub(super) mod text;
 
 pub use entry::Entry;
+pub(crate) use own_page::check as check_own_page;
 
 use super::limits::{Limits, RESENDS_REASON};
 use super::section::Section;

@@ -18,7 +18,7 @@ pub(super) fn read(s: &mut Section<'_>, name: &str, server: &Server) -> Option<S
     Some(text.to_owned())
 }
 
-fn check(text: &str, public_url: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str, public_url: &str) -> Result<(), String> {
     let expected = || format!("expected {EXPECTED}");
     let public = Url::parse(public_url).map_err(|_| expected())?;
     let orderly = !text.is_empty()
