@@ -4,7 +4,6 @@
 
 mod federation;
 mod limits;
-mod logins;
 mod operation;
 mod sms_otp;
 
@@ -75,7 +74,6 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
         operation::TABLES,
         sms_otp::TABLES,
         federation::TABLES,
-        logins::TABLES,
         limits::TABLES,
     ]
     .into_iter()
@@ -85,9 +83,9 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
 /// The help on a key of the file, `sender.twilio.plugin` for instance.
 pub fn help(key: &str) -> Option<&'static str> {
     let (path, name) = key.rsplit_once('.')?;
-    let table = tables().find(|table| is_named(table.path, path))?;
-    let key = table.keys.iter().find(|key| key.name == name)?;
-    Some(key.help)
+    let here = tables().filter(|table| is_named(table.path, path));
+    let mut keys = here.flat_map(|table| table.keys);
+    keys.find(|key| key.name == name).map(|key| key.help)
 }
 
 /// Whether a path of a file is one of the reference, where `NAME` stands for any one name.

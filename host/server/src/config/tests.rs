@@ -19,6 +19,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TWILIO_AUTH_TOKEN", "twilios"),
     ("ACME_TOKEN", "acmes"),
     ("POSTERN_ADMIN_TOKEN", "0123456789abcdef"),
+    ("GOOGLE_SECRET", "googles"),
+    ("SHOP_SECRET", "0123456789abcdef0123456789abcdef"),
 ];
 
 fn load(text: &str) -> Result<Config, ConfigError> {
