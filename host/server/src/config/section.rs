@@ -209,26 +209,6 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Every key that was asked for, so that a test can hold the reference to the code.
-#[cfg(test)]
-pub(super) mod asked {
-    use std::cell::RefCell;
-    use std::collections::BTreeSet;
-
-    thread_local! {
-        static KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
-    }
-
-    pub(super) fn note(key: String) {
-        KEYS.with_borrow_mut(|keys| keys.insert(key));
-    }
-
-    /// What this thread asked for since the last time.
-    pub(crate) fn taken() -> BTreeSet<String> {
-        KEYS.take()
-    }
-}
-
 fn kind(value: &toml::Value) -> &'static str {
     match value {
         toml::Value::String(_) => "a text",
@@ -264,4 +244,24 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Every key that was asked for, so that a test can hold the reference to the code.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(key: String) {
+        KEYS.with_borrow_mut(|keys| keys.insert(key));
+    }
+
+    /// What this thread asked for since the last time.
+    pub(crate) fn taken() -> BTreeSet<String> {
+        KEYS.take()
+    }
 }

@@ -100,17 +100,17 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
                 if elements > ELEMENTS_MAX || open.len() >= DEPTH_MAX {
                     return Err(at("more or deeper elements than any such file has"));
                 }
-                close(element, &mut open, &mut root).map_err(|what| at(what))?;
+                close(element, &mut open, &mut root).map_err(&at)?;
             }
             Event::End(_) => {
                 let element = open.pop().ok_or_else(|| at("an end without a beginning"))?;
-                close(element, &mut open, &mut root).map_err(|what| at(what))?;
+                close(element, &mut open, &mut root).map_err(&at)?;
             }
             Event::Text(content) => {
-                add(&content.xml10_content(), &mut open).map_err(|what| at(what))?;
+                add(&content.xml10_content(), &mut open).map_err(&at)?;
             }
             Event::CData(content) => {
-                add(&content.xml10_content(), &mut open).map_err(|what| at(what))?;
+                add(&content.xml10_content(), &mut open).map_err(&at)?;
             }
             Event::GeneralRef(reference) => {
                 let character = reference
@@ -132,7 +132,7 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
                 if resolved.is_control() && !matches!(resolved, '\t' | '\n' | '\r') {
                     return Err(at("a control character"));
                 }
-                add(resolved.encode_utf8(&mut [0; 4]), &mut open).map_err(|what| at(what))?;
+                add(resolved.encode_utf8(&mut [0; 4]), &mut open).map_err(at)?;
             }
             Event::Comment(_) => {}
             Event::Eof => break,
