@@ -23,6 +23,7 @@ use postern_wasm::manifest::Kind;
 use postern_wasm::{Blame, Fault, types};
 use tokio::sync::Notify;
 
+use crate::archive::{Archive, write_whole};
 use crate::breaker::Sentence;
 use crate::conversation::{Ended, Place, Wire, failed, lead};
 use crate::folder::{Candidate, Folder, Refused, Sha, Standing};
@@ -39,6 +40,7 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 pub(crate) struct Parts {
     pub(crate) folder: PathBuf,
     pub(crate) file_bytes_max: u64,
+    pub(crate) kept: Option<PathBuf>,
     pub(crate) loader: Arc<dyn Loader>,
     pub(crate) wire: Arc<dyn Wire>,
     pub(crate) directory: Arc<dyn Directory>,
@@ -63,6 +65,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     shipped: Shipped,
     outbox: bool,
+    archive: Option<Archive>,
     kept: KeptValues,
     table: ArcSwap<Table>,
     /// One pass at a time.
@@ -106,6 +109,7 @@ impl Gateway {
                 entropy: parts.entropy,
                 shipped: parts.shipped,
                 outbox: parts.outbox,
+                archive: parts.kept.map(Archive::new),
                 kept: KeptValues::default(),
                 table: ArcSwap::default(),
                 pass: tokio::sync::Mutex::new(()),
@@ -216,7 +220,7 @@ impl Gateway {
         let known = self.loaded(&sha256);
         let version = match known {
             Some(version) => Ok(version),
-            None => match self.inner.loader.admit(bytes).await {
+            None => match self.inner.loader.admit(Arc::clone(&bytes)).await {
                 Ok(admitted) => Ok(Arc::new(Version::new(admitted, now))),
                 Err(refusal) => Err((
                     Refused {
@@ -242,6 +246,11 @@ impl Gateway {
             },
             Err(refused) => Err(refused),
         };
+        if let (Ok(version), Some(archive)) = (&judged, &self.inner.archive)
+            && let Err(error) = archive.keep(version.id(), &version.version, &sha256, &bytes)
+        {
+            tracing::warn!({ plugin.file = file, error = %error }, "{file} could not be kept: there will be no way back to it");
+        }
         let mut state = held(&self.inner.state);
         match judged {
             Ok(version) => {
@@ -732,6 +741,48 @@ impl Gateway {
         self.rescan();
     }
 
+    /// Puts the content that the plugin's file had before back into the folder, in its place, and
+    /// gives its version. What serves on until it is admitted is the one that serves now.
+    pub async fn roll_back(&self, id: &str) -> Result<String, String> {
+        let _turn = self.inner.pass.lock().await;
+        let archive = self.inner.archive.as_ref();
+        let archive = archive.ok_or("no earlier contents are kept here")?;
+        let (file, serving) = {
+            let state = held(&self.inner.state);
+            let table = self.inner.table.load();
+            let serving = table.plugins.get(id).map(|slot| slot.in_use().sha256);
+            let serving = serving.ok_or_else(|| format!("there is no plugin `{id}`"))?;
+            let file = state
+                .admitted
+                .iter()
+                .find(|(_, version)| version.sha256 == serving)
+                .map(|(file, _)| state.folder.path().join(file));
+            (file, serving)
+        };
+        let file = file.ok_or_else(|| {
+            format!(
+                "plugin `{id}` serves an earlier version already: its file was taken out of service"
+            )
+        })?;
+        let kept = archive
+            .before(id, &serving)
+            .ok_or_else(|| format!("no earlier content of plugin `{id}` is kept"))?;
+        let put = std::fs::read(&kept.path).and_then(|bytes| write_whole(&file, &bytes));
+        put.map_err(|error| {
+            format!(
+                "`{}` cannot be written ({error}): the plugin folder must be writable by the host for this",
+                file.display()
+            )
+        })?;
+        tracing::info!(
+            { plugin.id = id },
+            "plugin `{id}` goes back to {}",
+            kept.version
+        );
+        self.rescan();
+        Ok(kept.version)
+    }
+
     /// What is in the folder and how it stands.
     pub fn plugins(&self) -> Vec<PluginReport> {
         let state = held(&self.inner.state);
@@ -739,10 +790,39 @@ impl Gateway {
         let mut rows: Vec<PluginReport> = state
             .folder
             .standings()
-            .map(|(file, standing)| row(file, &standing, state.admitted.get(file), &table))
+            .map(|(file, standing)| {
+                let version = state.admitted.get(file);
+                let mut row = row(file, &standing, version, &table);
+                if let (Some(version), Some(archive)) = (version, &self.inner.archive) {
+                    let before = archive.before(version.id(), &version.sha256);
+                    row.previous = before.map(|kept| kept.version);
+                }
+                if let Some(version) = version {
+                    row.origins_granted = self.granted(version, &state.senders);
+                }
+                row
+            })
             .collect();
         rows.sort_by(|a, b| a.file.cmp(&b.file));
         rows
+    }
+
+    /// What each sender of this plugin allows it.
+    fn granted(
+        &self,
+        version: &Version,
+        senders: &[Arc<SenderConfig>],
+    ) -> Vec<(String, Vec<String>)> {
+        let own = self.inner.shipped.0.get(version.id());
+        let own = own.map_or(&[][..], |shipped| &shipped.origins);
+        senders
+            .iter()
+            .filter(|sender| names(&sender.plugin, version))
+            .map(|sender| {
+                let all = own.iter().chain(&sender.allow).cloned().collect();
+                (sender.name.clone(), all)
+            })
+            .collect()
     }
 
     /// Why the plugin folder cannot be used, if it cannot.
@@ -965,6 +1045,10 @@ fn row(
                 .map(|name| format!("the origin in `{name}`"));
             manifest.origins.iter().cloned().chain(named).collect()
         }),
+        origins_granted: Vec::new(),
+        runtime: manifest.map(|manifest| manifest.runtime),
+        settings: manifest.map_or_else(Vec::new, |manifest| manifest.settings.clone()),
+        previous: None,
     }
 }
 
@@ -1070,6 +1154,7 @@ mod tests {
             let loader = Arc::new(ScriptedLoader::default());
             let wire = Arc::new(ScriptedWire::answering(answers));
             let gateway = Gateway::from_parts(Parts {
+                kept: Some(home.path().join("kept")),
                 folder: home.path().join("plugins"),
                 file_bytes_max: 1 << 20,
                 loader: Arc::clone(&loader) as Arc<dyn Loader>,
@@ -1378,6 +1463,25 @@ mod tests {
         assert_eq!(reason(&desk.send().await), None);
     }
 
+    /// By hand, and in the folder: what serves afterwards survives a restart.
+    #[tokio::test]
+    async fn an_operator_goes_back_to_the_content_before() {
+        let mut desk = Desk::serving([]).await;
+        let refused = desk.gateway.roll_back("acme").await.unwrap_err();
+        assert!(refused.contains("no earlier content"), "{refused}");
+        assert!(desk.gateway.roll_back("nobody").await.is_err());
+        desk.put("acme.wasm", &file("acme", "2.0.0", "sends"));
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("2.0.0"));
+        assert_eq!(desk.row("acme.wasm").previous.as_deref(), Some("1.0.0"));
+        assert_eq!(desk.gateway.roll_back("acme").await.as_deref(), Ok("1.0.0"));
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("1.0.0"));
+        assert_eq!(reason(&desk.send().await), None);
+        let there = fs::read(desk.home.path().join("plugins/acme.wasm")).unwrap();
+        assert_eq!(there, file("acme", "1.0.0", "sends"));
+    }
+
     /// plugin_crash_loop
     #[tokio::test]
     async fn without_a_good_version_a_plugin_that_traps_waits_for_its_self_test() {
@@ -1562,6 +1666,7 @@ mod tests {
         );
 
         let parts = Parts {
+            kept: None,
             folder: desk.home.path().join("plugins"),
             file_bytes_max: 1 << 20,
             loader: Arc::clone(&desk.loader) as Arc<dyn Loader>,

@@ -5,6 +5,7 @@
 //! in. Knows nothing of pages, stores or configuration files.
 
 mod admission;
+mod archive;
 pub mod breaker;
 mod conversation;
 pub mod folder;

@@ -1,6 +1,7 @@
 //! What an operator is told: which files are in the folder, what serves, what was refused and why,
 //! and how each sender stands. Plain values; who shows them is somebody else's business.
 
+use postern_wasm::manifest::{RuntimeClass, Setting};
 use serde::Serialize;
 
 /// How a plugin file stands.
@@ -52,6 +53,14 @@ pub struct PluginReport {
     pub faults: u64,
     pub last_fault: Option<String>,
     pub origins_asked: Vec<String>,
+    /// By sender, the origins an operator allows it beside its own, and what comes with Postern.
+    pub origins_granted: Vec<(String, Vec<String>)>,
+    /// Which limits it runs under.
+    pub runtime: Option<RuntimeClass>,
+    /// The settings its senders have, from its manifest.
+    pub settings: Vec<Setting>,
+    /// The version that [`crate::Gateway::roll_back`] would bring.
+    pub previous: Option<String>,
 }
 
 /// Why a file was refused.

@@ -29,6 +29,8 @@ pub struct Setup {
     pub shipped: Shipped,
     /// The test outbox, where the configuration switches it on.
     pub outbox: Option<Outbox>,
+    /// Where contents of plugin files are kept to go back to; `None`: nowhere.
+    pub kept: Option<PathBuf>,
 }
 
 impl fmt::Debug for Setup {
@@ -53,6 +55,7 @@ impl Gateway {
         Gateway::from_parts(Parts {
             folder: setup.folder,
             file_bytes_max,
+            kept: setup.kept,
             loader: Arc::new(setup.plugins),
             outbox: setup.outbox.is_some(),
             wire: Arc::new(Exits {

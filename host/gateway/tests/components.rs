@@ -171,6 +171,7 @@ impl Desk {
         .await
         .unwrap();
         let gateway = Gateway::new(Setup {
+            kept: None,
             folder: home.path().join("plugins"),
             plugins,
             client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
