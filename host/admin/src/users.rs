@@ -1,9 +1,13 @@
-//! Accounts as administrators see them.
+//! Accounts as administrators see them, and what they do to them.
 
+use crate::{Act, Actor, AdminError, Administration, Password, Role, act};
 use async_trait::async_trait;
 use postern_login::TenantId;
-use postern_login::ports::DirectoryError;
-use serde::{Deserialize, Serialize};
+use postern_login::ports::{AccountRef, DirectoryError, Subject};
+use postern_login::session::Session;
+use postern_otp::BackupCode;
+use postern_otp::lock::Ledger;
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UserRecord {
@@ -64,4 +68,466 @@ pub trait Accounts: Send + Sync {
         identity_provider: &str,
         subject: &str,
     ) -> Result<bool, DirectoryError>;
+}
+
+/// An account as it was asked for: the number as typed.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserEdit {
+    pub display_name: Option<String>,
+    /// `Some(None)` removes it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub number: Option<Option<String>>,
+    pub opted_out: Option<bool>,
+    pub locked: Option<bool>,
+    /// Lifts the lock that too many wrong codes brought.
+    pub unlock_codes: bool,
+    pub password: Option<Password>,
+    /// Claim URI and value; an empty value removes it.
+    pub claims: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for UserEdit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserEdit")
+    }
+}
+
+/// Absent leaves, `null` removes, a text sets.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// An account, and all that hangs on it.
+#[derive(Debug, Clone)]
+pub struct UserView {
+    pub record: UserRecord,
+    /// How the factor stands: failures, locks.
+    pub ledger: Ledger,
+    pub backup_codes_left: u32,
+    pub sessions: Vec<Session>,
+    /// If the account administers.
+    pub role: Option<Role>,
+}
+
+/// Users that were found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub users: Vec<UserRecord>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<String>,
+}
+
+/// Accounts one search looks at. A directory with more is searched by the beginning of names, page
+/// after page.
+const SEARCHED_MAX: usize = 5_000;
+const PAGE: u32 = 500;
+const BACKUP_CODES: usize = 10;
+
+impl Administration {
+    /// Those whose name, display name or number contains `search`, by name.
+    pub async fn user_list(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        search: &str,
+        from: Option<&str>,
+        rows_max: u32,
+    ) -> Result<Found, AdminError> {
+        self.allow(actor, tenant, act::USER_LIST, None).await?;
+        let wanted = search.trim().to_lowercase();
+        if wanted.is_empty() {
+            let users = self.ports.accounts.list(tenant, from, rows_max).await?;
+            let full = users.len() >= rows_max as usize;
+            let next = users.last().filter(|_| full).map(|user| user.name.clone());
+            return Ok(Found { users, next });
+        }
+        let contains = |text: &str| text.to_lowercase().contains(&wanted);
+        let matches = |user: &UserRecord| {
+            contains(&user.name)
+                || user.display_name.as_deref().is_some_and(contains)
+                || user.number.as_deref().is_some_and(contains)
+        };
+        let mut users = Vec::new();
+        // Whoever types a whole name finds it, however many come before.
+        if from.is_none()
+            && let Some(user) = self.ports.accounts.get(tenant, search.trim()).await?
+        {
+            users.push(user);
+        }
+        let mut from = from.map(str::to_owned);
+        let mut searched = 0;
+        loop {
+            let page = self
+                .ports
+                .accounts
+                .list(tenant, from.as_deref(), PAGE)
+                .await?;
+            let (full, count) = (page.len() >= PAGE as usize, page.len());
+            for user in page {
+                from = Some(user.name.clone());
+                if matches(&user) && !users.iter().any(|known| known.name == user.name) {
+                    users.push(user);
+                }
+                if users.len() >= rows_max as usize {
+                    return Ok(Found { users, next: from });
+                }
+            }
+            searched += count;
+            if !full {
+                return Ok(Found { users, next: None });
+            }
+            if searched >= SEARCHED_MAX {
+                return Ok(Found { users, next: from });
+            }
+        }
+    }
+
+    pub async fn user_show(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<UserView, AdminError> {
+        self.allow(actor, tenant, act::USER_SHOW, Some(name))
+            .await?;
+        let record = self.ports.accounts.get(tenant, name).await?;
+        let record = record.ok_or_else(|| AdminError::no_user(name))?;
+        let subject = subject(tenant, &record.name);
+        let role = self.role_of(tenant, &record.name).await?;
+        Ok(UserView {
+            ledger: self.ports.attempts.ledger(&subject).await?,
+            backup_codes_left: self.ports.backup_codes.remaining(&subject).await?,
+            sessions: self
+                .ports
+                .sessions
+                .all_of(tenant, &record.name, self.now())
+                .await?,
+            role,
+            record,
+        })
+    }
+
+    pub async fn user_add(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+        edit: &UserEdit,
+    ) -> Result<(), AdminError> {
+        let act = act::USER_ADD;
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let orderly = (1..=128).contains(&name.len())
+            && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+        if !orderly {
+            return Err(AdminError::Invalid(format!(
+                "`{}` is no user name: expected 1 to 128 characters without spaces",
+                name.escape_debug()
+            )));
+        }
+        if edit.password.is_none() {
+            return Err(AdminError::Invalid(format!(
+                "user `{name}` needs a password"
+            )));
+        }
+        let (change, details) = self.read_edit(edit)?;
+        self.announce(actor, tenant, act, Some(name), details)
+            .await?;
+        let outcome = match self.ports.accounts.create(tenant, name, &change).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AdminError::Exists {
+                what: "user",
+                name: name.to_owned(),
+            }),
+            Err(error) => Err(error.into()),
+        };
+        self.conclude(actor, tenant, act, Some(name), outcome).await
+    }
+
+    /// An administrator's word holds at once: a code on its way to the old number is dead (attack
+    /// B-04), and a locked account or one with a new password keeps no session.
+    pub async fn user_set(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+        edit: &UserEdit,
+    ) -> Result<(), AdminError> {
+        self.change_user(actor, tenant, act::USER_SET, name, edit)
+            .await
+    }
+
+    pub async fn user_passwd(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+        password: Password,
+    ) -> Result<(), AdminError> {
+        let edit = UserEdit {
+            password: Some(password),
+            ..UserEdit::default()
+        };
+        self.change_user(actor, tenant, act::USER_PASSWD, name, &edit)
+            .await
+    }
+
+    pub async fn user_lock(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<(), AdminError> {
+        let edit = UserEdit {
+            locked: Some(true),
+            ..UserEdit::default()
+        };
+        self.change_user(actor, tenant, act::USER_LOCK, name, &edit)
+            .await
+    }
+
+    /// Lifts the administrator's lock and the one that wrong codes brought. Failures are counted
+    /// anew, not forgotten silently (attack D-03).
+    pub async fn user_unlock(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<(), AdminError> {
+        let edit = UserEdit {
+            locked: Some(false),
+            unlock_codes: true,
+            ..UserEdit::default()
+        };
+        self.change_user(actor, tenant, act::USER_UNLOCK, name, &edit)
+            .await
+    }
+
+    /// Ten new ones, told once; all earlier ones are dead.
+    pub async fn user_backup_codes(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<Vec<String>, AdminError> {
+        let act = act::USER_BACKUP_CODES;
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let account = self.account(tenant, name).await?;
+        let mut codes = Vec::with_capacity(BACKUP_CODES);
+        while codes.len() < BACKUP_CODES {
+            if let Some(code) = BackupCode::from_entropy(&self.random::<32>()?) {
+                codes.push(code);
+            }
+        }
+        self.announce(actor, tenant, act, Some(&account.name), Vec::new())
+            .await?;
+        let subject = subject(tenant, &account.name);
+        let replaced = self
+            .ports
+            .backup_codes
+            .replace(&subject, &codes, self.now())
+            .await;
+        let outcome = replaced
+            .map(|()| codes.iter().map(BackupCode::display).collect())
+            .map_err(AdminError::from);
+        self.conclude(actor, tenant, act, Some(&account.name), outcome)
+            .await
+    }
+
+    /// How many there were, consoles included.
+    pub async fn user_end_sessions(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<u64, AdminError> {
+        let act = act::USER_END_SESSIONS;
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let account = self.account(tenant, name).await?;
+        self.announce(actor, tenant, act, Some(&account.name), Vec::new())
+            .await?;
+        let outcome = self.end_sessions(tenant, &account.name).await;
+        self.conclude(actor, tenant, act, Some(&account.name), outcome)
+            .await
+    }
+
+    /// Refused while the account administers.
+    pub async fn user_delete(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<(), AdminError> {
+        let act = act::USER_DELETE;
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let account = self.account(tenant, name).await?;
+        if let Some(role) = self.role_of(tenant, &account.name).await? {
+            return Err(AdminError::InUse {
+                name: account.name,
+                by: vec![format!("the console, as {}", role.as_str())],
+            });
+        }
+        self.announce(actor, tenant, act, Some(&account.name), Vec::new())
+            .await?;
+        let outcome = self.delete(tenant, &account).await;
+        self.conclude(actor, tenant, act, Some(&account.name), outcome)
+            .await
+    }
+
+    async fn delete(&self, tenant: &TenantId, account: &AccountRef) -> Result<(), AdminError> {
+        if !self.ports.accounts.delete(tenant, &account.name).await? {
+            return Err(AdminError::no_user(&account.name));
+        }
+        self.ports
+            .logins
+            .close_challenges_of(tenant, account)
+            .await?;
+        self.end_sessions(tenant, &account.name).await?;
+        // Whoever gets the name next must not get in with the codes of the one before.
+        self.ports
+            .backup_codes
+            .replace(&subject(tenant, &account.name), &[], self.now())
+            .await?;
+        Ok(())
+    }
+
+    async fn change_user(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        act: Act,
+        name: &str,
+        edit: &UserEdit,
+    ) -> Result<(), AdminError> {
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let (change, details) = self.read_edit(edit)?;
+        let account = self.account(tenant, name).await?;
+        if change.locked == Some(true) && actor.who == account.name {
+            return Err(AdminError::Invalid(
+                "nobody locks their own account: another administrator can".to_owned(),
+            ));
+        }
+        self.announce(actor, tenant, act, Some(&account.name), details)
+            .await?;
+        let mut outcome = self.apply_change(tenant, &account, &change).await;
+        if outcome.is_ok() && edit.unlock_codes {
+            let subject = subject(tenant, &account.name);
+            let unlocked = self.ports.attempts.unlock(&subject).await;
+            outcome = unlocked.map_err(AdminError::from);
+        }
+        self.conclude(actor, tenant, act, Some(&account.name), outcome)
+            .await
+    }
+
+    pub(crate) async fn apply_change(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        change: &UserChange,
+    ) -> Result<(), AdminError> {
+        let accounts = &self.ports.accounts;
+        if !accounts.change(tenant, &account.name, change).await? {
+            return Err(AdminError::no_user(&account.name));
+        }
+        let ends = change.locked == Some(true) || change.password.is_some();
+        if ends || change.number.is_some() {
+            let challenges = self
+                .ports
+                .logins
+                .close_challenges_of(tenant, account)
+                .await?;
+            let mut sessions = 0;
+            if ends {
+                sessions = self.end_sessions(tenant, &account.name).await?;
+            }
+            tracing::info!(account = %account.name, challenges, sessions, "an account was changed: what was open is closed");
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn end_sessions(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+    ) -> Result<u64, AdminError> {
+        let sessions = self.ports.sessions.close_all_of(tenant, account, None);
+        let consoles = self.close_consoles_of(tenant, account);
+        Ok(sessions.await? + consoles.await?)
+    }
+
+    pub(crate) async fn account(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<AccountRef, AdminError> {
+        let account = self.ports.directory.find(tenant, name).await?;
+        account.ok_or_else(|| AdminError::no_user(name))
+    }
+
+    /// What to write, and the names of what changes, for the audit log.
+    fn read_edit(&self, edit: &UserEdit) -> Result<(UserChange, Vec<String>), AdminError> {
+        let mut details = Vec::new();
+        let number = match &edit.number {
+            None => None,
+            Some(None) => {
+                details.push("number removed".to_owned());
+                Some(None)
+            }
+            Some(Some(typed)) => {
+                let number = self.read_number(typed)?;
+                details.push(format!("number {}", number.masked()));
+                Some(Some(number.e164().to_owned()))
+            }
+        };
+        if let Some(password) = &edit.password {
+            password.check()?;
+            details.push("password".to_owned());
+        }
+        if let Some(name) = &edit.display_name {
+            if name.chars().count() > 200 || name.chars().any(char::is_control) {
+                return Err(AdminError::Invalid(
+                    "the display name is no name: expected at most 200 characters in one line"
+                        .to_owned(),
+                ));
+            }
+            details.push("display name".to_owned());
+        }
+        if let Some(opted_out) = edit.opted_out {
+            details.push(format!("opted out: {opted_out}"));
+        }
+        if let Some(locked) = edit.locked {
+            details.push(format!("locked: {locked}"));
+        }
+        if edit.unlock_codes {
+            details.push("lock by wrong codes lifted".to_owned());
+        }
+        for (uri, value) in &edit.claims {
+            let orderly = (1..=256).contains(&uri.len())
+                && value.len() <= 4096
+                && !uri.chars().chain(value.chars()).any(char::is_control);
+            if !orderly {
+                return Err(AdminError::Invalid(format!(
+                    "the claim `{}` cannot be kept: expected a URI of at most 256 and a value of at most 4096 bytes in one line",
+                    uri.escape_debug()
+                )));
+            }
+            details.push(format!("claim {uri}"));
+        }
+        let change = UserChange {
+            display_name: edit.display_name.clone(),
+            number,
+            opted_out: edit.opted_out,
+            locked: edit.locked,
+            password: edit.password.as_ref().map(|p| p.expose().to_owned()),
+            claims: edit.claims.clone(),
+        };
+        Ok((change, details))
+    }
+}
+
+pub(crate) fn subject(tenant: &TenantId, account: &str) -> Subject {
+    Subject::Account {
+        tenant: tenant.clone(),
+        account: account.to_owned(),
+    }
 }

@@ -76,4 +76,31 @@ pub enum What {
         sender: Option<String>,
         accepted: bool,
     },
+    /// An administrator does this. Written before it is done, so that nothing is done unseen; an act
+    /// that then comes to nothing leaves `AdministrationFailed` too. `AuditEvent::who` is who does it.
+    Administered {
+        /// By its name on the command line: `user set`.
+        act: String,
+        /// What it is done to.
+        on: Option<String>,
+        role: String,
+        /// What of it changes. Never a value that is secret, never a full number.
+        details: Vec<String>,
+    },
+    /// An administrator's act that its role or the age of its sign-in does not allow.
+    AdministrationRefused {
+        act: String,
+        on: Option<String>,
+        role: String,
+        why: String,
+    },
+    AdministrationFailed {
+        act: String,
+        on: Option<String>,
+        why: String,
+    },
+    ConsoleOpened {
+        role: String,
+    },
+    ConsoleClosed,
 }

@@ -27,6 +27,7 @@ pub mod sign_on;
 pub mod step;
 pub mod submit;
 pub mod tenant;
+mod test_message;
 pub mod text;
 pub mod throttle;
 

@@ -7,6 +7,8 @@
 //! Every check uses names of its own, so one store can run them all, at once or in any order.
 
 use crate::directory::users::{Change, User, Users};
+use postern_admin::audit::{AuditTrail, Checked};
+use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_federation::Moment;
 use postern_federation::ports::{Once, Parked, Parking, ParkingKey};
 use postern_login::application::Application;
@@ -36,6 +38,8 @@ pub trait Store:
     + ApiClients
     + Idempotency
     + AuditLog
+    + AuditTrail
+    + Documents
     + Users
     + Parking
     + Once
@@ -53,6 +57,8 @@ impl<T> Store for T where
         + ApiClients
         + Idempotency
         + AuditLog
+        + AuditTrail
+        + Documents
         + Users
         + Parking
         + Once
@@ -114,6 +120,12 @@ suite! {
     a_client_is_found_by_its_token_until_revoked
     an_idempotency_key_is_reserved_once
     audit_events_are_taken
+    audit_rows_are_read_from_both_ends
+    audit_rows_form_a_chain
+    a_document_is_read_as_it_was_written
+    one_of_many_writers_of_a_document_wins
+    a_document_is_removed_once
+    documents_of_one_tenant_and_kind_are_listed
     a_user_is_found_by_key_within_tenant_and_domain
     names_and_looks_are_taken_once
     a_change_touches_only_what_it_names
@@ -722,6 +734,199 @@ pub async fn audit_events_are_taken(store: &impl Store) {
 }
 
 // ---------------------------------------------------------------- users
+
+/// A burst that is recorded at once is one chain; others may record at the same time.
+pub async fn audit_rows_form_a_chain(store: &impl Store) {
+    let mut burst = JoinSet::new();
+    for number in 0..50 {
+        let store = store.clone();
+        burst.spawn(async move { store.record(audit_event(&format!("burst-{number}"))).await });
+    }
+    while let Some(recorded) = burst.join_next().await {
+        recorded.expect("no panic").expect("record");
+    }
+    // One that waits for the disk is behind all that do not.
+    store.record(deciding_event()).await.expect("record");
+    let (mut checked, mut last) = (0, None);
+    loop {
+        match store.check_chain(last.as_ref(), 7).await.expect("check") {
+            Checked::Onward { rows, last: link } => {
+                assert!(rows > 0 && rows <= 7, "{rows}");
+                checked += rows;
+                last = Some(link);
+            }
+            Checked::End => break,
+            Checked::Broken { seq, why } => panic!("row {seq}: {why}"),
+        }
+    }
+    assert!(checked > 50, "{checked}");
+    let mut wrong = last.expect("there are rows");
+    wrong.seq -= 1;
+    let broken = store.check_chain(Some(&wrong), 7).await.expect("check");
+    assert!(matches!(broken, Checked::Broken { .. }), "{broken:?}");
+}
+
+pub async fn audit_rows_are_read_from_both_ends(store: &impl Store) {
+    for number in 0..5 {
+        store
+            .record(audit_event(&format!("ends-{number}")))
+            .await
+            .expect("record");
+    }
+    store.record(deciding_event()).await.expect("record");
+    let newest = store.rows_before(None, 3).await.expect("rows");
+    assert_eq!(newest.len(), 3);
+    assert!(newest[0].seq > newest[1].seq && newest[1].seq > newest[2].seq);
+    let older = store
+        .rows_before(Some(newest[2].seq), 2)
+        .await
+        .expect("rows");
+    assert_eq!(older[0].seq, newest[2].seq - 1);
+    let after = store.rows_after(older[1].seq, 2).await.expect("rows");
+    assert_eq!(after[0].seq, older[0].seq);
+    assert_eq!(after[0].link, older[0].link);
+    assert_eq!(after[0].link.len(), 64);
+    let none = store.rows_before(Some(1), 10).await.expect("rows");
+    assert!(none.is_empty(), "nothing is before the first row");
+}
+
+fn audit_event(login: &str) -> AuditEvent {
+    AuditEvent {
+        at: NOW,
+        tenant: TenantId::super_tenant(),
+        login: Some(login.to_owned()),
+        who: None,
+        address: Some("203.0.113.7".to_owned()),
+        what: What::FirstStepFailed,
+    }
+}
+
+fn deciding_event() -> AuditEvent {
+    AuditEvent {
+        what: What::ConsoleClosed,
+        ..audit_event("end")
+    }
+}
+
+// ---------------------------------------------------------------- documents
+
+fn document_key(tenant: &str, name: &str) -> Key {
+    Key {
+        tenant: TenantId::parse(tenant).expect("a tenant's name"),
+        kind: Kind::IdentityProvider,
+        name: name.to_owned(),
+    }
+}
+
+/// Q-01: a name is a value, whatever it looks like.
+pub async fn a_document_is_read_as_it_was_written(store: &impl Store) {
+    for name in [
+        "doc-corp",
+        "' OR 1=1 --",
+        "a\"b;DROP TABLE documents",
+        "%",
+        "ünï",
+    ] {
+        let key = document_key("read.example", name);
+        assert!(store.get(&key).await.expect("get").is_none());
+        let put = store.put(&key, None, "{\"a\":1}", NOW).await.expect("put");
+        assert_eq!(put, Put::Written { version: 1 });
+        let found = store.get(&key).await.expect("get").expect("it is there");
+        assert_eq!((found.version, found.body.as_str()), (1, "{\"a\":1}"));
+        assert_eq!((found.key, found.changed_at), (key.clone(), NOW));
+        let later = Timestamp(NOW.0 + 1);
+        let put = store.put(&key, Some(1), "{}", later).await.expect("put");
+        assert_eq!(put, Put::Written { version: 2 });
+        let found = store.get(&key).await.expect("get").expect("it is there");
+        assert_eq!((found.version, found.body.as_str()), (2, "{}"));
+        assert_eq!(found.changed_at, later);
+    }
+    let key = document_key("read.example", "large");
+    let large = "x".repeat(postern_admin::documents::BODY_BYTES_MAX + 1);
+    assert!(store.put(&key, None, &large, NOW).await.is_err());
+    let put = store.put(&key, None, &large[1..], NOW).await.expect("put");
+    assert_eq!(put, Put::Written { version: 1 });
+}
+
+pub async fn one_of_many_writers_of_a_document_wins(store: &impl Store) {
+    let key = document_key("race.example", "doc");
+    for seen in [None, Some(1)] {
+        let mut writers = JoinSet::new();
+        for number in 0..50 {
+            let (store, key) = (store.clone(), key.clone());
+            writers.spawn(async move { store.put(&key, seen, &number.to_string(), NOW).await });
+        }
+        let mut won = 0;
+        while let Some(put) = writers.join_next().await {
+            match put.expect("no panic").expect("put") {
+                Put::Written { version } => {
+                    assert_eq!(version, seen.unwrap_or(0) + 1);
+                    won += 1;
+                }
+                Put::Lost => {}
+            }
+        }
+        assert_eq!(won, 1);
+    }
+    for stale in [None, Some(1), Some(3)] {
+        let put = store.put(&key, stale, "late", NOW).await.expect("put");
+        assert_eq!(put, Put::Lost, "{stale:?}");
+    }
+}
+
+pub async fn a_document_is_removed_once(store: &impl Store) {
+    let key = document_key("remove.example", "doc");
+    let put = store.put(&key, None, "1", NOW).await.expect("put");
+    assert_eq!(put, Put::Written { version: 1 });
+    assert!(!store.remove(&key, 2).await.expect("remove"), "not seen");
+    let mut removers = JoinSet::new();
+    for _ in 0..50 {
+        let (store, key) = (store.clone(), key.clone());
+        removers.spawn(async move { store.remove(&key, 1).await });
+    }
+    let mut removed = 0;
+    while let Some(outcome) = removers.join_next().await {
+        removed += u32::from(outcome.expect("no panic").expect("remove"));
+    }
+    assert_eq!(removed, 1);
+    assert!(store.get(&key).await.expect("get").is_none());
+    let put = store.put(&key, Some(1), "2", NOW).await.expect("put");
+    assert_eq!(put, Put::Lost, "it is gone");
+}
+
+/// Q-09
+pub async fn documents_of_one_tenant_and_kind_are_listed(store: &impl Store) {
+    for (tenant, name) in [
+        ("la.example", "b"),
+        ("la.example", "a"),
+        ("lb.example", "c"),
+    ] {
+        let key = document_key(tenant, name);
+        let put = store.put(&key, None, name, NOW).await.expect("put");
+        assert_eq!(put, Put::Written { version: 1 });
+    }
+    let other = Key {
+        kind: Kind::ServiceProvider,
+        ..document_key("la.example", "d")
+    };
+    let put = store.put(&other, None, "d", NOW).await.expect("put");
+    assert_eq!(put, Put::Written { version: 1 });
+    let names = async |tenant: &str, kind| {
+        let tenant = TenantId::parse(tenant).expect("a tenant's name");
+        let listed = Documents::list(store, &tenant, kind).await.expect("list");
+        listed
+            .into_iter()
+            .map(|document| document.key.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names("la.example", Kind::IdentityProvider).await,
+        ["a", "b"]
+    );
+    assert_eq!(names("la.example", Kind::ServiceProvider).await, ["d"]);
+    assert_eq!(names("lb.example", Kind::IdentityProvider).await, ["c"]);
+    assert!(names("lc.example", Kind::IdentityProvider).await.is_empty());
+}
 
 pub async fn a_user_is_found_by_key_within_tenant_and_domain(store: &impl Store) {
     let user = User {

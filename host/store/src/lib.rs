@@ -5,6 +5,7 @@
 //! kept only as SHA-256.
 
 mod attempts;
+mod audit_chain;
 mod backup_set;
 mod close;
 pub mod conformance;
@@ -14,7 +15,11 @@ pub mod directory;
 pub mod memory;
 mod port;
 mod row;
+mod row_keys;
+mod seal;
 pub mod sqlite;
+
+pub use row_keys::RowKeys;
 
 use std::time::Duration;
 

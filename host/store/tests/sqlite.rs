@@ -2,13 +2,16 @@
 //! disk before the answer, no row and no file taken for what it is not.
 #![allow(clippy::unwrap_used)]
 
+use postern_admin::audit::{AuditTrail, Checked};
+use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::login::{Origin, Purpose, Started};
 use postern_login::ports::{Advanced, AuditLog, Budget, Counters, LoginStore, Settlement};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
-use postern_store::sqlite::{OpenError, Options, Sqlite};
+use postern_store::RowKeys;
+use postern_store::sqlite::{OpenError, Options, RowKeySource, Sqlite};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -408,4 +411,163 @@ async fn everything_written_is_there_after_a_restart() {
     }
     drop(store);
     assert_eq!(count(&open(&dir), 50).await, 50);
+}
+
+// ---------------------------------------------------------------- the chain of the audit log
+
+async fn chain(store: &Sqlite) -> Result<u64, (u64, String)> {
+    let (mut rows, mut last) = (0, None);
+    loop {
+        match store.check_chain(last.as_ref(), 4).await.unwrap() {
+            Checked::Onward {
+                rows: more,
+                last: link,
+            } => {
+                rows += more;
+                last = Some(link);
+            }
+            Checked::End => return Ok(rows),
+            Checked::Broken { seq, why } => return Err((seq, why)),
+        }
+    }
+}
+
+async fn with_ten_rows(dir: &TempDir) {
+    let store = open(dir);
+    for number in 0..10 {
+        let event = AuditEvent {
+            at: NOW,
+            tenant: TenantId::super_tenant(),
+            login: Some(number.to_string()),
+            who: Some("alice".into()),
+            address: None,
+            what: What::ConsoleClosed,
+        };
+        store.record(event).await.unwrap();
+    }
+    assert_eq!(chain(&store).await, Ok(10));
+}
+
+/// What somebody with the file, and without the key, can do to the log.
+#[tokio::test]
+async fn a_row_that_is_changed_moved_or_taken_out_is_named() {
+    const UNLIKE: &str = "it is not as it was written";
+    const MISSING: &str = "it is missing";
+    for (sql, broken, why) in [
+        ("UPDATE audit SET who = 'bob' WHERE seq = 4", 4, UNLIKE),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 1", 1, UNLIKE),
+        ("UPDATE audit SET address = '' WHERE seq = 2", 2, UNLIKE),
+        ("UPDATE audit SET link = NULL WHERE seq = 5", 5, UNLIKE),
+        (
+            "UPDATE audit SET link = zeroblob(32) WHERE seq = 10",
+            10,
+            UNLIKE,
+        ),
+        ("DELETE FROM audit WHERE seq = 7", 7, MISSING),
+        ("DELETE FROM audit WHERE seq = 1", 1, MISSING),
+        ("DELETE FROM audit WHERE seq > 8", 9, MISSING),
+        (
+            "DELETE FROM audit WHERE seq = 3; UPDATE audit SET seq = seq - 1 WHERE seq > 3",
+            3,
+            UNLIKE,
+        ),
+        (
+            "UPDATE audit SET login = CASE seq WHEN 5 THEN '5' WHEN 6 THEN '4' ELSE login END",
+            5,
+            UNLIKE,
+        ),
+        (
+            "INSERT INTO audit (seq, at, tenant, what, link)
+             SELECT 11, at, tenant, what, link FROM audit WHERE seq = 10",
+            11,
+            UNLIKE,
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        with_ten_rows(&dir).await;
+        let db = Connection::open(file(&dir)).unwrap();
+        db.execute_batch(sql).unwrap();
+        drop(db);
+        assert_eq!(
+            chain(&open(&dir)).await,
+            Err((broken, why.to_owned())),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_key_verifies_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    with_ten_rows(&dir).await;
+    let other = Options {
+        row_keys: RowKeySource::new(|| {
+            Ok(RowKeys {
+                audit: [1; 32],
+                documents: [1; 32],
+            })
+        }),
+        ..Options::default()
+    };
+    let store = Sqlite::open(dir.path(), other).unwrap();
+    assert_eq!(chain(&store).await.unwrap_err().0, 1);
+}
+
+/// A store of the schema before the chain: its rows get their links when it is opened, once.
+#[tokio::test]
+async fn rows_from_before_the_chain_are_linked_at_the_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    with_ten_rows(&dir).await;
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("UPDATE audit SET link = NULL").unwrap();
+    drop(db);
+    let store = open(&dir);
+    assert_eq!(chain(&store).await, Ok(10));
+    drop(store);
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("UPDATE audit SET link = NULL WHERE seq = 3")
+        .unwrap();
+    drop(db);
+    assert_eq!(chain(&open(&dir)).await.unwrap_err().0, 3, "only once");
+}
+
+/// L-02: what the console keeps is not in the file, and cannot be put there from outside.
+#[tokio::test]
+async fn documents_are_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |name: &str| Key {
+        tenant: TenantId::super_tenant(),
+        kind: Kind::Administrator,
+        name: name.to_owned(),
+    };
+    let store = open(&dir);
+    for name in ["alice", "bob"] {
+        let put = store
+            .put(&key(name), None, "s3cr3t-that-must-not-be-found", NOW)
+            .await
+            .unwrap();
+        assert_eq!(put, Put::Written { version: 1 });
+    }
+    drop(store);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let needle = b"s3cr3t-that-must-not-be-found";
+        assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+    }
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("UPDATE documents SET name = 'mallory' WHERE name = 'bob'")
+        .unwrap();
+    drop(db);
+    let store = open(&dir);
+    assert!(
+        Documents::get(&store, &key("alice"))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let error = Documents::get(&store, &key("mallory")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("not as it was written"),
+        "{error}"
+    );
 }

@@ -20,9 +20,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "postern-store",
-        &["postern-login", "postern-otp", "postern-federation"],
+        &[
+            "postern-login",
+            "postern-otp",
+            "postern-federation",
+            "postern-admin",
+        ],
     ),
-    ("postern-admin", &["postern-login", "postern-federation"]),
+    // otp for the values that the ports speak in, as below.
+    (
+        "postern-admin",
+        &["postern-login", "postern-federation", "postern-otp"],
+    ),
     // otp for the values that login's ports speak in: settings, points in time, numbers.
     (
         "postern-web",

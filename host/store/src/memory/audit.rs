@@ -1,7 +1,9 @@
-//! The audit log.
+//! The audit log. Its key is everybody's: the process is gone before anybody could write rows.
 
 use super::Memory;
+use crate::audit_chain::{Chain, Content, Link, START};
 use async_trait::async_trait;
+use postern_admin::audit::{AuditTrail, Checked, Row};
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
@@ -9,9 +11,30 @@ use postern_login::ports::AuditLog;
 #[async_trait]
 impl AuditLog for Memory {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
-        self.tables().audit.push(event);
+        let mut tables = self.tables();
+        let before = tables.audit.last().map_or(START, |(_, link)| *link);
+        let seq = tables.audit.len() as u64 + 1;
+        let link = link(&before, seq, &event)?;
+        tables.audit.push((event, link));
         Ok(())
     }
+}
+
+fn link(before: &Link, seq: u64, event: &AuditEvent) -> Result<Link, StoreError> {
+    let what = serde_json::to_string(&event.what)
+        .map_err(|error| StoreError::caused("an audit event cannot be written", error))?;
+    Ok(Chain::new(&[0; 32]).link(
+        before,
+        Content {
+            seq,
+            at: event.at.0,
+            tenant: event.tenant.as_str(),
+            login: event.login.as_deref(),
+            who: event.who.as_deref(),
+            address: event.address.as_deref(),
+            what: &what,
+        },
+    ))
 }
 
 impl Memory {
@@ -21,10 +44,80 @@ impl Memory {
         after: u64,
         rows_max: u32,
     ) -> Result<Vec<(u64, AuditEvent)>, StoreError> {
-        Ok((1..)
-            .zip(self.tables().audit.iter().cloned())
+        Ok(self
+            .rows_after(after, rows_max)
+            .await?
+            .into_iter()
+            .map(|row| (row.seq, row.event))
+            .collect())
+    }
+
+    fn row(seq: u64, (event, link): &(AuditEvent, Link)) -> Row {
+        Row {
+            seq,
+            event: event.clone(),
+            link: hex::encode(link),
+        }
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Memory {
+    async fn rows_before(
+        &self,
+        before: Option<u64>,
+        rows_max: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        let tables = self.tables();
+        let end = before.map_or(usize::MAX, |before| {
+            usize::try_from(before.saturating_sub(1)).unwrap_or(usize::MAX)
+        });
+        let rows = (1..).zip(&tables.audit).take(end);
+        let rows: Vec<_> = rows.collect();
+        let newest = rows.into_iter().rev().take(rows_max as usize);
+        Ok(newest.map(|(seq, row)| Self::row(seq, row)).collect())
+    }
+
+    async fn rows_after(&self, after: u64, rows_max: u32) -> Result<Vec<Row>, StoreError> {
+        let tables = self.tables();
+        let rows = (1..).zip(&tables.audit);
+        Ok(rows
             .skip(usize::try_from(after).unwrap_or(usize::MAX))
             .take(rows_max as usize)
+            .map(|(seq, row)| Self::row(seq, row))
             .collect())
+    }
+
+    async fn check_chain(
+        &self,
+        last: Option<&postern_admin::audit::Link>,
+        rows_max: u32,
+    ) -> Result<Checked, StoreError> {
+        let after = last.map_or(0, |last| last.seq);
+        let mut before = last.map_or_else(|| hex::encode(START), |last| last.link.clone());
+        let rows = self.rows_after(after, rows_max).await?;
+        let Some(end) = rows.last().map(|row| row.seq) else {
+            return Ok(Checked::End);
+        };
+        for row in &rows {
+            let mut earlier = START;
+            let broken = |why: &str| Checked::Broken {
+                seq: row.seq,
+                why: why.to_owned(),
+            };
+            if hex::decode_to_slice(&before, &mut earlier).is_err()
+                || hex::encode(link(&earlier, row.seq, &row.event)?) != row.link
+            {
+                return Ok(broken("it is not as it was written"));
+            }
+            before = row.link.clone();
+        }
+        Ok(Checked::Onward {
+            rows: rows.len() as u64,
+            last: postern_admin::audit::Link {
+                seq: end,
+                link: before,
+            },
+        })
     }
 }

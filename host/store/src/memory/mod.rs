@@ -8,6 +8,7 @@ mod audit;
 mod backup_codes;
 mod clients;
 mod counters;
+mod documents;
 mod idempotency;
 mod logins;
 mod once;
@@ -15,10 +16,12 @@ mod parking;
 mod sessions;
 mod users;
 
+use crate::audit_chain::Link;
 use crate::backup_set::Set;
 use crate::directory::hashing::Hashing;
 use crate::directory::users::User;
 use crate::port::from_port;
+use postern_admin::documents::{Document, Key};
 use postern_federation::Moment;
 use postern_federation::ports::Parked;
 use postern_login::Login;
@@ -48,7 +51,8 @@ struct Tables {
     counters: HashMap<(String, u128), (u32, Timestamp)>,
     clients: HashMap<[u8; 32], ApiClient>,
     replies: HashMap<(String, String), Reply>,
-    audit: Vec<AuditEvent>,
+    audit: Vec<(AuditEvent, Link)>,
+    documents: BTreeMap<Key, Document>,
     users: BTreeMap<users::Whose, User>,
     links: BTreeMap<users::Link, users::Whose>,
     /// By the SHA-256 of the key; the number keeps the order.

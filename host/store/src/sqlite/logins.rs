@@ -78,7 +78,7 @@ impl LoginStore for Sqlite {
                 .events
                 .iter()
                 .cloned()
-                .map(Row::of)
+                .map(|event| Row::of(event, &self.parts.chain))
                 .collect::<Result<_, _>>()?,
         };
         let advanced = self.swap(seen, next, id, follows).await?;

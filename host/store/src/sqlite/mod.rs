@@ -9,6 +9,7 @@ mod audit;
 mod backup_codes;
 mod clients;
 mod counters;
+mod documents;
 mod idempotency;
 mod logins;
 mod once;
@@ -19,7 +20,10 @@ mod sessions;
 mod users;
 mod writer;
 
+use crate::RowKeys;
+use crate::audit_chain::Chain;
 use crate::directory::hashing::Hashing;
+use crate::seal::Seal;
 use clients::ByToken;
 use postern_login::error::StoreError;
 use postern_otp::Timestamp;
@@ -50,6 +54,25 @@ pub struct Options {
     pub pages_max: Option<u32>,
     /// Where password and backup-code hashes are computed.
     pub hashing: Hashing,
+    /// Asked once the store's lock is held, so that two hosts that start at once do not make two
+    /// keys. The default is a key that everybody knows, for tests: a host gives its own.
+    pub row_keys: RowKeySource,
+}
+
+/// Where the keys of rows come from.
+#[derive(Clone)]
+pub struct RowKeySource(Arc<dyn Fn() -> std::io::Result<RowKeys> + Send + Sync>);
+
+impl RowKeySource {
+    pub fn new(source: impl Fn() -> std::io::Result<RowKeys> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+}
+
+impl std::fmt::Debug for RowKeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RowKeySource")
+    }
 }
 
 impl Default for Options {
@@ -58,6 +81,12 @@ impl Default for Options {
             writes_waiting_max: 4096,
             pages_max: None,
             hashing: Hashing::default(),
+            row_keys: RowKeySource::new(|| {
+                Ok(RowKeys {
+                    audit: [0; 32],
+                    documents: [0; 32],
+                })
+            }),
         }
     }
 }
@@ -99,6 +128,8 @@ struct Parts {
     readers: Readers,
     by_token: ByToken,
     hashing: Hashing,
+    chain: Chain,
+    seal: Seal,
     /// Last: dropping it waits for the writes under way, then lets go of the lock.
     writer: Writer,
 }
@@ -150,6 +181,9 @@ impl Sqlite {
             schema::Refused::Foreign => OpenError::Foreign { file: file.clone() },
             schema::Refused::Database(source) => database(source),
         })?;
+        let keys = (options.row_keys.0)().map_err(files(dir))?;
+        let chain = Chain::new(&keys.audit);
+        audit::link_old_rows(&mut connection, &chain).map_err(database)?;
         if !made {
             lock.write_all(MADE)
                 .and_then(|()| lock.sync_all())
@@ -166,6 +200,8 @@ impl Sqlite {
                 readers,
                 by_token,
                 hashing: options.hashing,
+                chain,
+                seal: Seal::new(&keys.documents),
                 writer,
             }),
         })

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 2] = [FIRST, FEDERATION];
+const MIGRATIONS: [&str; 3] = [FIRST, FEDERATION, CONSOLE];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -217,4 +217,19 @@ CREATE INDEX used_once_by_expiry ON used_once (expires_at);
 
 DELETE FROM logins;
 DELETE FROM sessions;
+";
+
+/// The console: what is defined there, and the chain of the audit log. Rows from before get their
+/// links when the store is opened, which has the key.
+const CONSOLE: &str = "
+CREATE TABLE documents (
+    tenant     TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    body       BLOB NOT NULL,
+    PRIMARY KEY (tenant, kind, name)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE audit ADD COLUMN link BLOB CHECK (link IS NULL OR length(link) = 32);
 ";

@@ -1,0 +1,100 @@
+//! Bodies of documents, sealed: AES-256-GCM with a random nonce. The document's key and version are
+//! bound in, so that a body cannot be put under another name, nor an old one back in its place.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use postern_admin::documents::Key;
+use postern_login::error::StoreError;
+
+pub(crate) struct Seal(RandomizedNonceKey);
+
+impl Seal {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(
+            RandomizedNonceKey::new(&AES_256_GCM, key)
+                .expect("a key of AES-256 has 32 bytes, and this one has"),
+        )
+    }
+
+    pub(crate) fn close(&self, key: &Key, version: u64, body: &str) -> Result<Vec<u8>, StoreError> {
+        let mut sealed = body.as_bytes().to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(bound(key, version)), &mut sealed)
+            .map_err(|_| StoreError::new("a document cannot be sealed"))?;
+        sealed.splice(0..0, nonce.as_ref().iter().copied());
+        Ok(sealed)
+    }
+
+    pub(crate) fn open(
+        &self,
+        key: &Key,
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<String, StoreError> {
+        let broken = || {
+            StoreError::new(format!(
+                "the {} `{}` is not as it was written: it was changed outside of Postern, or the key file is another one",
+                key.kind.as_str(),
+                key.name
+            ))
+        };
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
+        let mut rest = rest.to_vec();
+        let body = self
+            .0
+            .open_in_place(nonce, Aad::from(bound(key, version)), &mut rest)
+            .map_err(|_| broken())?;
+        String::from_utf8(body.to_vec()).map_err(|_| broken())
+    }
+}
+
+/// No two documents, and no two versions of one, alike: parts are length-prefixed.
+fn bound(key: &Key, version: u64) -> Vec<u8> {
+    let part = |text: &str| format!("{}:{text}", text.len());
+    format!(
+        "postern document {}{}{}{version}",
+        part(key.tenant.as_str()),
+        part(key.kind.as_str()),
+        part(&key.name)
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use postern_admin::documents::Kind;
+    use postern_login::TenantId;
+
+    fn key(name: &str) -> Key {
+        Key {
+            tenant: TenantId::super_tenant(),
+            kind: Kind::IdentityProvider,
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_body_opens_under_its_own_key_name_and_version_only() {
+        let seal = Seal::new(&[1; 32]);
+        let sealed = seal.close(&key("corp"), 3, "{\"secret\":\"s-1\"}").unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("s-1"));
+        assert_eq!(
+            seal.open(&key("corp"), 3, &sealed).unwrap(),
+            "{\"secret\":\"s-1\"}"
+        );
+        assert!(seal.open(&key("other"), 3, &sealed).is_err());
+        assert!(seal.open(&key("corp"), 2, &sealed).is_err());
+        assert!(Seal::new(&[2; 32]).open(&key("corp"), 3, &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(seal.open(&key("corp"), 3, &changed).is_err(), "byte {at}");
+        }
+        for length in 0..sealed.len() {
+            assert!(seal.open(&key("corp"), 3, &sealed[..length]).is_err());
+        }
+    }
+}
