@@ -4,6 +4,8 @@
 use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Isolation, Problem, Sender};
+use crate::console::{LoadedPlugins, TestMessages};
+use crate::defined::Defined;
 use crate::desk::Desk;
 use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
@@ -15,8 +17,11 @@ pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
 use crate::users::LocalAccounts;
 use anyhow::Context;
-use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
+use postern_admin::audit::AuditTrail;
+use postern_admin::definitions::Definitions;
+use postern_admin::documents::Documents;
 use postern_admin::users::Accounts;
+use postern_admin::{Administration, ports};
 use postern_egress::Client;
 use postern_egress::SystemResolver;
 use postern_federation::Moment;
@@ -32,10 +37,10 @@ use postern_store::directory::hashing::Hashing;
 use postern_store::directory::users::Users;
 use postern_store::directory::{Local, Secondary};
 use postern_store::memory::Memory;
-use postern_store::sqlite::{Options, Sqlite};
+use postern_store::sqlite::{Options, RowKeySource, Sqlite};
 use postern_wasm::{CachePlace, Plugins, WorkerCommand};
 use postern_web::{AdminToken, Federation, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use zeroize::Zeroizing;
 
 /// What a test may exchange; the defaults are the real things.
@@ -92,6 +97,8 @@ pub struct Stores {
     pub audit: Arc<dyn AuditLog>,
     pub parking: Arc<dyn Parking>,
     pub once: Arc<dyn Once>,
+    pub trail: Arc<dyn AuditTrail>,
+    pub documents: Arc<dyn Documents>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -107,6 +114,7 @@ pub struct Assembled {
     pub gateway: Gateway,
     pub plugins: Plugins,
     pub settings: Arc<FileSettings>,
+    pub defined: Arc<Defined>,
     pub peers: Arc<FilePeers>,
     pub stores: Stores,
     pub desk: Desk,
@@ -124,34 +132,52 @@ impl std::fmt::Debug for Assembled {
 
 /// Opens the embedded store, or makes it.
 pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
-    Ok(Sqlite::open(&config.server.data_dir, Options::default())?)
+    let data_dir = config.server.data_dir.clone();
+    let options = Options {
+        row_keys: RowKeySource::new(move || {
+            Keys::open(&data_dir)
+                .and_then(|keys| keys.row_keys())
+                .map_err(|error| std::io::Error::other(format!("{error:#}")))
+        }),
+        ..Options::default()
+    };
+    Ok(Sqlite::open(&config.server.data_dir, options)?)
 }
 
 /// The desk without a host around it.
 pub fn desk(config: &Config) -> anyhow::Result<Desk> {
     let stores = stores(config, Backing::Sqlite)?;
-    Ok(desk_of(&stores, config, Arc::new(SystemClock), None))
+    let world = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
+    let administration = administration(&stores, config, world, None);
+    Ok(Desk {
+        tenant: TenantId::super_tenant(),
+        administration,
+    })
 }
 
-fn desk_of(
+fn administration(
     stores: &Stores,
     config: &Config,
-    clock: Arc<dyn Clock>,
-    plugins: Option<Arc<dyn PluginList>>,
-) -> Desk {
-    Desk {
-        tenant: TenantId::super_tenant(),
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    host: Option<ports::Host>,
+) -> Administration {
+    Administration::new(Arc::new(ports::Ports {
         accounts: stores.accounts.clone(),
         directory: stores.directory.clone(),
         logins: stores.logins.clone(),
         sessions: stores.sessions.clone(),
         attempts: stores.attempts.clone(),
         backup_codes: stores.backup_codes.clone(),
+        counters: stores.counters.clone(),
         clients: stores.clients.clone(),
+        documents: stores.documents.clone(),
+        trail: stores.trail.clone(),
+        audit: Arc::new(Audit::new(stores.audit.clone())),
         clock,
-        plugins,
+        entropy,
         default_region: config.sms_otp.factor.default_region.clone(),
-    }
+        host,
+    }))
 }
 
 fn stores(config: &Config, backing: Backing) -> anyhow::Result<Stores> {
@@ -179,6 +205,8 @@ where
         + ApiClients
         + Idempotency
         + AuditLog
+        + AuditTrail
+        + Documents
         + Users
         + Parking
         + Once
@@ -216,7 +244,9 @@ where
         accounts: Arc::new(LocalAccounts(primary)),
         audit: store.clone(),
         parking: store.clone(),
-        once: store,
+        once: store.clone(),
+        trail: store.clone(),
+        documents: store,
     })
 }
 
@@ -247,11 +277,9 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         entropy: entropy.clone(),
         shipped: shipped(),
         outbox: outbox.clone(),
+        kept: Some(config.server.data_dir.join("plugins-before")),
     });
     gateway.reconcile().await;
-    // The gateway has logged what is wrong with a sender; the others serve.
-    let _ = gateway.configure(senders(config)?).await;
-
     let senders: Arc<dyn Senders> = Arc::new(gateway.clone());
     let resolver: Arc<dyn UserResolver> = Arc::new(gateway.clone());
     let logins = Logins::new(Arc::new(Ports {
@@ -277,7 +305,31 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         clock.clone(),
     ));
     let peers = Arc::new(FilePeers::new(config.federation.clone()));
-    let listed: Arc<dyn PluginList> = Arc::new(LoadedPlugins(gateway.clone()));
+    let defined = Arc::new(Defined {
+        gateway: gateway.clone(),
+        settings: settings.clone(),
+        peers: peers.clone(),
+        documents: stores.documents.clone(),
+        keys: keys.clone(),
+        clock: clock.clone(),
+        file: RwLock::new(Arc::new(config.clone())),
+        turn: tokio::sync::Mutex::new(()),
+    });
+    defined.apply().await?;
+    let host = ports::Host {
+        plugins: Arc::new(LoadedPlugins {
+            gateway: gateway.clone(),
+            limits: config.limits.plugin.clone(),
+        }),
+        senders: Arc::new(TestMessages {
+            gateway: gateway.clone(),
+            defined: defined.clone(),
+        }),
+        definitions: defined.clone(),
+        codes: logins.clone(),
+    };
+    let world = (clock.clone(), entropy.clone());
+    let administration = administration(&stores, config, world, Some(host));
     let admin_token = match &config.server.admin_token {
         Some(token) => Zeroizing::new(token.expose().to_owned()),
         None => keys.admin_token()?,
@@ -293,7 +345,6 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         )?,
         clock: clock.clone(),
         form_key: FormKey::new(keys.form_key()?),
-        plugins: listed.clone(),
         federation: Federation {
             peers: peers.clone(),
             parking: stores.parking.clone(),
@@ -302,6 +353,13 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             signing_keys,
             entropy: entropy.clone(),
         },
+        administration: administration.clone(),
+        console_url: config
+            .server
+            .admin_url
+            .as_deref()
+            .map(PublicUrl::parse)
+            .transpose()?,
         readiness: Arc::new(HostReadiness {
             tenant,
             counters: stores.counters.clone(),
@@ -312,13 +370,17 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         metrics,
         admin_token: AdminToken::new(&admin_token),
     });
-    let desk = desk_of(&stores, config, clock.clone(), Some(listed));
+    let desk = Desk {
+        tenant: TenantId::super_tenant(),
+        administration,
+    };
     Ok(Assembled {
         logins,
         web,
         gateway,
         plugins,
         settings,
+        defined,
         peers,
         stores,
         desk,
@@ -353,7 +415,7 @@ pub fn senders(config: &Config) -> anyhow::Result<Vec<SenderConfig>> {
     config.senders.values().map(sender).collect()
 }
 
-fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
+pub(crate) fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
     let ca_pems = sender
         .ca_files
         .iter()
@@ -413,6 +475,7 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
             entropy: Arc::new(SystemEntropy),
             shipped: shipped(),
             outbox: config.outbox.as_ref().map(|_| Outbox::default()),
+            kept: None,
         });
         gateway.reconcile().await;
         let mut problems = Vec::new();
@@ -442,36 +505,4 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
         }
         Ok(problems)
     })
-}
-
-/// The gateway's report in the administrator's words.
-struct LoadedPlugins(Gateway);
-
-impl PluginList for LoadedPlugins {
-    fn report(&self) -> Vec<PluginReport> {
-        let report = self.0.plugins().into_iter();
-        report
-            .map(|plugin| PluginReport {
-                file: plugin.file,
-                id: plugin.id,
-                version: plugin.version,
-                kind: plugin.kind,
-                sha256: plugin.sha256,
-                state: plugin.state.as_str().to_owned(),
-                refused: plugin.refused.map(|refused| RefusedFile {
-                    sha256: refused.sha256,
-                    stage: refused.stage,
-                    reason: refused.reason,
-                }),
-                calls: plugin.calls,
-                faults: plugin.faults,
-                last_fault: plugin.last_fault,
-                origins_asked: plugin.origins_asked,
-            })
-            .collect()
-    }
-
-    fn rescan(&self) {
-        self.0.rescan();
-    }
 }

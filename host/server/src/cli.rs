@@ -2,12 +2,16 @@
 //!
 //! Owns: arguments, what is printed, exit codes: 0 done, 1 not done, 2 wrong usage (clap's own).
 
+mod admin;
+mod audit;
 mod client;
 mod config;
+mod definition;
 mod import;
 mod openapi;
 mod output;
 mod plugin;
+mod sender;
 mod serve;
 mod store;
 mod user;
@@ -51,6 +55,21 @@ enum Command {
     /// Applications that call the JSON API.
     #[command(subcommand)]
     Client(client::Command),
+    /// Identity providers: those of the file, and those defined here and in the console.
+    #[command(subcommand)]
+    Idp(definition::Command),
+    /// Service providers: applications that Postern signs people in for.
+    #[command(subcommand)]
+    Sp(definition::Command),
+    /// Who administers, and the way in for them.
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// The audit log: look, export, check that nobody changed it.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// How the senders stand, and a test message.
+    #[command(subcommand)]
+    Sender(sender::Command),
     /// Write, build, test and look at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -86,6 +105,15 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::User(command) => user::run(command),
         Command::Client(command) => client::run(command),
+        Command::Idp(command) => {
+            definition::run(postern_admin::definitions::Sort::IdentityProvider, command)
+        }
+        Command::Sp(command) => {
+            definition::run(postern_admin::definitions::Sort::ServiceProvider, command)
+        }
+        Command::Admin(command) => admin::run(command),
+        Command::Audit(command) => audit::run(command),
+        Command::Sender(command) => sender::run(command),
         Command::Plugin(command) => plugin::run(command),
         Command::Migrate(file) => store::migrate(&file.config),
         Command::Openapi => openapi::run(),

@@ -1,69 +1,131 @@
-//! What the command line asks of the store: users, API clients, loaded plugins. One desk, reached in
-//! two ways: in this process when no host runs, over a socket in the data folder when one does
+//! What the command line asks of a host: the acts of administration, by their names. One desk, reached
+//! in two ways: in this process when no host runs, over a socket in the data folder when one does
 //! (the store belongs to one process at a time).
 //!
 //! Knows no HTTP and prints nothing. The socket has mode 0600: whoever may read the data folder may
 //! administer, and nobody else.
 
-use crate::config::Secret;
-use crate::entropy;
-use anyhow::{Context, bail};
-use postern_admin::plugins::{PluginReport, Plugins};
-use postern_admin::users::{Accounts, UserChange, UserRecord};
+use anyhow::Context;
+use postern_admin::administrators::Administrator;
+use postern_admin::audit::{Filter, Link, Page, Verified};
+use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
+use postern_admin::form::Section;
+use postern_admin::invitations::Invited;
+use postern_admin::plugins::PluginReport;
+use postern_admin::senders::{SenderReport, TestOutcome};
+use postern_admin::users::UserRecord;
+use postern_admin::{Actor, Administration, Role};
 use postern_login::TenantId;
-use postern_login::ports::{
-    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, LoginStore,
-    SessionStore, Subject,
-};
-use postern_otp::{BackupCode, PhoneNumber, Region};
+use postern_login::ports::ApiClient;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
+
+pub use postern_admin::users::UserEdit as Change;
 
 /// One request is one line; the longest holds a user's claims.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 /// Users in one answer.
 const USERS_MAX: u32 = 1000;
-/// Codes of one set.
-const BACKUP_CODES: usize = 10;
 
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    UserAdd { name: String, change: Change },
-    UserSet { name: String, change: Change },
-    UserList { from: Option<String> },
-    UserBackupCodes { name: String },
-    UserUnlock { name: String },
-    ClientAdd { name: String },
+    UserAdd {
+        name: String,
+        change: Change,
+    },
+    UserSet {
+        name: String,
+        change: Change,
+    },
+    UserList {
+        from: Option<String>,
+    },
+    UserBackupCodes {
+        name: String,
+    },
+    UserLock {
+        name: String,
+    },
+    UserUnlock {
+        name: String,
+    },
+    UserEndSessions {
+        name: String,
+    },
+    UserDelete {
+        name: String,
+    },
+    ClientAdd {
+        name: String,
+    },
     ClientList,
-    ClientRevoke { name: String },
+    ClientRevoke {
+        name: String,
+    },
     PluginList,
-}
-
-/// What of a user shall be different; `None` leaves it.
-#[derive(Default, Serialize, Deserialize)]
-pub struct Change {
-    pub display_name: Option<String>,
-    /// As typed; `Some(None)` removes it.
-    pub number: Option<Option<String>>,
-    pub opted_out: Option<bool>,
-    pub locked: Option<bool>,
-    pub password: Option<Secret>,
-    /// Claim URI and value; an empty value removes it.
-    pub claims: Vec<(String, String)>,
-}
-
-impl std::fmt::Debug for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Change")
-    }
+    PluginRescan,
+    PluginRollBack {
+        id: String,
+    },
+    SenderList,
+    SenderTest {
+        name: String,
+        number: String,
+    },
+    AuditList {
+        filter: Filter,
+        before: Option<u64>,
+        rows: u32,
+    },
+    AuditExport {
+        filter: Filter,
+        after: u64,
+    },
+    AuditVerify {
+        expected: Option<Link>,
+    },
+    DefinitionForm {
+        sort: Sort,
+        form: String,
+    },
+    DefinitionList {
+        sort: Sort,
+    },
+    DefinitionShow {
+        sort: Sort,
+        name: String,
+    },
+    DefinitionPut {
+        sort: Sort,
+        name: String,
+        wanted: Wanted,
+    },
+    DefinitionDelete {
+        sort: Sort,
+        name: String,
+    },
+    AdminInvite {
+        name: String,
+        role: Role,
+    },
+    AdminAppoint {
+        name: String,
+        role: Role,
+    },
+    AdminList,
+    AdminRole {
+        name: String,
+        role: Role,
+    },
+    AdminRemove {
+        name: String,
+    },
 }
 
 /// What is answered.
@@ -76,199 +138,144 @@ pub enum Reply {
     Token(String),
     Clients(Vec<ApiClient>),
     Plugins(Vec<PluginReport>),
+    /// How many there were.
+    Ended(u64),
+    /// The version that serves again.
+    Version(String),
+    Senders(Vec<SenderReport>),
+    Test(TestOutcome),
+    Rows(Page),
+    Verified(Verified),
+    Forms(Vec<FormName>, Vec<Section>),
+    Definitions(Vec<Listed>),
+    Definition(Box<Shown>),
+    Invited(Invited),
+    Administrators(Vec<Administrator>),
 }
 
 /// Everything the desk needs.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Desk {
     pub tenant: TenantId,
-    pub accounts: Arc<dyn Accounts>,
-    pub directory: Arc<dyn Directory>,
-    pub logins: Arc<dyn LoginStore>,
-    pub sessions: Arc<dyn SessionStore>,
-    pub attempts: Arc<dyn AttemptStore>,
-    pub backup_codes: Arc<dyn BackupCodeStore>,
-    pub clients: Arc<dyn ApiClients>,
-    pub clock: Arc<dyn Clock>,
-    /// Only a running host has loaded any.
-    pub plugins: Option<Arc<dyn Plugins>>,
-    pub default_region: Option<String>,
-}
-
-impl std::fmt::Debug for Desk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Desk")
-    }
+    pub administration: Administration,
 }
 
 impl Desk {
-    /// Does what is asked. An error is one sentence for whoever asked.
+    /// Does what is asked, as the owner of this process. An error is one sentence for whoever asked.
     pub async fn answer(&self, request: Request) -> anyhow::Result<Reply> {
-        match request {
-            Request::UserAdd { name, change } => self.add_user(&name, change).await,
-            Request::UserSet { name, change } => self.change_user(&name, change).await,
+        self.answer_to(&Actor::command_line("this process"), request)
+            .await
+    }
+
+    async fn answer_to(&self, actor: &Actor, request: Request) -> anyhow::Result<Reply> {
+        let (acts, tenant) = (&self.administration, &self.tenant);
+        Ok(match request {
+            Request::UserAdd { name, change } => {
+                acts.user_add(actor, tenant, &name, &change).await?;
+                Reply::Done
+            }
+            Request::UserSet { name, change } => {
+                acts.user_set(actor, tenant, &name, &change).await?;
+                Reply::Done
+            }
             Request::UserList { from } => {
-                let users = self
-                    .accounts
-                    .list(&self.tenant, from.as_deref(), USERS_MAX)
+                let found = acts
+                    .user_list(actor, tenant, "", from.as_deref(), USERS_MAX)
                     .await?;
-                Ok(Reply::Users(users))
+                Reply::Users(found.users)
             }
-            Request::UserBackupCodes { name } => self.make_backup_codes(&name).await,
+            Request::UserBackupCodes { name } => {
+                Reply::BackupCodes(acts.user_backup_codes(actor, tenant, &name).await?)
+            }
+            Request::UserLock { name } => {
+                acts.user_lock(actor, tenant, &name).await?;
+                Reply::Done
+            }
             Request::UserUnlock { name } => {
-                let subject = self.subject(&name).await?;
-                self.attempts.unlock(&subject).await?;
-                Ok(Reply::Done)
+                acts.user_unlock(actor, tenant, &name).await?;
+                Reply::Done
             }
-            Request::ClientAdd { name } => self.add_client(name).await,
-            Request::ClientList => Ok(Reply::Clients(self.clients.list().await?)),
+            Request::UserEndSessions { name } => {
+                Reply::Ended(acts.user_end_sessions(actor, tenant, &name).await?)
+            }
+            Request::UserDelete { name } => {
+                acts.user_delete(actor, tenant, &name).await?;
+                Reply::Done
+            }
+            Request::ClientAdd { name } => {
+                Reply::Token(acts.client_add(actor, tenant, &name).await?)
+            }
+            Request::ClientList => Reply::Clients(acts.client_list(actor, tenant).await?),
             Request::ClientRevoke { name } => {
-                if !self.clients.revoke(&name).await? {
-                    bail!("there is no API client `{name}`: `postern client list` names them");
-                }
-                Ok(Reply::Done)
+                acts.client_revoke(actor, tenant, &name).await?;
+                Reply::Done
             }
-            Request::PluginList => match &self.plugins {
-                Some(plugins) => Ok(Reply::Plugins(plugins.report())),
-                None => bail!(
-                    "no host runs on this data folder: start it with `postern serve`, or look at a file with `postern plugin inspect FILE`"
-                ),
-            },
-        }
-    }
-
-    async fn add_user(&self, name: &str, change: Change) -> anyhow::Result<Reply> {
-        let orderly = (1..=128).contains(&name.len())
-            && !name.chars().any(|c| c.is_control() || c.is_whitespace());
-        if !orderly {
-            bail!(
-                "`{}` is no user name: expected 1 to 128 characters without spaces",
-                name.escape_debug()
-            );
-        }
-        let change = self.read(change)?;
-        if change.password.is_none() {
-            bail!("user `{name}` needs a password");
-        }
-        if !self.accounts.create(&self.tenant, name, &change).await? {
-            bail!("user `{name}` exists already: `postern user set` changes it");
-        }
-        Ok(Reply::Done)
-    }
-
-    async fn change_user(&self, name: &str, change: Change) -> anyhow::Result<Reply> {
-        let change = self.read(change)?;
-        if !self.accounts.change(&self.tenant, name, &change).await? {
-            bail!("there is no user `{name}`: `postern user list` names them");
-        }
-        // An administrator's word holds at once: a code on its way to the old number is dead (attack
-        // B-04), and a locked account or one with a new password keeps no session.
-        let ends = change.locked == Some(true) || change.password.is_some();
-        let account = self.directory.find(&self.tenant, name).await?;
-        if let Some(account) = account.filter(|_| ends || change.number.is_some()) {
-            let challenges = self
-                .logins
-                .close_challenges_of(&self.tenant, &account)
-                .await?;
-            let mut sessions = 0;
-            if ends {
-                let name = &account.name;
-                sessions = self.sessions.close_all_of(&self.tenant, name, None).await?;
+            Request::PluginList => Reply::Plugins(acts.plugin_list(actor).await?),
+            Request::PluginRescan => {
+                acts.plugin_rescan(actor).await?;
+                Reply::Done
             }
-            tracing::info!(account = %account.name, challenges, sessions, "an account was changed: what was open is closed");
-        }
-        Ok(Reply::Done)
-    }
-
-    /// Numbers become E.164 here, so that nothing later reads what somebody typed.
-    fn read(&self, change: Change) -> anyhow::Result<UserChange> {
-        let region = self
-            .default_region
-            .as_deref()
-            .map(Region::parse)
-            .transpose()?;
-        let number = match change.number {
-            None => None,
-            Some(None) => Some(None),
-            Some(Some(typed)) => {
-                let number = PhoneNumber::parse(&typed, region.as_ref()).with_context(|| {
-                    format!(
-                        "`{}` cannot be used: write it with its country code, as +12025550142",
-                        typed.escape_debug()
-                    )
-                })?;
-                Some(Some(number.e164().to_owned()))
+            Request::PluginRollBack { id } => {
+                Reply::Version(acts.plugin_roll_back(actor, &id).await?)
             }
-        };
-        if change
-            .password
-            .as_ref()
-            .is_some_and(|password| password.expose().chars().count() < 8)
-        {
-            bail!("the password is too short: expected at least 8 characters");
-        }
-        Ok(UserChange {
-            display_name: change.display_name,
-            number,
-            opted_out: change.opted_out,
-            locked: change.locked,
-            password: change.password.map(|password| password.expose().to_owned()),
-            claims: change.claims,
-        })
-    }
-
-    async fn make_backup_codes(&self, name: &str) -> anyhow::Result<Reply> {
-        let subject = self.subject(name).await?;
-        let mut codes = Vec::with_capacity(BACKUP_CODES);
-        while codes.len() < BACKUP_CODES {
-            if let Some(code) = BackupCode::from_entropy(&entropy::key()?) {
-                codes.push(code);
+            Request::SenderList => Reply::Senders(acts.sender_list(actor, tenant).await?),
+            Request::SenderTest { name, number } => {
+                Reply::Test(acts.sender_test(actor, tenant, &name, &number).await?)
             }
-        }
-        self.backup_codes
-            .replace(&subject, &codes, self.clock.now())
-            .await?;
-        Ok(Reply::BackupCodes(
-            codes.iter().map(BackupCode::display).collect(),
-        ))
-    }
-
-    async fn subject(&self, name: &str) -> anyhow::Result<Subject> {
-        let account = self.directory.find(&self.tenant, name).await?;
-        let account = account.with_context(|| {
-            format!("there is no user `{name}`: `postern user list` names them")
-        })?;
-        Ok(Subject::Account {
-            tenant: self.tenant.clone(),
-            account: account.name,
-        })
-    }
-
-    async fn add_client(&self, name: String) -> anyhow::Result<Reply> {
-        let orderly = (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if !orderly {
-            bail!(
-                "`{}` is no name of a client: expected 1 to 64 of letters, digits, `-`, `_` and `.`",
-                name.escape_debug()
-            );
-        }
-        // The prefix lets people and secret scanners tell what it is.
-        let token = format!("postern_{}", hex::encode(entropy::key()?));
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let client = ApiClient {
-            name: name.clone(),
-            tenant: self.tenant.clone(),
-            created_at: self.clock.now(),
-        };
-        match self.clients.add(&client, &hash).await? {
-            Added::Added => Ok(Reply::Token(token)),
-            Added::NameTaken => bail!(
-                "there is an API client `{name}` already: choose another name, or revoke it first"
+            Request::AuditList {
+                filter,
+                before,
+                rows,
+            } => Reply::Rows(
+                acts.audit_list(actor, tenant, &filter, before, rows)
+                    .await?,
             ),
-        }
+            Request::AuditExport { filter, after } => {
+                Reply::Rows(acts.audit_export(actor, tenant, &filter, after).await?)
+            }
+            Request::AuditVerify { expected } => {
+                Reply::Verified(acts.audit_verify(actor, expected.as_ref()).await?)
+            }
+            Request::DefinitionForm { sort, form } => {
+                let sections = match form.as_str() {
+                    "" => Vec::new(),
+                    form => acts.form(sort, form)?,
+                };
+                Reply::Forms(acts.forms(sort)?, sections)
+            }
+            Request::DefinitionList { sort } => {
+                Reply::Definitions(acts.definition_list(actor, tenant, sort).await?)
+            }
+            Request::DefinitionShow { sort, name } => {
+                let shown = acts.definition_show(actor, tenant, sort, &name).await?;
+                Reply::Definition(Box::new(shown))
+            }
+            Request::DefinitionPut { sort, name, wanted } => {
+                acts.definition_put(actor, tenant, sort, &name, &wanted)
+                    .await?;
+                Reply::Done
+            }
+            Request::DefinitionDelete { sort, name } => {
+                acts.definition_delete(actor, tenant, sort, &name).await?;
+                Reply::Done
+            }
+            Request::AdminInvite { name, role } => {
+                Reply::Invited(acts.admin_invite(actor, tenant, &name, role).await?)
+            }
+            Request::AdminAppoint { name, role } => {
+                acts.admin_appoint(actor, tenant, &name, role).await?;
+                Reply::Done
+            }
+            Request::AdminList => Reply::Administrators(acts.admin_list(actor, tenant).await?),
+            Request::AdminRole { name, role } => {
+                acts.admin_role(actor, tenant, &name, role).await?;
+                Reply::Done
+            }
+            Request::AdminRemove { name } => {
+                acts.admin_remove(actor, tenant, &name).await?;
+                Reply::Done
+            }
+        })
     }
 }
 
@@ -306,6 +313,10 @@ pub fn listen(data_dir: &Path, desk: Desk) -> anyhow::Result<tokio::task::JoinHa
 }
 
 async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
+    let user = stream
+        .peer_cred()
+        .map_or_else(|_| "?".to_owned(), |peer| format!("uid {}", peer.uid()));
+    let actor = Actor::command_line(&user);
     let (reader, mut writer) = stream.into_split();
     let mut line = Zeroizing::new(String::new());
     BufReader::new(reader.take(LINE_BYTES_MAX))
@@ -313,7 +324,7 @@ async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
         .await?;
     let answer: Result<Reply, String> = match serde_json::from_str(&line) {
         Ok(request) => desk
-            .answer(request)
+            .answer_to(&actor, request)
             .await
             .map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!(

@@ -2,6 +2,7 @@
 
 use crate::assemble::{Assembled, Furniture, assemble, senders};
 use crate::config::Config;
+use crate::defined::Defined;
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
@@ -126,6 +127,7 @@ impl Host {
         Reloadable {
             gateway: self.parts.gateway.clone(),
             settings: self.parts.settings.clone(),
+            defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
             keys: self.parts.keys.clone(),
             clock: self.parts.clock.clone(),
@@ -138,6 +140,7 @@ impl Host {
 pub(crate) struct Reloadable {
     gateway: Gateway,
     settings: Arc<FileSettings>,
+    defined: Arc<Defined>,
     peers: Arc<FilePeers>,
     keys: Keys,
     clock: Arc<dyn Clock>,
@@ -149,9 +152,16 @@ impl Reloadable {
     /// or not at all: everything that can fail is done before anything is changed. False if the old
     /// one goes on.
     pub(crate) async fn apply(&self, before: &Config, next: &Config) -> bool {
-        let prepared =
-            senders(next).and_then(|senders| Ok((senders, self.keys.ring(self.clock.now())?)));
-        let (senders, ring) = match prepared {
+        let prepared = self.defined.merged(next).await;
+        let prepared = prepared.and_then(|merged| Ok((merged, self.keys.ring(self.clock.now())?)));
+        let (merged, ring) = match prepared {
+            Ok((merged, _)) if !merged.twice.is_empty() => {
+                tracing::error!(
+                    "the configuration was not taken over, the old one goes on: the {} is defined in the console already: delete it there, or choose another name",
+                    merged.twice.join(", the ")
+                );
+                return false;
+            }
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(
@@ -162,11 +172,11 @@ impl Reloadable {
         };
         // What is wrong already (a plugin file taken away) refuses nothing: only what is new does, or
         // one broken sender would keep a renewed certificate out.
-        let standing = match self::senders(before) {
+        let standing = match senders(before) {
             Ok(senders) => self.gateway.check(&senders).await,
             Err(_) => Vec::new(),
         };
-        let mut problems = self.gateway.check(&senders).await;
+        let mut problems = self.gateway.check(&merged.senders).await;
         problems.retain(|problem| !standing.contains(problem));
         if !problems.is_empty() {
             for problem in problems {
@@ -182,9 +192,10 @@ impl Reloadable {
             tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
             return false;
         }
-        let _ = self.gateway.configure(senders).await;
-        self.settings.replace(next, ring);
-        self.peers.replace(next.federation.clone());
+        let _ = self.gateway.configure(merged.senders).await;
+        self.settings.replace(next, ring, &merged.sending);
+        self.peers.replace(merged.entries);
+        self.defined.follow(next);
         tracing::info!("the configuration was taken over");
         for key in waits_for_restart(before, next) {
             tracing::warn!(config.key = key, "{key} takes effect at the next start");
@@ -205,6 +216,7 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(a.public_url != b.public_url, "server.public_url");
     note(a.listen != b.listen, "server.listen");
     note(a.admin_listen != b.admin_listen, "server.admin_listen");
+    note(a.admin_url != b.admin_url, "server.admin_url");
     note(a.data_dir != b.data_dir, "server.data_dir");
     note(
         a.trusted_proxies != b.trusted_proxies,

@@ -8,6 +8,7 @@ use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
 use postern_otp::{HashKey, KeyRing, Timestamp};
+use postern_store::RowKeys;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -111,6 +112,14 @@ impl Keys {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The keys that the store writes rows with.
+    pub fn row_keys(&self) -> anyhow::Result<RowKeys> {
+        Ok(RowKeys {
+            audit: self.single("audit.key")?,
+            documents: self.single("documents.key")?,
+        })
     }
 
     fn single(&self, name: &str) -> anyhow::Result<[u8; 32]> {

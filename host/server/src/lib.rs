@@ -8,6 +8,8 @@ mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod console;
+pub mod defined;
 pub mod desk;
 pub mod entropy;
 pub mod host;

@@ -24,6 +24,14 @@ static STYLE: LazyLock<Asset> = LazyLock::new(|| {
         include_str!("../assets/style.css"),
     )
 });
+static CONSOLE_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "console",
+        "css",
+        "text/css; charset=utf-8",
+        include_str!("../assets/console.css"),
+    )
+});
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new(
         "sign-in",
@@ -43,6 +51,9 @@ static LOGO: LazyLock<Asset> = LazyLock::new(|| {
 
 pub fn style() -> &'static Asset {
     &STYLE
+}
+pub fn console_style() -> &'static Asset {
+    &CONSOLE_STYLE
 }
 pub fn script() -> &'static Asset {
     &SCRIPT
@@ -69,7 +80,7 @@ impl Asset {
 
 /// `GET /assets/{name}`
 pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let assets: [&'static Asset; 3] = [&STYLE, &SCRIPT, &LOGO];
+    let assets: [&'static Asset; 4] = [&STYLE, &CONSOLE_STYLE, &SCRIPT, &LOGO];
     let Some(asset) = assets
         .into_iter()
         .find(|asset| asset.path.strip_prefix("/assets/") == Some(name.as_str()))

@@ -16,6 +16,7 @@ pub struct Cookies {
     session: String,
     proof: String,
     secure: bool,
+    same_site: &'static str,
 }
 
 impl Cookies {
@@ -30,6 +31,23 @@ impl Cookies {
             session: name("session"),
             proof: name("proof"),
             secure: public_url.secure(),
+            same_site: "Lax",
+        }
+    }
+
+    /// Those of the console: names of their own, because cookies do not know ports, and a browser
+    /// that comes from another site brings none of them.
+    pub fn of_console(public_url: &PublicUrl, console_url: Option<&PublicUrl>) -> Self {
+        let secure = console_url.is_some_and(PublicUrl::secure);
+        let prefix = if secure { "__Host-" } else { "" };
+        let hash = public_url.short_hash();
+        let name = |what: &str| format!("{prefix}postern-console{what}-{hash}");
+        Self {
+            login: name("-login"),
+            session: name(""),
+            proof: name("-proof"),
+            secure,
+            same_site: "Strict",
         }
     }
 
@@ -73,7 +91,10 @@ impl Cookies {
     }
 
     fn set(&self, name: &str, value: &str, max_age: Option<u32>) -> HeaderValue {
-        let mut text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax");
+        let mut text = format!(
+            "{name}={value}; Path=/; HttpOnly; SameSite={}",
+            self.same_site
+        );
         if self.secure {
             text.push_str("; Secure");
         }
@@ -134,6 +155,27 @@ mod tests {
         assert!(set.starts_with("postern-session-"), "{set}");
         assert!(!set.contains("Secure"), "{set}");
         assert!(set.ends_with("Max-Age=0"), "{set}");
+    }
+
+    #[test]
+    fn the_consoles_cookies_are_no_pages_cookies() {
+        let public = PublicUrl::parse("https://login.example").unwrap();
+        let (pages, console) = (Cookies::new(&public), Cookies::of_console(&public, None));
+        let id = SessionId::parse(&"a".repeat(43)).unwrap();
+        let set = console.set_session(&id);
+        let set = set.to_str().unwrap();
+        assert!(set.starts_with("postern-console-"), "{set}");
+        assert!(
+            set.ends_with("; Path=/; HttpOnly; SameSite=Strict"),
+            "{set}"
+        );
+        let sent = headers(set.split(';').next().unwrap());
+        assert!(console.session(&sent).is_some());
+        assert!(pages.session(&sent).is_none() && pages.login(&sent).is_none());
+        let admin = PublicUrl::parse("https://admin.example").unwrap();
+        let set = Cookies::of_console(&public, Some(&admin)).set_session(&id);
+        assert!(set.to_str().unwrap().starts_with("__Host-postern-console-"));
+        assert!(set.to_str().unwrap().ends_with("; Secure"));
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl PageError {
     }
 
     pub fn draw(&self, frame: Frame<'_>) -> Response {
+        self.draw_with(frame, "/")
+    }
+
+    /// With the way out at `home`.
+    pub fn draw_with(&self, frame: Frame<'_>, home: &str) -> Response {
         let t = frame.t;
         let (title, sentence) = self.sentences(t);
         let reference = match self {
@@ -77,6 +82,7 @@ impl PageError {
             sentence: &sentence,
             reference,
             again: matches!(self, Self::Fresh),
+            home,
         });
         *response.status_mut() = self.status();
         let wait = match self {
@@ -182,4 +188,5 @@ struct ErrorPage<'a> {
     sentence: &'a str,
     reference: Option<Reference>,
     again: bool,
+    home: &'a str,
 }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod api;
 pub mod applications;
 pub mod assets;
+pub mod console;
 pub mod cookies;
 pub mod error;
 pub mod extract;

@@ -18,6 +18,9 @@ impl Frame<'_> {
     pub fn style(&self) -> &'static str {
         assets::style().path()
     }
+    pub fn console_style(&self) -> &'static str {
+        assets::console_style().path()
+    }
     pub fn script(&self) -> &'static str {
         assets::script().path()
     }

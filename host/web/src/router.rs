@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, health, oidc, sign_in};
+use crate::{account, admin, api, assets, console, health, oidc, sign_in};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -21,21 +21,33 @@ pub fn public(state: WebState) -> Router {
 
 /// What only the operator's network reaches (attack S-17).
 pub fn admin(state: WebState) -> Router {
-    let administrator = Router::new()
+    let scripts = Router::new()
         .route("/admin/plugins", get(admin::plugins::list))
         .route("/admin/plugins/rescan", post(admin::plugins::rescan))
-        .route_layer(from_fn_with_state(state.clone(), admin::authorized));
+        .merge(admin::api::routes())
+        .layer(DefaultBodyLimit::disable());
     let monitoring = Router::new()
         .route("/metrics", get(admin::metrics))
         .route("/api/v1/openapi.json", get(api::openapi::serve));
     Router::new()
-        .merge(administrator)
+        .merge(scripts)
         .merge(monitoring)
         .merge(probes())
+        .layer(from_fn(admin_headers))
+        .merge(console(&state))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
-        .layer(from_fn(admin_headers))
         .with_state(state)
+}
+
+/// Administrators' browsers.
+fn console(state: &WebState) -> Router<WebState> {
+    Router::new()
+        .merge(console::routes())
+        .route("/assets/{name}", get(assets::serve))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::console))
 }
 
 /// Browsers.

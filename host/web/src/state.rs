@@ -5,7 +5,7 @@ use crate::form_token::FormKey;
 use crate::proxies::TrustedProxies;
 use crate::public_url::PublicUrl;
 use async_trait::async_trait;
-use postern_admin::plugins::Plugins;
+use postern_admin::Administration;
 use postern_federation::oidc::provider::{Provider, SigningKeys};
 use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Once, Parking, ParkingKey, Peers};
@@ -32,8 +32,10 @@ pub struct WebParts {
     pub trusted_proxies: TrustedProxies,
     pub clock: Arc<dyn Clock>,
     pub form_key: FormKey,
-    pub plugins: Arc<dyn Plugins>,
     pub federation: Federation,
+    pub administration: Administration,
+    /// The address by which administrators reach the console; `None`: by a loopback name or an address.
+    pub console_url: Option<PublicUrl>,
     pub readiness: Arc<dyn Readiness>,
     /// The metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -84,6 +86,7 @@ pub struct WebState {
 struct Shared {
     parts: WebParts,
     cookies: Cookies,
+    console_cookies: Cookies,
 }
 
 impl WebState {
@@ -95,13 +98,23 @@ impl WebState {
             );
         }
         let cookies = Cookies::new(&parts.public_url);
+        let console_cookies = Cookies::of_console(&parts.public_url, parts.console_url.as_ref());
         Self {
-            shared: Arc::new(Shared { parts, cookies }),
+            shared: Arc::new(Shared {
+                parts,
+                cookies,
+                console_cookies,
+            }),
         }
     }
 
     pub fn cookies(&self) -> &Cookies {
         &self.shared.cookies
+    }
+
+    /// Those of the administrator's console.
+    pub fn console_cookies(&self) -> &Cookies {
+        &self.shared.console_cookies
     }
 }
 

@@ -4,8 +4,9 @@ use crate::clock::TestClock;
 use crate::phone::{Line, Phone};
 use crate::{Api, Browser, Installation, SeededEntropy, paths};
 use anyhow::{Context, Result};
+use postern_admin::Password;
 use postern_server::assemble::{Backing, Furniture};
-use postern_server::config::{Config, Secret};
+use postern_server::config::Config;
 use postern_server::desk::{Change, Reply, Request};
 use postern_server::host::{Doors, Host};
 use postern_wasm::WorkerCommand;
@@ -238,7 +239,7 @@ impl TestHost {
     pub async fn add_user(&self, name: &str, password: &str, number: &str) -> Result<()> {
         let change = Change {
             number: Some(Some(number.to_owned())),
-            password: Some(Secret::new(password.to_owned())),
+            password: Some(Password::new(password.to_owned())),
             ..Change::default()
         };
         let request = Request::UserAdd {

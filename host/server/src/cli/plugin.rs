@@ -54,6 +54,19 @@ Examples:
   postern plugin try acme-sms.wasm --setting from=ACME --secret token=test
   postern plugin try twilio.wasm --setting base_url=http://127.0.0.1:9445 ... --send --allow http://127.0.0.1:9445 --allow-private-networks")]
     Try(try_::Try),
+    /// Let the running host look at its plugin folder now.
+    #[command(after_help = "Example: postern plugin rescan")]
+    Rescan {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Put the content that a plugin's file had before back in its place, in the folder too.
+    #[command(after_help = "Example: postern plugin roll-back twilio")]
+    RollBack {
+        id: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// What the running host has loaded, and which files it refused and why.
     #[command(after_help = "Example: postern plugin list --json")]
     List {
@@ -82,6 +95,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { file, json } => test::run(&file, json),
         Command::Try(try_) => try_::run(try_),
         Command::List { json, file } => list::run(&file, json),
+        Command::Rescan { file } => list::rescan(&file),
+        Command::RollBack { id, file } => list::roll_back(&file, id),
     }
 }
 

@@ -1,10 +1,10 @@
 //! `postern user`: the people of the embedded store.
 
 use super::{ConfigFile, output, store};
-use crate::config::Secret;
 use crate::desk::{Change, Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use postern_admin::Password;
 use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
@@ -61,6 +61,34 @@ pub(super) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Lock the account: its sessions end, and nobody signs in with it.
+    #[command(after_help = "Example: postern user lock alice")]
+    Lock {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Lift an administrator's lock and the one that too many wrong codes brought.
+    #[command(after_help = "Example: postern user unlock alice")]
+    Unlock {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Sign the person out everywhere.
+    #[command(after_help = "Example: postern user end-sessions alice")]
+    EndSessions {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Delete the account and everything that hangs on it.
+    #[command(after_help = "Example: postern user delete alice")]
+    Delete {
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Make ten new backup codes and print them, once; all earlier ones are dead.
     #[command(after_help = "Example: postern user backup-codes alice")]
     BackupCodes {
@@ -112,6 +140,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             let mut change = Change {
                 opted_out,
                 locked,
+                unlock_codes,
                 ..facts.change()?
             };
             if no_number {
@@ -124,9 +153,6 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                     change,
                 },
             )?;
-            if unlock_codes {
-                store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
-            }
             output::line(format!("changed user {name}"));
         }
         Command::Passwd { name, file } => {
@@ -142,6 +168,25 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 },
             )?;
             output::line(format!("changed the password of {name}"));
+        }
+        Command::Lock { name, file } => {
+            store::ask(&file.config, Request::UserLock { name: name.clone() })?;
+            output::line(format!("locked user {name}"));
+        }
+        Command::Unlock { name, file } => {
+            store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+            output::line(format!("unlocked user {name}"));
+        }
+        Command::EndSessions { name, file } => {
+            let request = Request::UserEndSessions { name: name.clone() };
+            let Reply::Ended(count) = store::ask(&file.config, request)? else {
+                bail!("the host answered something else: is it of another version?");
+            };
+            output::line(format!("ended {count} sessions of {name}"));
+        }
+        Command::Delete { name, file } => {
+            store::ask(&file.config, Request::UserDelete { name: name.clone() })?;
+            output::line(format!("deleted user {name}"));
         }
         Command::BackupCodes { name, json, file } => {
             let reply = store::ask(
@@ -230,7 +275,7 @@ impl Facts {
 
 /// From a terminal: asked for, without being shown. Otherwise: standard input, without its last line
 /// break.
-fn password() -> anyhow::Result<Secret> {
+fn password() -> anyhow::Result<Password> {
     let stdin = std::io::stdin();
     let mut text = Zeroizing::new(String::new());
     if stdin.is_terminal() {
@@ -242,7 +287,7 @@ fn password() -> anyhow::Result<Secret> {
     } else {
         stdin.lock().take(4096).read_to_string(&mut text)?;
     }
-    let password = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    let password = Password::new(text.trim_end_matches(['\r', '\n']).to_owned());
     if password.expose().is_empty() {
         bail!(
             "no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`"

@@ -37,7 +37,7 @@ pub(super) fn read_all(
     providers
 }
 
-fn read(
+pub(super) fn read(
     name: &str,
     mut section: Section<'_>,
     base: &Path,

@@ -5,6 +5,7 @@
 //! fills in the types the other crates define. Unknown keys are refused, because a misspelt
 //! protection is no protection.
 
+pub(crate) mod defined;
 mod identity_provider;
 mod limits;
 mod log;

@@ -29,7 +29,7 @@ pub(super) fn read_all(
     parties
 }
 
-fn read(
+pub(super) fn read(
     name: &str,
     mut section: Section<'_>,
     base: &Path,

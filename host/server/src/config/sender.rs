@@ -114,7 +114,7 @@ pub(super) fn files_beside(
         .collect()
 }
 
-fn read(
+pub(super) fn read(
     name: &str,
     mut section: Section<'_>,
     base: &Path,

@@ -14,6 +14,9 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Health, metrics, the administrator's API. Never public.
     pub admin_listen: SocketAddr,
+    /// Scheme, host and port by which administrators reach `admin_listen`, if it is not loopback
+    /// itself: `https://postern-admin.example`.
+    pub admin_url: Option<String>,
     /// Store, keys, compiled plugins. Created with mode 0700.
     pub data_dir: PathBuf,
     /// Reverse proxies whose X-Forwarded-For is believed: addresses or networks (`10.0.0.0/8`).
@@ -41,6 +44,15 @@ impl Server {
         }
         if !admin_listen.ip().is_loopback() {
             section.warning("admin_listen", "the administrator's address is reachable from other machines: `127.0.0.1` keeps it here");
+        }
+        let admin_url = section.optional::<String>(
+            "admin_url",
+            "scheme, host and port, such as `https://postern-admin.example`",
+        );
+        if let Some(url) = &admin_url
+            && let Err(error) = postern_web::PublicUrl::parse(url)
+        {
+            section.problem("admin_url", error.to_string());
         }
         let data_dir =
             base.join(section.or("data_dir", "the path of a folder", PathBuf::from("data")));
@@ -89,11 +101,23 @@ impl Server {
             public_url,
             listen,
             admin_listen,
+            admin_url,
             data_dir,
             trusted_proxies,
             other_hosts,
             brand,
             admin_token,
+        }
+    }
+
+    /// Where an administrator's browser finds the console.
+    pub fn console_url(&self) -> String {
+        match &self.admin_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None if self.admin_listen.ip().is_unspecified() => {
+                format!("http://localhost:{}", self.admin_listen.port())
+            }
+            None => format!("http://{}", self.admin_listen),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[sms_otp]`: the second step, by the parameter names it has always had, in snake_case.
 
-mod entry;
+pub(in crate::config) mod entry;
 mod own_page;
 pub(super) mod text;
 

@@ -33,7 +33,7 @@ pub async fn end_others(State(state): State<WebState>, form: SessionForm) -> Res
 }
 
 /// A browser's name as people say it: `Firefox, Linux`. A guess for the list, nothing else relies on it.
-pub(super) fn browser(user_agent: &str) -> String {
+pub(crate) fn browser(user_agent: &str) -> String {
     // The order matters: most names also claim to be those that come after them.
     let names = [
         ("Edg", "Edge"),

@@ -1,5 +1,7 @@
 //! What is loaded, what was refused and why.
 
+use super::api::{Token, problem};
+use crate::api::problem::Problem;
 use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
@@ -7,12 +9,19 @@ use http::StatusCode;
 use postern_admin::plugins::PluginReport;
 
 /// `GET /admin/plugins`
-pub async fn list(State(state): State<WebState>) -> Json<Vec<PluginReport>> {
-    Json(state.plugins.report())
+pub async fn list(
+    State(state): State<WebState>,
+    Token(actor): Token,
+) -> Result<Json<Vec<PluginReport>>, Problem> {
+    let report = state.administration.plugin_list(&actor).await;
+    report.map(Json).map_err(problem)
 }
 
 /// `POST /admin/plugins/rescan`: looks at the folder now; the list tells what came of it.
-pub async fn rescan(State(state): State<WebState>) -> StatusCode {
-    state.plugins.rescan();
-    StatusCode::ACCEPTED
+pub async fn rescan(
+    State(state): State<WebState>,
+    Token(actor): Token,
+) -> Result<StatusCode, Problem> {
+    let rescanned = state.administration.plugin_rescan(&actor).await;
+    rescanned.map(|()| StatusCode::ACCEPTED).map_err(problem)
 }

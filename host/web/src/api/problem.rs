@@ -112,6 +112,36 @@ pub static TOO_MANY: Kind = kind(
     StatusCode::TOO_MANY_REQUESTS,
     "Too soon or too often",
 );
+pub static FORBIDDEN: Kind = kind(
+    "forbidden",
+    StatusCode::FORBIDDEN,
+    "The role does not allow this",
+);
+pub static EXISTS: Kind = kind(
+    "exists",
+    StatusCode::CONFLICT,
+    "There is one by that name already",
+);
+pub static CHANGED: Kind = kind(
+    "changed",
+    StatusCode::CONFLICT,
+    "It was changed by somebody else meanwhile",
+);
+pub static IN_USE: Kind = kind(
+    "in-use",
+    StatusCode::CONFLICT,
+    "Something else refers to it",
+);
+pub static READ_ONLY: Kind = kind(
+    "read-only",
+    StatusCode::CONFLICT,
+    "It is defined in the configuration file",
+);
+pub static NOT_VALID: Kind = kind(
+    "not-valid",
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "A value cannot be used",
+);
 pub static BROKEN: Kind = kind(
     "internal",
     StatusCode::INTERNAL_SERVER_ERROR,

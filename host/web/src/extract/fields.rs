@@ -11,6 +11,10 @@ use std::time::Duration;
 pub const FORM_BYTES_MAX: usize = 8 * 1024;
 const FIELDS_MAX: usize = 16;
 
+/// An identity provider's certificates and a payload template; a service provider's claims.
+const LARGE_FORM_BYTES_MAX: usize = 128 * 1024;
+const LARGE_FIELDS_MAX: usize = 128;
+
 /// How long a body may take to arrive, whatever its size (attack S-14).
 pub const BODY_ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
@@ -19,6 +23,19 @@ pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
     pub async fn read(request: Request) -> Result<Self, PageError> {
+        Self::within(request, FORM_BYTES_MAX, FIELDS_MAX).await
+    }
+
+    /// As `read`, for the console's forms, which only administrators send.
+    pub async fn read_large(request: Request) -> Result<Self, PageError> {
+        Self::within(request, LARGE_FORM_BYTES_MAX, LARGE_FIELDS_MAX).await
+    }
+
+    async fn within(
+        request: Request,
+        bytes_max: usize,
+        fields_max: usize,
+    ) -> Result<Self, PageError> {
         let headers = request.headers();
         let form = headers
             .get(header::CONTENT_TYPE)
@@ -32,21 +49,21 @@ impl Fields {
             return Err(PageError::Form);
         }
         let body =
-            whole(request.into_body(), FORM_BYTES_MAX)
+            whole(request.into_body(), bytes_max)
                 .await
                 .map_err(|failure| match failure {
                     BodyFailure::TooLarge => PageError::TooLarge,
                     BodyFailure::Slow => PageError::Slow,
                     BodyFailure::Broken => PageError::Form,
                 })?;
-        Self::parse(&body)
+        Self::parse(&body, fields_max)
     }
 
-    fn parse(body: &[u8]) -> Result<Self, PageError> {
+    fn parse(body: &[u8], fields_max: usize) -> Result<Self, PageError> {
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(body) {
             let again = fields.iter().any(|(known, _)| *known == name);
-            if again || name.contains(['[', ']']) || fields.len() == FIELDS_MAX {
+            if again || name.contains(['[', ']']) || fields.len() == fields_max {
                 return Err(PageError::Form);
             }
             fields.push((name.into_owned(), value.into_owned()));
@@ -56,6 +73,13 @@ impl Fields {
 
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
+    }
+
+    /// Every field, in the order of the form.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Empty if the field is not there: what is missing is treated as what is wrong.
@@ -95,7 +119,7 @@ mod tests {
     ///
     #[test]
     fn a_field_is_one_text_or_the_form_is_refused() {
-        let fields = Fields::parse(b"code=12%203&token=a+b&empty=").unwrap();
+        let fields = Fields::parse(b"code=12%203&token=a+b&empty=", FIELDS_MAX).unwrap();
         assert_eq!(fields.text("code"), "12 3");
         assert_eq!(fields.text("token"), "a b");
         assert_eq!(fields.text("empty"), "");
@@ -108,7 +132,10 @@ mod tests {
             "a=1&code=1&a=1",
         ] {
             assert!(
-                matches!(Fields::parse(bad.as_bytes()), Err(PageError::Form)),
+                matches!(
+                    Fields::parse(bad.as_bytes(), FIELDS_MAX),
+                    Err(PageError::Form)
+                ),
                 "{bad}"
             );
         }
@@ -118,7 +145,7 @@ mod tests {
     #[test]
     fn many_fields_are_refused() {
         let many: Vec<String> = (0..=FIELDS_MAX).map(|i| format!("f{i}=1")).collect();
-        assert!(Fields::parse(many[..FIELDS_MAX].join("&").as_bytes()).is_ok());
-        assert!(Fields::parse(many.join("&").as_bytes()).is_err());
+        assert!(Fields::parse(many[..FIELDS_MAX].join("&").as_bytes(), FIELDS_MAX).is_ok());
+        assert!(Fields::parse(many.join("&").as_bytes(), FIELDS_MAX).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use crate::state::WebState;
 use axum::extract::Request;
 use http::header;
+use std::net::IpAddr;
 
 /// `Host`, or the authority of HTTP/2, is the public address or one the operator named. Forwarded
 /// names (`X-Forwarded-Host`, `Forwarded`) are never looked at.
@@ -15,6 +16,23 @@ pub fn known(request: &Request, state: &WebState) -> bool {
             .other_hosts
             .iter()
             .any(|other| host.eq_ignore_ascii_case(other))
+}
+
+/// The origin of the console as this request names it, if it may: the address that was configured,
+/// `localhost`, or an address in digits. A name that somebody else's name server turns into this
+/// machine's address is none of these (DNS rebinding).
+pub fn console(request: &Request, state: &WebState) -> Option<String> {
+    let host = named(request)?;
+    if let Some(url) = &state.console_url
+        && host.eq_ignore_ascii_case(url.authority())
+    {
+        return Some(url.origin().to_owned());
+    }
+    let authority: http::uri::Authority = host.parse().ok()?;
+    let name = authority.host();
+    let digits = name.trim_start_matches('[').trim_end_matches(']');
+    let safe = name.eq_ignore_ascii_case("localhost") || digits.parse::<IpAddr>().is_ok();
+    (safe && !host.contains('@')).then(|| format!("http://{host}"))
 }
 
 /// One name: two `Host` lines, or none, are no name.

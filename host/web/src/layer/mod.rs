@@ -53,16 +53,52 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
         },
     };
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
-        let mut drawn = error.draw(frame);
-        for kept in [header::SET_COOKIE, header::ALLOW] {
-            for value in response.headers().get_all(&kept) {
-                drawn.headers_mut().append(kept.clone(), value.clone());
-            }
-        }
-        response = drawn;
+        response = drawn(&response, error.draw(frame));
     }
     headers::page(response.headers_mut(), state.public_url.secure());
     response
+}
+
+/// Around the administrator's console: as careful as around the pages, at an address of its own.
+pub async fn console(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let frame = Frame {
+        t: Texts::of("en"),
+        brand: &state.brand,
+    };
+    let site = host::console(&request, &state);
+    let refusal = match &site {
+        None => Some(PageError::Host),
+        Some(origin)
+            if method::disguised(request.headers())
+                || !origin::ours(request.method(), request.headers(), origin) =>
+        {
+            Some(PageError::Refused)
+        }
+        Some(_) => None,
+    };
+    let mut response = match refusal {
+        Some(error) => error.into_response(),
+        None => match act::to_its_end(next.run(request)).await {
+            Ok(response) => response,
+            Err(failure) => failure.page().into_response(),
+        },
+    };
+    if let Some(error) = response.extensions_mut().remove::<PageError>() {
+        response = drawn(&response, crate::console::draw_error(&error, frame));
+    }
+    let secure = state.console_url.as_ref().is_some_and(|url| url.secure());
+    headers::page(response.headers_mut(), secure);
+    response
+}
+
+/// The page in place of the bare answer, with what of it must not be lost.
+fn drawn(response: &Response, mut page: Response) -> Response {
+    for kept in [header::SET_COOKIE, header::ALLOW] {
+        for value in response.headers().get_all(&kept) {
+            page.headers_mut().append(kept.clone(), value.clone());
+        }
+    }
+    page
 }
 
 /// Around the JSON API: the same, in its own language and as light as it can be.

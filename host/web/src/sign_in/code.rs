@@ -43,6 +43,16 @@ pub static NEW_NUMBER: Place = Place {
     cancel: |t| t.change_cancel,
 };
 
+pub static CONSOLE: Place = Place {
+    submit: "/console/sign-in/code",
+    resend: "/console/sign-in/resend",
+    backup: "/console/sign-in/backup-code",
+    abandon: "/console/sign-in/abandon",
+    title: |t| t.code_title,
+    check: |t| t.code_check,
+    cancel: |t| t.start_over,
+};
+
 #[derive(Template)]
 #[template(path = "sign_in/code.html")]
 struct CodePage<'a> {

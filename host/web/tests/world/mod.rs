@@ -14,7 +14,12 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use postern_admin::plugins::{PluginReport, Plugins};
+use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Sort};
+use postern_admin::form::{Field, FieldKind, Section};
+use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
+use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
+use postern_admin::users::{Accounts, UserChange, UserRecord};
+use postern_admin::{Actor, Administration, Role};
 use postern_federation::Entries;
 use postern_federation::identity_provider::Network;
 use postern_federation::oidc::provider::{SigningKeys, SigningRing};
@@ -51,7 +56,13 @@ pub struct World {
     pub store: Memory,
     pub people: Arc<People>,
     pub ready: Arc<AtomicBool>,
+    pub administration: Administration,
+    /// The audit log of administration takes no row.
+    pub log_full: Arc<AtomicBool>,
 }
+
+/// What the console's browser calls the administrator's listener.
+pub const CONSOLE_HOST: &str = "localhost:9444";
 
 impl World {
     pub async fn new() -> Self {
@@ -100,8 +111,36 @@ impl World {
             Added::Added
         );
         let ready = Arc::new(AtomicBool::new(true));
+        let log_full = Arc::new(AtomicBool::new(false));
+        let (entropy, default_region) = (ports.entropy.clone(), Some("LK".to_owned()));
+        let logins = Logins::new(Arc::new(ports));
+        let administration = Administration::new(Arc::new(postern_admin::Ports {
+            accounts: people.clone(),
+            directory: people.clone(),
+            logins: Arc::new(store.clone()),
+            sessions: Arc::new(store.clone()),
+            attempts: Arc::new(store.clone()),
+            backup_codes: Arc::new(store.clone()),
+            counters: Arc::new(store.clone()),
+            clients: Arc::new(store.clone()),
+            documents: Arc::new(store.clone()),
+            trail: Arc::new(store.clone()),
+            audit: Arc::new(Log {
+                store: store.clone(),
+                full: log_full.clone(),
+            }),
+            clock: clock.clone(),
+            entropy,
+            default_region,
+            host: Some(postern_admin::ports::Host {
+                plugins: Arc::new(TwoPlugins),
+                senders: Arc::new(Bench),
+                definitions: Arc::new(Shelf),
+                codes: logins.clone(),
+            }),
+        }));
         let state = WebState::new(WebParts {
-            logins: Logins::new(Arc::new(ports)),
+            logins,
             tenant: TenantId::super_tenant(),
             brand: "Postern".to_owned(),
             public_url: PublicUrl::parse(public_url).unwrap(),
@@ -109,7 +148,6 @@ impl World {
             trusted_proxies: TrustedProxies::default(),
             clock: clock.clone(),
             form_key: FormKey::new([7; 32]),
-            plugins: Arc::new(NoPlugins),
             federation: Federation {
                 peers: Arc::new(Entries::default()),
                 parking: Arc::new(store.clone()),
@@ -118,6 +156,8 @@ impl World {
                 signing_keys: Arc::new(NoKeys),
                 entropy: Arc::new(TestEntropy(AtomicU64::new(1 << 32))),
             },
+            administration: administration.clone(),
+            console_url: None,
             readiness: Arc::new(Switch(ready.clone())),
             metrics: Arc::new(|| "postern_logins_total 1\n".to_owned()),
             admin_token: AdminToken::new(ADMIN_TOKEN),
@@ -130,12 +170,91 @@ impl World {
             store,
             people,
             ready,
+            administration,
+            log_full,
         }
+    }
+
+    /// A browser at the administrator's listener.
+    pub fn console(&self) -> Browser {
+        Browser {
+            router: self.admin.clone(),
+            host: CONSOLE_HOST,
+            ..self.browser()
+        }
+    }
+
+    /// Makes an account administer, as `postern admin invite --existing` does.
+    pub async fn appoint(&self, name: &str, role: Role) {
+        self.administration
+            .admin_appoint(
+                &Actor::command_line("test"),
+                &TenantId::super_tenant(),
+                name,
+                role,
+            )
+            .await
+            .unwrap();
+    }
+
+    /// The link of a new invitation.
+    pub async fn invite(&self, name: &str, role: Role) -> String {
+        let invited = self
+            .administration
+            .admin_invite(
+                &Actor::command_line("test"),
+                &TenantId::super_tenant(),
+                name,
+                role,
+            )
+            .await
+            .unwrap();
+        format!("/console/invitation/{}", invited.secret)
+    }
+
+    /// Proves both factors of an account at the console.
+    pub async fn into_console(&self, browser: &mut Browser, name: &str) -> Answer {
+        browser.get("/console/sign-in").await;
+        let answer = browser
+            .post(
+                "/console/sign-in/password",
+                &[("username", name), ("password", PASSWORD)],
+            )
+            .await;
+        assert_eq!(answer.location(), "/console/sign-in");
+        browser.get("/console/sign-in").await;
+        let code = self.phone.last_code();
+        browser
+            .post("/console/sign-in/code", &[("code", &code)])
+            .await
+    }
+
+    /// A browser whose console is open.
+    pub async fn at_the_console(&self, name: &str, role: Role) -> Browser {
+        self.appoint(name, role).await;
+        let mut browser = self.console();
+        let answer = self.into_console(&mut browser, name).await;
+        assert_eq!(answer.location(), "/console", "{}", answer.body);
+        let page = browser.get("/console").await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        browser
+    }
+
+    /// The audit log as the acts' names, oldest first, with what they were done to.
+    pub async fn acts(&self) -> Vec<(String, String)> {
+        let rows = self.store.audit(0, 1000).await.unwrap();
+        rows.iter()
+            .map(|(_, event)| {
+                let (name, act, on) = postern_admin::audit::names(event);
+                (act.unwrap_or(name), on.unwrap_or_default())
+            })
+            .collect()
     }
 
     pub fn browser(&self) -> Browser {
         Browser {
             router: self.public.clone(),
+            host: HOST,
             cookies: BTreeMap::new(),
             token: String::new(),
             extra: HeaderMap::new(),
@@ -155,6 +274,17 @@ impl World {
 
     pub async fn signed_in(&self) -> Browser {
         let mut browser = self.at_the_code().await;
+        let code = self.phone.last_code();
+        let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
+        assert_eq!(answer.location(), "/account", "{}", answer.body);
+        browser
+    }
+
+    pub async fn signed_in_as_bob(&self) -> Browser {
+        let mut browser = self.browser();
+        browser.get("/sign-in").await;
+        browser.password("bob", PASSWORD).await;
+        browser.get("/sign-in").await;
         let code = self.phone.last_code();
         let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
         assert_eq!(answer.location(), "/account", "{}", answer.body);
@@ -205,6 +335,7 @@ impl Answer {
 #[derive(Clone)]
 pub struct Browser {
     pub router: Router,
+    pub host: &'static str,
     pub cookies: BTreeMap<String, String>,
     pub token: String,
     /// Sent with every request.
@@ -239,7 +370,7 @@ impl Browser {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, HOST);
+            .header(header::HOST, self.host);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self
                 .cookies
@@ -411,7 +542,11 @@ impl UserResolver for NoResolver {
 
 /// alice and bob have numbers, carol has none, dave is locked by an administrator; the directory
 /// breaks in two ways for two more names.
-pub struct People(Mutex<BTreeMap<String, Profile>>);
+pub struct People(
+    Mutex<BTreeMap<String, Profile>>,
+    /// Passwords that are not everybody's.
+    Mutex<BTreeMap<String, String>>,
+);
 
 impl Default for People {
     fn default() -> Self {
@@ -431,18 +566,26 @@ impl Default for People {
             person("carol", None),
             person("dave", Some("+94771234569")),
         ];
-        Self(Mutex::new(
-            people
-                .into_iter()
-                .map(|p| (p.account.as_ref().unwrap().name.clone(), p))
-                .collect(),
-        ))
+        let people = people
+            .into_iter()
+            .map(|p| (p.account.as_ref().unwrap().name.clone(), p))
+            .collect();
+        Self(Mutex::new(people), Mutex::default())
     }
 }
 
 impl People {
     pub fn number(&self, name: &str) -> Option<String> {
         self.0.lock().unwrap()[name].number.clone()
+    }
+
+    /// `None` also for nobody.
+    pub fn number_of(&self, name: &str) -> Option<String> {
+        self.0.lock().unwrap().get(name)?.number.clone()
+    }
+
+    pub fn rename_display(&self, name: &str, display_name: &str) {
+        self.0.lock().unwrap().get_mut(name).unwrap().display_name = Some(display_name.to_owned());
     }
 }
 
@@ -463,11 +606,11 @@ impl Directory for People {
         let account = AccountRef {
             name: name.to_owned(),
         };
+        let own = self.1.lock().unwrap().get(name).cloned();
+        let right = password == own.as_deref().unwrap_or(PASSWORD);
         Ok(match self.0.lock().unwrap().get(name) {
-            Some(profile) if password == PASSWORD && profile.locked => {
-                PasswordCheck::Locked(account)
-            }
-            Some(_) if password == PASSWORD => PasswordCheck::Right(account),
+            Some(profile) if right && profile.locked => PasswordCheck::Locked(account),
+            Some(_) if right => PasswordCheck::Right(account),
             _ => PasswordCheck::Wrong,
         })
     }
@@ -545,13 +688,274 @@ impl Directory for People {
     }
 }
 
-struct NoPlugins;
+fn record(profile: &Profile) -> UserRecord {
+    UserRecord {
+        name: profile.account.as_ref().unwrap().name.clone(),
+        display_name: profile.display_name.clone(),
+        number: profile.number.clone(),
+        opted_out: profile.opted_out,
+        locked: profile.locked,
+        claims: profile.claims.clone(),
+    }
+}
 
-impl Plugins for NoPlugins {
+impl People {
+    fn apply(&self, name: &str, profile: &mut Profile, change: &UserChange) {
+        if let Some(display_name) = &change.display_name {
+            profile.display_name = Some(display_name.clone());
+        }
+        if let Some(number) = &change.number {
+            profile.number.clone_from(number);
+            profile.had_factor |= number.is_some();
+        }
+        profile.opted_out = change.opted_out.unwrap_or(profile.opted_out);
+        profile.locked = change.locked.unwrap_or(profile.locked);
+        profile.claims.extend(change.claims.iter().cloned());
+        if let Some(password) = &change.password {
+            let mut passwords = self.1.lock().unwrap();
+            passwords.insert(name.to_owned(), password.clone());
+        }
+    }
+}
+
+#[async_trait]
+impl Accounts for People {
+    async fn create(
+        &self,
+        _: &TenantId,
+        name: &str,
+        change: &UserChange,
+    ) -> Result<bool, DirectoryError> {
+        let mut people = self.0.lock().unwrap();
+        if people.contains_key(name) {
+            return Ok(false);
+        }
+        let mut profile = Profile {
+            account: Some(AccountRef {
+                name: name.to_owned(),
+            }),
+            ..Profile::default()
+        };
+        self.apply(name, &mut profile, change);
+        people.insert(name.to_owned(), profile);
+        Ok(true)
+    }
+    async fn change(
+        &self,
+        _: &TenantId,
+        name: &str,
+        change: &UserChange,
+    ) -> Result<bool, DirectoryError> {
+        let mut people = self.0.lock().unwrap();
+        let Some(profile) = people.get_mut(name) else {
+            return Ok(false);
+        };
+        self.apply(name, profile, change);
+        Ok(true)
+    }
+    async fn delete(&self, _: &TenantId, name: &str) -> Result<bool, DirectoryError> {
+        Ok(self.0.lock().unwrap().remove(name).is_some())
+    }
+    async fn get(&self, _: &TenantId, name: &str) -> Result<Option<UserRecord>, DirectoryError> {
+        Ok(self.0.lock().unwrap().get(name).map(record))
+    }
+    async fn list(
+        &self,
+        _: &TenantId,
+        from: Option<&str>,
+        rows_max: u32,
+    ) -> Result<Vec<UserRecord>, DirectoryError> {
+        let people = self.0.lock().unwrap();
+        let after = people
+            .values()
+            .map(record)
+            .filter(|user| from.is_none_or(|from| user.name.as_str() > from));
+        Ok(after.take(rows_max as usize).collect())
+    }
+    async fn link(&self, _: &TenantId, _: &str, _: &str, _: &str) -> Result<bool, DirectoryError> {
+        Ok(false)
+    }
+}
+
+/// One that serves, one that was refused: with words of a stranger in them.
+struct TwoPlugins;
+
+#[async_trait]
+impl Plugins for TwoPlugins {
     fn report(&self) -> Vec<PluginReport> {
-        Vec::new()
+        vec![
+            PluginReport {
+                file: "acme.wasm".to_owned(),
+                id: Some("acme".to_owned()),
+                version: Some("1.1.0".to_owned()),
+                kind: Some("sms-provider".to_owned()),
+                sha256: Some("9f".repeat(32)),
+                state: "serving".to_owned(),
+                calls: 4711,
+                faults: 3,
+                last_fault: Some("<i>trap</i>".to_owned()),
+                origins_asked: vec!["https://api.acme.example".to_owned()],
+                origins_granted: vec![(
+                    "bench".to_owned(),
+                    vec!["https://api.acme.example".to_owned()],
+                )],
+                limits: vec![("memory".to_owned(), "16 MiB".to_owned())],
+                previous: Some("1.0.0".to_owned()),
+                ..PluginReport::default()
+            },
+            PluginReport {
+                file: "<b>.wasm".to_owned(),
+                state: "rejected".to_owned(),
+                refused: Some(RefusedFile {
+                    sha256: None,
+                    stage: "manifest".to_owned(),
+                    reason: "<script>alert(1)</script>".to_owned(),
+                }),
+                ..PluginReport::default()
+            },
+        ]
     }
     fn rescan(&self) {}
+    async fn roll_back(&self, id: &str) -> Result<String, String> {
+        match id {
+            "acme" => Ok("1.0.0".to_owned()),
+            other => Err(format!("no earlier content of plugin `{other}` is kept")),
+        }
+    }
+}
+
+/// Forms of a few fields; the file defines one provider and one application that uses it.
+struct Shelf;
+
+#[async_trait]
+impl Definitions for Shelf {
+    fn forms(&self, sort: Sort) -> Vec<FormName> {
+        let name = |form: &str| FormName {
+            form: form.to_owned(),
+            label: form.to_uppercase(),
+        };
+        match sort {
+            Sort::IdentityProvider => vec![name("oidc"), name("sms-otp/acme")],
+            Sort::ServiceProvider => vec![name("oidc")],
+        }
+    }
+    fn form(&self, sort: Sort, form: &str) -> Option<Vec<Section>> {
+        let fields = match (sort, form) {
+            (Sort::IdentityProvider, "oidc") => vec![
+                Field::text("issuer", "Issuer", "")
+                    .of(FieldKind::Url)
+                    .required(),
+                Field::text("client_secret", "Client secret", "").secret(),
+                Field::text("userinfo", "Ask userinfo", "").of(FieldKind::Boolean),
+                Field::text("claims", "Claims", "").of(FieldKind::Pairs),
+            ],
+            (Sort::IdentityProvider, "sms-otp/acme") => vec![
+                Field::text("settings.from", "From", "").required(),
+                Field::text("code.length", "Length", "").of(FieldKind::Integer { min: 6, max: 10 }),
+            ],
+            (Sort::ServiceProvider, "oidc") => vec![
+                Field::text("first_step", "First step", "")
+                    .of(FieldKind::List)
+                    .or("password"),
+                Field::text("second_step", "Second step", "")
+                    .of(FieldKind::Choice(vec!["sms-otp".into(), "none".into()])),
+            ],
+            _ => return None,
+        };
+        Some(vec![Section {
+            title: "Settings".to_owned(),
+            help: String::new(),
+            fields,
+        }])
+    }
+    fn declared(&self, sort: Sort, _: &TenantId) -> Vec<Declared> {
+        let name = match sort {
+            Sort::IdentityProvider => "filed",
+            Sort::ServiceProvider => "shop",
+        };
+        vec![Declared {
+            name: name.to_owned(),
+            form: "oidc".to_owned(),
+            enabled: true,
+            place: format!("postern.toml, [x.{name}]"),
+        }]
+    }
+    async fn check(
+        &self,
+        _: Sort,
+        _: &TenantId,
+        _: &str,
+        definition: &Definition,
+    ) -> Vec<(String, String)> {
+        match definition.values.get("issuer") {
+            Some(issuer) if issuer.contains("wrong") => {
+                vec![("issuer".to_owned(), "no provider is there".to_owned())]
+            }
+            _ => Vec::new(),
+        }
+    }
+    fn sends_to(&self, service_provider: &Definition) -> Vec<String> {
+        let list = service_provider.values.get("first_step");
+        list.map(|text| {
+            postern_admin::form::lines(text)
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+    fn declared_sends_to(&self, _: &TenantId) -> Vec<(String, Vec<String>)> {
+        vec![("shop".to_owned(), vec!["filed".to_owned()])]
+    }
+    async fn apply(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A sender on a test bench.
+struct Bench;
+
+#[async_trait]
+impl TestSender for Bench {
+    fn list(&self) -> Vec<SenderReport> {
+        vec![SenderReport {
+            tenant: TenantId::super_tenant().to_string(),
+            name: "bench".to_owned(),
+            plugin: "acme".to_owned(),
+            version: Some("1.1.0".to_owned()),
+            ready: true,
+            problems: Vec::new(),
+            place: "the configuration file, section [sender.bench]".to_owned(),
+        }]
+    }
+    async fn send(&self, _: &str, message: &Message) -> TestOutcome {
+        TestOutcome {
+            requests: vec![SentRequest {
+                method: "POST".to_owned(),
+                url: "https://api.acme.example/send".to_owned(),
+                headers: vec![("authorization".to_owned(), "Basic [secret]".to_owned())],
+                body: format!("To={}&Body=<b>", message.to.e164()),
+            }],
+            accepted: false,
+            verdict: "auth-failed".to_owned(),
+            detail: "<script>alert(2)</script>".to_owned(),
+            took_ms: 12,
+        }
+    }
+}
+
+struct Log {
+    store: Memory,
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl AuditLog for Log {
+    async fn record(&self, event: postern_login::audit::AuditEvent) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::new("the store's disk is full"));
+        }
+        self.store.record(event).await
+    }
 }
 
 struct Switch(Arc<AtomicBool>);

@@ -1,4 +1,4 @@
-//! `postern plugin list`: what the running host has loaded.
+//! `postern plugin list`, `rescan`, `roll-back`: what the running host has loaded, and its change.
 
 use super::super::store;
 use super::{ConfigFile, output};
@@ -45,5 +45,20 @@ pub(super) fn run(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
             output::line(format!("\n{}: last fault: {fault}", plugin.file));
         }
     }
+    Ok(())
+}
+
+pub(super) fn rescan(file: &ConfigFile) -> anyhow::Result<()> {
+    store::ask(&file.config, Request::PluginRescan)?;
+    output::line("the folder is looked at; `postern plugin list` tells what came of it");
+    Ok(())
+}
+
+pub(super) fn roll_back(file: &ConfigFile, id: String) -> anyhow::Result<()> {
+    let request = Request::PluginRollBack { id: id.clone() };
+    let Reply::Version(version) = store::ask(&file.config, request)? else {
+        bail!("the host answered something else: is it of another version?");
+    };
+    output::line(format!("{id} goes back to {version}"));
     Ok(())
 }

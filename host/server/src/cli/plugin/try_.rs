@@ -219,6 +219,7 @@ async fn send(
         entropy: Arc::new(SystemEntropy),
         shipped: shipped(),
         outbox: None,
+        kept: None,
     });
     gateway.reconcile().await;
     let problems = gateway

@@ -22,7 +22,12 @@ pub(super) const TABLES: &[Table] = &[
             Key::new(
                 "admin_listen",
                 Default("\"127.0.0.1:9444\""),
-                "health, metrics, the administrator's API: never public",
+                "the console, the admin API, health, metrics: never public",
+            ),
+            Key::new(
+                "admin_url",
+                Example("\"https://postern-admin.example\""),
+                "how administrators' browsers reach it, if not at a loopback address",
             ),
             Key::new(
                 "data_dir",

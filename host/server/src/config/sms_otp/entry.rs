@@ -35,7 +35,7 @@ pub(super) fn read_all(mut section: Section<'_>, limits: &Limits) -> BTreeMap<St
     entries
 }
 
-fn read(mut section: Section<'_>, limits: &Limits) -> Entry {
+pub(in crate::config) fn read(mut section: Section<'_>, limits: &Limits) -> Entry {
     let s = &mut section;
     let default = s.flag("default", false);
     let senders = s.optional::<Vec<String>>("senders", "a list of sender names");

@@ -1,0 +1,851 @@
+//! What is defined in the console beside the file: its forms, its checks, and that it takes effect at
+//! once. The file and the console are merged here and nowhere else; one name is defined in one place.
+
+use crate::assemble;
+use crate::config::{Config, defined as reader};
+use crate::console::field;
+use crate::keys::Keys;
+use crate::peers::FilePeers;
+use crate::settings::{FileSettings, Sending};
+use async_trait::async_trait;
+use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Sort};
+use postern_admin::documents::Documents;
+use postern_admin::form::{self, Field, FieldKind, Section, Values};
+use postern_federation::identity_provider::Protocol;
+use postern_federation::relying_party::PASSWORD;
+use postern_federation::{Entries, IdentityProvider, RelyingParty};
+use postern_gateway::{Gateway, SenderConfig};
+use postern_login::TenantId;
+use postern_login::error::StoreError;
+use postern_login::ports::Clock;
+use postern_otp::Refinement;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Forms of senders are this and the plugin's id.
+const SMS: &str = "sms-otp/";
+/// Their fields that are no sender's, but the entry's.
+const ENTRY: &str = "entry";
+
+pub struct Defined {
+    pub(crate) gateway: Gateway,
+    pub(crate) settings: Arc<FileSettings>,
+    pub(crate) peers: Arc<FilePeers>,
+    pub(crate) documents: Arc<dyn Documents>,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The file as it is now.
+    pub(crate) file: RwLock<Arc<Config>>,
+    /// One change at a time takes effect.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Defined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Defined")
+    }
+}
+
+/// File and console together.
+pub(crate) struct Merged {
+    pub(crate) senders: Vec<SenderConfig>,
+    pub(crate) sending: Sending,
+    pub(crate) entries: Entries,
+    /// Names that both define: the file's are used.
+    pub(crate) twice: Vec<String>,
+}
+
+impl Defined {
+    fn file(&self) -> Arc<Config> {
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&file)
+    }
+
+    /// The file was read again and taken over.
+    pub(crate) fn follow(&self, config: &Config) {
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
+    }
+
+    /// What would be in effect with this file.
+    pub(crate) async fn merged(&self, config: &Config) -> anyhow::Result<Merged> {
+        let mut merged = Merged {
+            senders: assemble::senders(config)?,
+            sending: Sending::default(),
+            entries: config.federation.clone(),
+            twice: Vec::new(),
+        };
+        let tenant = TenantId::super_tenant();
+        for sort in Sort::ALL {
+            for document in self.documents.list(&tenant, sort.kind()).await? {
+                let name = document.key.name.as_str();
+                let definition: Definition = serde_json::from_str(&document.body)?;
+                if declared(config, sort).iter().any(|one| one.name == name) {
+                    merged.twice.push(format!("{} `{name}`", sort.what()));
+                    continue;
+                }
+                if let Err(problems) = self.take(&mut merged, sort, name, &definition) {
+                    // It was in order when it was saved: a plugin may be gone, a form have changed.
+                    for (key, message) in problems {
+                        tracing::error!(
+                            "the {} `{name}` of the console is not in effect: {key}: {message}",
+                            sort.what()
+                        );
+                    }
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    fn take(
+        &self,
+        merged: &mut Merged,
+        sort: Sort,
+        name: &str,
+        definition: &Definition,
+    ) -> Result<(), Vec<(String, String)>> {
+        match sort {
+            Sort::IdentityProvider if definition.form.starts_with(SMS) => {
+                if !definition.enabled {
+                    return Ok(());
+                }
+                merged.senders.push(self.sender(name, definition)?);
+                let sending = &mut merged.sending;
+                if definition.default {
+                    sending.first.push(name.to_owned());
+                    sending.says = self.entry(definition)?;
+                } else {
+                    sending.last.push(name.to_owned());
+                }
+            }
+            Sort::IdentityProvider => {
+                let provider = self.identity_provider(name, definition)?;
+                merged.entries.identity_providers.push(Arc::new(provider));
+                let all = &mut merged.entries.identity_providers;
+                all.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+            Sort::ServiceProvider => {
+                let party = self.relying_party(name, definition)?;
+                merged.entries.relying_parties.push(Arc::new(party));
+                let all = &mut merged.entries.relying_parties;
+                all.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn sender(
+        &self,
+        name: &str,
+        definition: &Definition,
+    ) -> Result<SenderConfig, Vec<(String, String)>> {
+        let plugin = definition.form.strip_prefix(SMS).unwrap_or_default();
+        let fields = self.fields(Sort::IdentityProvider, &definition.form)?;
+        let mut table = table(&fields, &definition.values);
+        table.remove(ENTRY);
+        // The gateway takes texts only, as the plugin's own reader does.
+        if let Some(toml::Value::Table(settings)) = table.get_mut("settings") {
+            for value in settings.iter_mut() {
+                if !value.1.is_str() {
+                    *value.1 = toml::Value::String(value.1.to_string());
+                }
+            }
+        }
+        table.insert("plugin".to_owned(), plugin.into());
+        let sender = reader::sender(name, table).map_err(told)?;
+        assemble::sender(&sender).map_err(|error| vec![(String::new(), format!("{error:#}"))])
+    }
+
+    /// What the entry says of codes and words.
+    fn entry(&self, definition: &Definition) -> Result<Refinement, Vec<(String, String)>> {
+        let fields = self.fields(Sort::IdentityProvider, &definition.form)?;
+        let mut table = table(&fields, &definition.values);
+        let entry = match table.remove(ENTRY) {
+            Some(toml::Value::Table(entry)) => entry,
+            _ => toml::Table::new(),
+        };
+        let read = reader::entry(entry, &self.file().limits);
+        read.map_err(|problems| {
+            let problems = told(problems).into_iter();
+            problems
+                .map(|(key, words)| (format!("{ENTRY}.{key}"), words))
+                .collect()
+        })
+    }
+
+    fn identity_provider(
+        &self,
+        name: &str,
+        definition: &Definition,
+    ) -> Result<IdentityProvider, Vec<(String, String)>> {
+        let fields = self.fields(Sort::IdentityProvider, &definition.form)?;
+        let mut table = table(&fields, &definition.values);
+        table.insert("protocol".to_owned(), definition.form.clone().into());
+        table.insert("enabled".to_owned(), definition.enabled.into());
+        reader::identity_provider(name, table).map_err(told)
+    }
+
+    fn relying_party(
+        &self,
+        name: &str,
+        definition: &Definition,
+    ) -> Result<RelyingParty, Vec<(String, String)>> {
+        let fields = self.fields(Sort::ServiceProvider, &definition.form)?;
+        let mut table = table(&fields, &definition.values);
+        table.insert("enabled".to_owned(), definition.enabled.into());
+        reader::relying_party(name, table).map_err(told)
+    }
+
+    fn fields(&self, sort: Sort, form: &str) -> Result<Vec<Field>, Vec<(String, String)>> {
+        match self.form(sort, form) {
+            Some(sections) => Ok(sections
+                .into_iter()
+                .flat_map(|section| section.fields)
+                .collect()),
+            None => Err(vec![(
+                "form".to_owned(),
+                format!("there is no `{form}` now"),
+            )]),
+        }
+    }
+}
+
+fn told(problems: Vec<crate::config::Problem>) -> Vec<(String, String)> {
+    problems
+        .into_iter()
+        .map(|problem| (problem.key, problem.message))
+        .collect()
+}
+
+/// The values as a section of the file has them: a dot in a name goes one table down.
+fn table(fields: &[Field], values: &Values) -> toml::Table {
+    let mut root = toml::Table::new();
+    for field in fields {
+        let Some(text) = values.get(&field.name) else {
+            continue;
+        };
+        let value = match &field.kind {
+            FieldKind::Text | FieldKind::Url | FieldKind::Choice(_) | FieldKind::Lines => {
+                text.clone().into()
+            }
+            FieldKind::Integer { .. } => text
+                .parse::<i64>()
+                .map_or_else(|_| text.clone().into(), toml::Value::Integer),
+            FieldKind::Boolean => (text == "true").into(),
+            FieldKind::List => toml::Value::Array(form::lines(text).map(Into::into).collect()),
+            FieldKind::Pairs => toml::Value::Table(
+                form::pairs(text)
+                    .map(|(name, value)| (name.to_owned(), value.into()))
+                    .collect(),
+            ),
+        };
+        let mut below = &mut root;
+        let mut parts = field.name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                below.insert(part.to_owned(), value);
+                break;
+            }
+            let next = below
+                .entry(part)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let toml::Value::Table(next) = next else {
+                break;
+            };
+            below = next;
+        }
+    }
+    root
+}
+
+fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
+    let place = |section: &str, name: &str| {
+        let file = config.files.first();
+        let file = file.and_then(|file| file.file_name()).unwrap_or_default();
+        format!("{}, [{section}.{name}]", file.to_string_lossy())
+    };
+    match sort {
+        Sort::IdentityProvider => {
+            let providers = config.federation.identity_providers.iter();
+            let senders = config.senders.values().map(|sender| Declared {
+                form: format!("{SMS}{}", sender.plugin),
+                enabled: true,
+                place: place("sender", &sender.name),
+                name: sender.name.clone(),
+            });
+            providers
+                .map(|provider| Declared {
+                    name: provider.name.clone(),
+                    form: match provider.protocol {
+                        Protocol::Oidc(_) => "oidc",
+                        Protocol::OAuth2(_) => "oauth2",
+                        Protocol::Saml(_) => "saml",
+                    }
+                    .to_owned(),
+                    enabled: provider.enabled,
+                    place: place("identity_provider", &provider.name),
+                })
+                .chain(senders)
+                .collect()
+        }
+        Sort::ServiceProvider => config
+            .federation
+            .relying_parties
+            .iter()
+            .map(|party| Declared {
+                name: party.name.clone(),
+                form: match (&party.oidc, &party.saml) {
+                    (Some(_), Some(_)) => "oidc and saml",
+                    (None, Some(_)) => "saml",
+                    _ => "oidc",
+                }
+                .to_owned(),
+                enabled: party.enabled,
+                place: place("relying_party", &party.name),
+            })
+            .collect(),
+    }
+}
+
+#[async_trait]
+impl Definitions for Defined {
+    fn forms(&self, sort: Sort) -> Vec<FormName> {
+        let name = |form: &str, label: &str| FormName {
+            form: form.to_owned(),
+            label: label.to_owned(),
+        };
+        match sort {
+            Sort::IdentityProvider => {
+                let mut forms = vec![name("oidc", "OpenID Connect"), name("oauth2", "OAuth 2.0")];
+                let plugins = self.gateway.plugins();
+                let mut ids: Vec<String> = plugins
+                    .into_iter()
+                    .filter(|plugin| plugin.kind.as_deref() == Some("sms-provider"))
+                    .filter_map(|plugin| plugin.id)
+                    .collect();
+                ids.sort();
+                ids.dedup();
+                for id in ids {
+                    let label = match id.as_str() {
+                        "http-recipe" => "SMS OTP by HTTP request".to_owned(),
+                        id => format!("SMS OTP through {id}"),
+                    };
+                    forms.push(name(&format!("{SMS}{id}"), &label));
+                }
+                forms
+            }
+            Sort::ServiceProvider => vec![name("oidc", "OpenID Connect application")],
+        }
+    }
+
+    fn form(&self, sort: Sort, form: &str) -> Option<Vec<Section>> {
+        match (sort, form) {
+            (Sort::IdentityProvider, "oidc") => Some(forms::openid()),
+            (Sort::IdentityProvider, "oauth2") => Some(forms::oauth2()),
+            (Sort::ServiceProvider, "oidc") => Some(forms::application()),
+            (Sort::IdentityProvider, form) => {
+                let id = form.strip_prefix(SMS)?;
+                let plugin =
+                    self.gateway.plugins().into_iter().find(|plugin| {
+                        plugin.id.as_deref() == Some(id) && plugin.runtime.is_some()
+                    })?;
+                let settings = plugin.settings.iter().map(|setting| {
+                    let mut field = field(setting);
+                    field.name = format!("settings.{}", field.name);
+                    field
+                });
+                Some(forms::sender(id, settings.collect()))
+            }
+            _ => None,
+        }
+    }
+
+    fn declared(&self, sort: Sort, tenant: &TenantId) -> Vec<Declared> {
+        if *tenant != TenantId::super_tenant() {
+            return Vec::new();
+        }
+        declared(&self.file(), sort)
+    }
+
+    async fn check(
+        &self,
+        sort: Sort,
+        _tenant: &TenantId,
+        name: &str,
+        definition: &Definition,
+    ) -> Vec<(String, String)> {
+        if sort == Sort::IdentityProvider && definition.form.starts_with(SMS) {
+            let read = self
+                .entry(definition)
+                .and_then(|_| self.sender(name, definition));
+            let sender = match read {
+                Ok(sender) => sender,
+                Err(problems) => return problems,
+            };
+            let found = self.gateway.check(&[sender]).await;
+            return found
+                .into_iter()
+                .map(|problem| {
+                    let field = match problem.setting {
+                        Some(setting) if matches!(setting.as_str(), "plugin" | "allow") => setting,
+                        Some(setting) => format!("settings.{setting}"),
+                        None => String::new(),
+                    };
+                    (field, problem.message)
+                })
+                .collect();
+        }
+        let merged = match self.merged(&self.file()).await {
+            Ok(merged) => merged,
+            Err(error) => return vec![(String::new(), format!("{error:#}"))],
+        };
+        let mut entries = merged.entries;
+        let section = match sort {
+            Sort::IdentityProvider => match self.identity_provider(name, definition) {
+                Ok(provider) => {
+                    let all = &mut entries.identity_providers;
+                    all.retain(|one| one.name != name);
+                    all.push(Arc::new(provider));
+                    "identity_provider"
+                }
+                Err(problems) => return problems,
+            },
+            Sort::ServiceProvider => match self.relying_party(name, definition) {
+                Ok(party) => {
+                    let all = &mut entries.relying_parties;
+                    all.retain(|one| one.name != name);
+                    all.push(Arc::new(party));
+                    "relying_party"
+                }
+                Err(problems) => return problems,
+            },
+        };
+        let prefix = format!("{section}.{name}.");
+        entries
+            .check()
+            .into_iter()
+            .filter_map(|problem| {
+                let field = problem.key.strip_prefix(&prefix)?.to_owned();
+                Some((field, problem.message))
+            })
+            .collect()
+    }
+
+    fn sends_to(&self, service_provider: &Definition) -> Vec<String> {
+        let list = service_provider.values.get("first_step");
+        list.map(|text| {
+            form::lines(text)
+                .filter(|name| *name != PASSWORD)
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
+    fn declared_sends_to(&self, tenant: &TenantId) -> Vec<(String, Vec<String>)> {
+        let file = self.file();
+        let parties = file.federation.relying_parties.iter();
+        parties
+            .filter(|party| party.tenant == tenant.as_str())
+            .map(|party| {
+                (
+                    party.name.clone(),
+                    party.first_step.identity_providers.clone(),
+                )
+            })
+            .collect()
+    }
+
+    async fn apply(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
+        let file = self.file();
+        let failed = |error: anyhow::Error| StoreError::new(format!("{error:#}"));
+        let merged = self.merged(&file).await.map_err(failed)?;
+        let ring = self.keys.ring(self.clock.now()).map_err(failed)?;
+        for twice in &merged.twice {
+            tracing::error!(
+                "the {twice} is defined in the file and in the console: the file's is used; delete the other one"
+            );
+        }
+        // The gateway has logged what is wrong with a sender; the others serve.
+        let _ = self.gateway.configure(merged.senders).await;
+        self.settings.replace(&file, ring, &merged.sending);
+        self.peers.replace(merged.entries);
+        Ok(())
+    }
+}
+
+/// The forms, field by field as the configuration file names them.
+mod forms {
+    use super::{Field, FieldKind, Section};
+
+    fn section(title: &str, help: &str, fields: Vec<Field>) -> Section {
+        Section {
+            title: title.to_owned(),
+            help: help.to_owned(),
+            fields,
+        }
+    }
+
+    fn text(name: &str, label: &str, help: &str) -> Field {
+        Field::text(name, label, help)
+    }
+
+    fn choice(words: &[&str]) -> FieldKind {
+        FieldKind::Choice(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    fn registration() -> Vec<Field> {
+        vec![
+            text("client_id", "Client id", "As the provider calls Postern.").required(),
+            text("client_secret", "Client secret", "").secret(),
+            text("client_authentication", "Client authentication", "")
+                .of(choice(&["client_secret_basic", "client_secret_post"]))
+                .or("client_secret_basic"),
+            text("scopes", "Scopes", "").of(FieldKind::List),
+            text("parameters", "Further parameters", "Sent with the request.").of(FieldKind::Pairs),
+        ]
+    }
+
+    fn people() -> Section {
+        section(
+            "People and claims",
+            "How what the provider says becomes what is known here.",
+            vec![
+                text(
+                    "claims",
+                    "Claim mapping",
+                    "What the provider calls it = what it is called here.",
+                )
+                .of(FieldKind::Pairs),
+                text(
+                    "user_attribute",
+                    "User attribute",
+                    "Names the local account, for the rule user-attribute (SMSOTP-userAttribute).",
+                ),
+                text(
+                    "mobile_attribute",
+                    "Mobile attribute",
+                    "Holds the number, where codes may go to it (federatedMobileAttributeKey).",
+                ),
+            ],
+        )
+    }
+
+    fn shown() -> Section {
+        section(
+            "On the sign-in page",
+            "",
+            vec![text("display_name", "Display name", "On its button.")],
+        )
+    }
+
+    fn reach() -> Field {
+        text(
+            "allow_private_networks",
+            "May be in a private network",
+            "Lets it be at a loopback or private address.",
+        )
+        .of(FieldKind::Boolean)
+    }
+
+    pub(super) fn openid() -> Vec<Section> {
+        let mut provider = vec![
+            text("issuer", "Issuer", "Its address; the rest is discovered.")
+                .of(FieldKind::Url)
+                .required(),
+        ];
+        provider.extend(registration());
+        provider.extend([
+            text(
+                "subject",
+                "Subject",
+                "The member of the ID token that names the person.",
+            )
+            .or("sub"),
+            text("userinfo", "Ask userinfo", "").of(FieldKind::Boolean),
+            text(
+                "trust_email",
+                "Trust its addresses",
+                "Only where the provider owns the addresses it names.",
+            )
+            .of(FieldKind::Boolean),
+            reach(),
+        ]);
+        vec![shown(), section("Provider", "", provider), people()]
+    }
+
+    pub(super) fn oauth2() -> Vec<Section> {
+        let mut provider = vec![
+            text("authorization_endpoint", "Authorization endpoint", "")
+                .of(FieldKind::Url)
+                .required(),
+            text("token_endpoint", "Token endpoint", "")
+                .of(FieldKind::Url)
+                .required(),
+            text("userinfo_endpoint", "Userinfo endpoint", "")
+                .of(FieldKind::Url)
+                .required(),
+            text(
+                "issuer",
+                "Issuer",
+                "If the provider names one in its answers.",
+            )
+            .of(FieldKind::Url),
+        ];
+        provider.extend(registration());
+        provider.extend([
+            text(
+                "subject",
+                "Subject",
+                "Where userinfo names the person; a dot goes one object down.",
+            )
+            .required(),
+            reach(),
+        ]);
+        vec![shown(), section("Provider", "", provider), people()]
+    }
+
+    pub(super) fn application() -> Vec<Section> {
+        vec![
+            section(
+                "Application",
+                "",
+                vec![text(
+                    "display_name",
+                    "Display name",
+                    "What people are told they sign in to.",
+                )],
+            ),
+            section(
+                "Steps",
+                "",
+                vec![
+                    text(
+                        "first_step",
+                        "First step",
+                        "`password` (basic), and names of identity providers (federated).",
+                    )
+                    .of(FieldKind::List)
+                    .or("password"),
+                    text("second_step", "Second step", "")
+                        .of(choice(&["sms-otp", "none"]))
+                        .or("sms-otp"),
+                ],
+            ),
+            section(
+                "OpenID Connect",
+                "",
+                vec![
+                    text("oidc.client_id", "Client id", "").required(),
+                    text("oidc.client_secret", "Client secret", "Drawn at random.").secret(),
+                    text(
+                        "oidc.public",
+                        "Public client",
+                        "An app that cannot keep a secret.",
+                    )
+                    .of(FieldKind::Boolean),
+                    text("oidc.redirect_uris", "Redirect addresses", "")
+                        .of(FieldKind::List)
+                        .required(),
+                    text(
+                        "oidc.post_logout_redirect_uris",
+                        "Addresses after sign-out",
+                        "",
+                    )
+                    .of(FieldKind::List),
+                    text(
+                        "oidc.access_token_lifetime",
+                        "Access token lifetime",
+                        "Seconds.",
+                    )
+                    .of(FieldKind::Integer { min: 30, max: 3600 }),
+                    text("oidc.id_token_alg", "Signature of ID tokens", "")
+                        .of(choice(&["RS256", "ES256"])),
+                ],
+            ),
+            section(
+                "Claims",
+                "What the application is told about a person.",
+                vec![
+                    text("claims", "Claims", "Name in the token = claim here.")
+                        .of(FieldKind::Pairs),
+                ],
+            ),
+        ]
+    }
+
+    /// The seeds' SMSOTP Configuration, its connector drawn from the plugin's manifest.
+    pub(super) fn sender(plugin: &str, settings: Vec<Field>) -> Vec<Section> {
+        let mut reach = vec![
+            text(
+                "allow",
+                "Origins it may reach",
+                "Beside a shipped plugin's own, as https://sms.example.",
+            )
+            .of(FieldKind::List),
+            reach(),
+        ];
+        if plugin == "http-recipe" {
+            reach.insert(
+                0,
+                text(
+                    "secrets",
+                    "Secrets",
+                    "Written as $secret.NAME in the address, headers or payload.",
+                )
+                .of(FieldKind::Pairs)
+                .secret(),
+            );
+        }
+        vec![
+            section("SMSOTP Configuration", "How a message is sent.", settings),
+            section("Reach", "", reach),
+            section(
+                "Codes and words",
+                "In effect where this entry is the default; empty leaves what the file says.",
+                vec![
+                    text("entry.sms_otp_length", "SMS OTP length", "6 to 10.")
+                        .of(FieldKind::Integer { min: 6, max: 10 }),
+                    text(
+                        "entry.sms_otp_expiry_time",
+                        "SMS OTP expiry time (minutes)",
+                        "1 to 10.",
+                    )
+                    .of(FieldKind::Integer { min: 1, max: 10 }),
+                    text(
+                        "entry.only_numeric_characters_for_sms_otp",
+                        "Use only numeric characters for OTP",
+                        "",
+                    )
+                    .of(FieldKind::Boolean),
+                    text(
+                        "entry.mobile_number_regex",
+                        "Mobile number regex pattern",
+                        "What a number that somebody types must look like.",
+                    ),
+                    text(
+                        "entry.mobile_number_pattern_failure_error_message",
+                        "Regex violation error message",
+                        "",
+                    ),
+                    text(
+                        "entry.show_detailed_error_info",
+                        "Show detailed error information",
+                        "What the provider says about a failed message is shown to whoever signs in.",
+                    )
+                    .of(FieldKind::Boolean),
+                    text(
+                        "entry.values_to_be_masked",
+                        "Mask values in error info",
+                        "",
+                    )
+                    .of(FieldKind::List),
+                ],
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn values_become_the_section_that_the_file_would_have() {
+        let fields = vec![
+            Field::text("oidc.client_id", "", ""),
+            Field::text("oidc.redirect_uris", "", "").of(FieldKind::List),
+            Field::text("oidc.public", "", "").of(FieldKind::Boolean),
+            Field::text("oidc.access_token_lifetime", "", "")
+                .of(FieldKind::Integer { min: 0, max: 1000 }),
+            Field::text("claims", "", "").of(FieldKind::Pairs),
+            Field::text("absent", "", ""),
+        ];
+        let values: Values = [
+            ("oidc.client_id", "shop"),
+            ("oidc.redirect_uris", "https://a/cb\n\n https://b/cb "),
+            ("oidc.public", "true"),
+            ("oidc.access_token_lifetime", "60"),
+            ("claims", "mail = http://claims/mail\nphone=x=y"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        let expected: toml::Table = toml::from_str(
+            r#"
+            [oidc]
+            client_id = "shop"
+            redirect_uris = ["https://a/cb", "https://b/cb"]
+            public = true
+            access_token_lifetime = 60
+            [claims]
+            mail = "http://claims/mail"
+            phone = "x=y"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(table(&fields, &values), expected);
+    }
+
+    /// Every field of a form is a key that the file's reader knows.
+    #[test]
+    fn the_forms_are_what_the_files_reader_takes() {
+        let fill = |sections: Vec<Section>| -> (Vec<Field>, Values) {
+            let fields: Vec<Field> = sections.into_iter().flat_map(|s| s.fields).collect();
+            let values = fields
+                .iter()
+                .map(|field| {
+                    let value = match (&field.kind, field.name.as_str()) {
+                        (_, "oidc.public") => "false".to_owned(),
+                        (_, "scopes") => "openid".to_owned(),
+                        (_, "first_step") => "password".to_owned(),
+                        (_, "oidc.redirect_uris" | "oidc.post_logout_redirect_uris") => {
+                            "https://shop.example/callback".to_owned()
+                        }
+                        (FieldKind::Url, _) => "https://idp.example/x".to_owned(),
+                        (FieldKind::Boolean, _) => "true".to_owned(),
+                        (FieldKind::Integer { min, .. }, _) => min.to_string(),
+                        (FieldKind::Choice(words), _) => words[0].clone(),
+                        (FieldKind::Pairs, _) => "a = b".to_owned(),
+                        _ => "a-value-that-is-long-enough-to-be-a-secret".to_owned(),
+                    };
+                    (field.name.clone(), value)
+                })
+                .collect();
+            (fields, values)
+        };
+        for (form, sections) in [("oidc", forms::openid()), ("oauth2", forms::oauth2())] {
+            let (fields, values) = fill(sections);
+            let mut table = table(&fields, &values);
+            table.insert("protocol".to_owned(), form.into());
+            let read = reader::identity_provider("corp", table);
+            let unknown = read.err().unwrap_or_default();
+            let unknown: Vec<_> = unknown
+                .iter()
+                .filter(|problem| {
+                    problem.message.contains("unknown") || problem.message.contains("no such")
+                })
+                .collect();
+            assert!(unknown.is_empty(), "{form}: {unknown:?}");
+        }
+        let (fields, mut values) = fill(forms::sender("http-recipe", Vec::new()));
+        values.insert(
+            "entry.mobile_number_regex".to_owned(),
+            "^[0-9]+$".to_owned(),
+        );
+        let mut read = table(&fields, &values);
+        let Some(toml::Value::Table(entry)) = read.remove(ENTRY) else {
+            panic!("no entry in {read:?}");
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("postern.toml");
+        std::fs::write(&file, "[outbox]\n[sender.test]\nplugin = \"fake\"\n").unwrap();
+        let config = Config::load(&file).unwrap();
+        reader::entry(entry, &config.limits).unwrap();
+        read.insert("plugin".to_owned(), "http-recipe".into());
+        reader::sender("acme", read).unwrap();
+        let (fields, values) = fill(forms::application());
+        reader::relying_party("shop", table(&fields, &values)).unwrap();
+    }
+}

@@ -1,0 +1,708 @@
+//! The admin API: everything of the console for scripts, by the names of the command line. Bearer
+//! token, JSON, problem details.
+
+use crate::api::StrictJson;
+use crate::api::bearer::token;
+use crate::api::json::answer;
+use crate::api::problem::{self as kinds, Problem};
+use crate::extract::Client;
+use crate::state::WebState;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use postern_admin::audit::Filter;
+use postern_admin::definitions::{Sort, Wanted};
+use postern_admin::users::{UserEdit, UserView};
+use postern_admin::{Actor, AdminError, Password, Role};
+use serde::Deserialize;
+use serde_json::json;
+
+pub fn routes() -> Router<WebState> {
+    Router::new()
+        .route("/admin/api/v1/users", get(user_list).post(user_add))
+        .route(
+            "/admin/api/v1/users/{name}",
+            get(user_show).patch(user_set).delete(user_delete),
+        )
+        .route("/admin/api/v1/users/{name}/passwd", post(user_passwd))
+        .route("/admin/api/v1/users/{name}/lock", post(user_lock))
+        .route("/admin/api/v1/users/{name}/unlock", post(user_unlock))
+        .route(
+            "/admin/api/v1/users/{name}/backup-codes",
+            post(user_backup_codes),
+        )
+        .route(
+            "/admin/api/v1/users/{name}/end-sessions",
+            post(user_end_sessions),
+        )
+        .route("/admin/api/v1/clients", get(client_list).post(client_add))
+        .route(
+            "/admin/api/v1/clients/{name}",
+            axum::routing::delete(client_revoke),
+        )
+        .route("/admin/api/v1/plugins", get(plugin_list))
+        .route("/admin/api/v1/plugins/rescan", post(plugin_rescan))
+        .route(
+            "/admin/api/v1/plugins/{id}/roll-back",
+            post(plugin_roll_back),
+        )
+        .route("/admin/api/v1/senders", get(sender_list))
+        .route("/admin/api/v1/senders/{name}/test", post(sender_test))
+        .route("/admin/api/v1/definitions/{of}", get(definition_list))
+        .route(
+            "/admin/api/v1/definitions/{of}/{name}",
+            get(definition_show)
+                .put(definition_put)
+                .delete(definition_delete),
+        )
+        .route("/admin/api/v1/audit", get(audit_list))
+        .route("/admin/api/v1/audit/export", get(audit_export))
+        .route("/admin/api/v1/audit/verify", get(audit_verify))
+        .route("/admin/api/v1/admins", get(admin_list))
+        .route("/admin/api/v1/admins/{name}/invite", post(admin_invite))
+        .route("/admin/api/v1/admins/{name}/appoint", post(admin_appoint))
+        .route(
+            "/admin/api/v1/admins/{name}",
+            axum::routing::put(admin_role).delete(admin_remove),
+        )
+        .route("/admin/api/v1/openapi.json", get(super::openapi::serve))
+}
+
+/// A script with the administrator's token, or 401. Without a configured token nobody is one.
+#[derive(Debug)]
+pub struct Token(pub Actor);
+
+impl FromRequestParts<WebState> for Token {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+        let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let right = lines
+            .next()
+            .filter(|_| lines.next().is_none())
+            .and_then(|value| value.to_str().ok())
+            .and_then(token)
+            .zip(state.admin_token.as_ref())
+            .is_some_and(|(token, admin)| admin.matches(token));
+        if !right {
+            return Err(Problem::new(&kinds::UNAUTHORIZED).into_response());
+        }
+        let Client(client) = Client::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(&kinds::BROKEN).into_response())?;
+        Ok(Self(Actor::token(Some(client.address))))
+    }
+}
+
+/// An act that was not done, for a program.
+pub fn problem(error: AdminError) -> Problem {
+    let kind = match &error {
+        AdminError::Denied | AdminError::Stale => &kinds::FORBIDDEN,
+        AdminError::Invalid(_) | AdminError::Fields(_) => &kinds::NOT_VALID,
+        AdminError::NotFound { .. } => &kinds::NOT_FOUND,
+        AdminError::Exists { .. } => &kinds::EXISTS,
+        AdminError::Changed { .. } => &kinds::CHANGED,
+        AdminError::InUse { .. } => &kinds::IN_USE,
+        AdminError::ReadOnly { .. } => &kinds::READ_ONLY,
+        AdminError::NoHost | AdminError::Unavailable(_) => return Problem::unavailable(&error),
+    };
+    Problem::new(kind).detail(error.to_string())
+}
+
+type Answer = Result<Response, Problem>;
+
+fn ok(body: &impl serde::Serialize) -> Answer {
+    Ok(answer(StatusCode::OK, body))
+}
+
+fn done(outcome: Result<(), AdminError>) -> Answer {
+    outcome.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+// ---------------------------------------------------------------- users
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Search {
+    search: String,
+    from: Option<String>,
+    rows: u32,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            search: String::new(),
+            from: None,
+            rows: 100,
+        }
+    }
+}
+
+async fn user_list(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    wanted: Result<Query<Search>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Query(wanted) = wanted.map_err(|_| Problem::new(&kinds::INVALID_REQUEST))?;
+    let found = state
+        .administration
+        .user_list(
+            &actor,
+            &state.tenant,
+            &wanted.search,
+            wanted.from.as_deref(),
+            wanted.rows.clamp(1, 1000),
+        )
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "users": found.users, "next": found.next }))
+}
+
+/// Written out, because a flattened body would take fields that nobody knows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    name: String,
+    password: Password,
+    display_name: Option<String>,
+    number: Option<String>,
+    opted_out: Option<bool>,
+    locked: Option<bool>,
+    #[serde(default)]
+    claims: Vec<(String, String)>,
+}
+
+async fn user_add(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    StrictJson(new): StrictJson<NewUser>,
+) -> Answer {
+    let edit = UserEdit {
+        password: Some(new.password),
+        display_name: new.display_name,
+        number: new.number.map(Some),
+        opted_out: new.opted_out,
+        locked: new.locked,
+        claims: new.claims,
+        ..UserEdit::default()
+    };
+    state
+        .administration
+        .user_add(&actor, &state.tenant, &new.name, &edit)
+        .await
+        .map_err(problem)?;
+    Ok(answer(StatusCode::CREATED, &json!({ "name": new.name })))
+}
+
+async fn user_show(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let UserView {
+        record,
+        ledger,
+        backup_codes_left,
+        sessions,
+        role,
+    } = state
+        .administration
+        .user_show(&actor, &state.tenant, &name)
+        .await
+        .map_err(problem)?;
+    let sessions: Vec<_> = sessions
+        .iter()
+        .map(|session| {
+            json!({
+                "name": session.name,
+                "since": session.authenticated_at.unix_seconds(),
+                "address": session.address,
+                "user_agent": session.user_agent,
+            })
+        })
+        .collect();
+    ok(&json!({
+        "user": record,
+        "codes_locked": ledger.standing(state.clock.now()) != postern_otp::lock::Standing::Free,
+        "backup_codes_left": backup_codes_left,
+        "sessions": sessions,
+        "role": role,
+    }))
+}
+
+async fn user_set(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(edit): StrictJson<UserEdit>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .user_set(&actor, &state.tenant, &name, &edit)
+            .await,
+    )
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    password: Password,
+}
+
+async fn user_passwd(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(new): StrictJson<NewPassword>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .user_passwd(&actor, &state.tenant, &name, new.password)
+            .await,
+    )
+}
+
+async fn user_lock(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .user_lock(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+async fn user_unlock(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .user_unlock(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+async fn user_backup_codes(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let codes = state
+        .administration
+        .user_backup_codes(&actor, &state.tenant, &name)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "codes": codes }))
+}
+
+async fn user_end_sessions(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let ended = state
+        .administration
+        .user_end_sessions(&actor, &state.tenant, &name)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "ended": ended }))
+}
+
+async fn user_delete(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .user_delete(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+// ---------------------------------------------------------------- clients
+
+async fn client_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    let clients = state
+        .administration
+        .client_list(&actor, &state.tenant)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "clients": clients }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+async fn client_add(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    StrictJson(new): StrictJson<Named>,
+) -> Answer {
+    let token = state
+        .administration
+        .client_add(&actor, &state.tenant, &new.name)
+        .await
+        .map_err(problem)?;
+    let body = json!({ "name": new.name, "token": token });
+    Ok(answer(StatusCode::CREATED, &body))
+}
+
+async fn client_revoke(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .client_revoke(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+// ---------------------------------------------------------------- plugins, senders
+
+async fn plugin_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    let plugins = state.administration.plugin_list(&actor).await;
+    ok(&json!({ "plugins": plugins.map_err(problem)? }))
+}
+
+async fn plugin_rescan(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    state
+        .administration
+        .plugin_rescan(&actor)
+        .await
+        .map_err(problem)?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+async fn plugin_roll_back(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(id): Path<String>,
+) -> Answer {
+    let version = state.administration.plugin_roll_back(&actor, &id).await;
+    ok(&json!({ "version": version.map_err(problem)? }))
+}
+
+async fn sender_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    let senders = state
+        .administration
+        .sender_list(&actor, &state.tenant)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "senders": senders }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    number: String,
+}
+
+async fn sender_test(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(to): StrictJson<To>,
+) -> Answer {
+    let outcome = state
+        .administration
+        .sender_test(&actor, &state.tenant, &name, &to.number)
+        .await
+        .map_err(problem)?;
+    ok(&outcome)
+}
+
+// ---------------------------------------------------------------- definitions
+
+/// `idps` or `sps` of the address.
+fn sort(of: &str) -> Result<Sort, Problem> {
+    match of {
+        "idps" => Ok(Sort::IdentityProvider),
+        "sps" => Ok(Sort::ServiceProvider),
+        _ => Err(Problem::new(&kinds::NOT_FOUND)),
+    }
+}
+
+async fn definition_list(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(of): Path<String>,
+) -> Answer {
+    let all = state
+        .administration
+        .definition_list(&actor, &state.tenant, sort(&of)?)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "definitions": all }))
+}
+
+async fn definition_show(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path((of, name)): Path<(String, String)>,
+) -> Answer {
+    let shown = state
+        .administration
+        .definition_show(&actor, &state.tenant, sort(&of)?, &name)
+        .await
+        .map_err(problem)?;
+    ok(&shown)
+}
+
+async fn definition_put(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path((of, name)): Path<(String, String)>,
+    StrictJson(wanted): StrictJson<Wanted>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .definition_put(&actor, &state.tenant, sort(&of)?, &name, &wanted)
+            .await,
+    )
+}
+
+async fn definition_delete(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path((of, name)): Path<(String, String)>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .definition_delete(&actor, &state.tenant, sort(&of)?, &name)
+            .await,
+    )
+}
+
+// ---------------------------------------------------------------- audit
+
+/// The filter as an address or a form holds it: empty is absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rows {
+    pub who: String,
+    pub event: String,
+    pub address: String,
+    pub since: String,
+    pub until: String,
+    pub before: Option<u64>,
+    pub after: Option<u64>,
+    pub rows: Option<u32>,
+}
+
+impl Rows {
+    /// `Err` names the field that is no time.
+    pub fn filter(&self) -> Result<Filter, &'static str> {
+        let time = |name: &'static str, text: &str| match text.trim() {
+            "" => Ok(None),
+            text => crate::time::parse(text).map(Some).ok_or(name),
+        };
+        Ok(Filter {
+            who: self.who.clone(),
+            event: self.event.clone(),
+            address: self.address.clone(),
+            since: time("since", &self.since)?,
+            until: time("until", &self.until)?,
+        })
+    }
+}
+
+type RowsQuery = Result<Query<Rows>, axum::extract::rejection::QueryRejection>;
+
+fn rows(query: RowsQuery) -> Result<(Rows, Filter), Problem> {
+    let Query(rows) = query.map_err(|_| Problem::new(&kinds::INVALID_REQUEST))?;
+    let filter = rows.filter().map_err(|field| {
+        Problem::new(&kinds::INVALID_REQUEST).detail(format!(
+            "`{field}`: expected a time as 2026-11-01T00:00:00Z, or a day"
+        ))
+    })?;
+    Ok((rows, filter))
+}
+
+async fn audit_list(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    query: RowsQuery,
+) -> Answer {
+    let (wanted, filter) = rows(query)?;
+    let page = state
+        .administration
+        .audit_list(
+            &actor,
+            &state.tenant,
+            &filter,
+            wanted.before,
+            wanted.rows.unwrap_or(100),
+        )
+        .await
+        .map_err(problem)?;
+    ok(&page)
+}
+
+async fn audit_export(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    query: RowsQuery,
+) -> Answer {
+    let (wanted, filter) = rows(query)?;
+    let after = wanted.after.unwrap_or(0);
+    export(&state, actor, filter, after).await.map_err(problem)
+}
+
+/// Every row as JSON lines, page after page while the reader reads.
+pub async fn export(
+    state: &WebState,
+    actor: Actor,
+    filter: Filter,
+    after: u64,
+) -> Result<Response, AdminError> {
+    // The first page here, so that a refusal is an answer and not a torn file.
+    let first = state
+        .administration
+        .audit_export(&actor, &state.tenant, &filter, after)
+        .await?;
+    let (lines, body) = crate::console::lines::channel();
+    let (administration, tenant) = (state.administration.clone(), state.tenant.clone());
+    tokio::spawn(async move {
+        let mut page = first;
+        loop {
+            let mut text = String::new();
+            for row in &page.rows {
+                // A row is plain data: it is always JSON.
+                text.push_str(&serde_json::to_string(row).unwrap_or_default());
+                text.push('\n');
+            }
+            if !lines.send(text).await {
+                return;
+            }
+            let Some(next) = page.next else { return };
+            match administration
+                .audit_export(&actor, &tenant, &filter, next)
+                .await
+            {
+                Ok(more) => page = more,
+                Err(error) => {
+                    tracing::error!(error = crate::error::chain(&error), "an export broke off");
+                    // A reader must not take a part for the whole.
+                    lines.fail().await;
+                    return;
+                }
+            }
+        }
+    });
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/jsonl; charset=utf-8"),
+    );
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"postern-audit.jsonl\""),
+    );
+    Ok(response)
+}
+
+async fn audit_verify(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    let verified = state.administration.audit_verify(&actor, None).await;
+    ok(&verified.map_err(problem)?)
+}
+
+// ---------------------------------------------------------------- administrators
+
+async fn admin_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+    let administrators = state
+        .administration
+        .admin_list(&actor, &state.tenant)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "administrators": administrators }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRole {
+    role: Role,
+}
+
+async fn admin_invite(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(new): StrictJson<NewRole>,
+) -> Answer {
+    let invited = state
+        .administration
+        .admin_invite(&actor, &state.tenant, &name, new.role)
+        .await
+        .map_err(problem)?;
+    let body = json!({
+        "path": format!("/console/invitation/{}", invited.secret),
+        "expires_at": invited.expires_at.unix_seconds(),
+    });
+    Ok(answer(StatusCode::CREATED, &body))
+}
+
+async fn admin_appoint(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(new): StrictJson<NewRole>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .admin_appoint(&actor, &state.tenant, &name, new.role)
+            .await,
+    )
+}
+
+async fn admin_role(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(new): StrictJson<NewRole>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .admin_role(&actor, &state.tenant, &name, new.role)
+            .await,
+    )
+}
+
+async fn admin_remove(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .admin_remove(&actor, &state.tenant, &name)
+            .await,
+    )
+}
