@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::outbound::Edge;
 use crate::peers::FilePeers;
 use crate::readiness::HostReadiness;
+use crate::saml_keys::FileSamlKeys;
 use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
@@ -300,6 +301,13 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     }));
 
     let signing_keys = Arc::new(FileSigningKeys::open(&keys, Moment(clock.now().0))?);
+    let saml = postern_web::saml::Saml {
+        entity_id: config
+            .saml_entity_id
+            .clone()
+            .unwrap_or_else(|| format!("{}/saml/metadata", config.server.public_url)),
+        keys: Arc::new(FileSamlKeys::new(keys.clone(), &config.server.public_url)),
+    };
     let outbound = Arc::new(Edge::new(
         Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
         clock.clone(),
@@ -351,6 +359,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             once: stores.once.clone(),
             upstreams: Upstreams::new(outbound, stores.parking.clone()),
             signing_keys,
+            saml,
             entropy: entropy.clone(),
         },
         administration: administration.clone(),

@@ -110,6 +110,11 @@ impl Keys {
         Ok(Zeroizing::new(hex::encode(self.single("admin.token")?)))
     }
 
+    /// What persistent SAML names are made with.
+    pub(crate) fn saml_names(&self) -> anyhow::Result<[u8; 32]> {
+        self.single("saml-names.key")
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }

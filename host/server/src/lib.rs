@@ -18,6 +18,7 @@ pub mod keys;
 mod outbound;
 pub mod peers;
 mod readiness;
+mod saml_keys;
 pub mod settings;
 mod shipped;
 pub mod shutdown;

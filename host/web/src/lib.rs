@@ -24,6 +24,7 @@ pub mod page;
 pub mod proxies;
 pub mod public_url;
 pub mod router;
+pub mod saml;
 pub mod sign_in;
 pub mod state;
 pub mod texts;

@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, console, health, oidc, sign_in};
+use crate::{account, admin, api, assets, console, health, oidc, saml, sign_in};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -102,6 +102,12 @@ fn peers(state: &WebState) -> Router<WebState> {
             "/oauth2/authorize",
             get(oidc::authorize::get).post(oidc::authorize::post),
         )
+        .route("/samlsso", get(saml::sso_get).post(saml::sso_post))
+        .route(
+            "/commonauth",
+            get(saml::consumer_get).post(saml::consumer_post),
+        )
+        .route("/saml/metadata", get(saml::metadata::serve))
         .route("/oauth2/authorize/continue", get(oidc::authorize::go_on))
         .route(
             "/oauth2/logout",

@@ -51,6 +51,7 @@ pub struct Federation {
     pub once: Arc<dyn Once>,
     pub upstreams: Upstreams,
     pub signing_keys: Arc<dyn SigningKeys>,
+    pub saml: crate::saml::Saml,
     pub entropy: Arc<dyn Entropy>,
 }
 

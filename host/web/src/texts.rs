@@ -38,7 +38,7 @@ texts! {
     backup_summary, backup_lead, backup_label, backup_hint, backup_check, start_over,
     tries_left_one, tries_left_many,
     // the end of a login
-    continue_title, continue_lead, continue_button, stopped_title,
+    continue_title, continue_lead, continue_button, onward_title, onward_lead, stopped_title,
     stopped_opted_out, stopped_no_account, stopped_no_number, stopped_locked, stopped_locked_minutes,
     stopped_attempts, stopped_used, stopped_undeliverable, stopped_abandoned, stopped_disabled, start_again,
     // what the last act came to
@@ -119,6 +119,8 @@ pub static EN: Texts = Texts {
     continue_title: "You are signed in",
     continue_lead: "One more step takes you on.",
     continue_button: "Continue",
+    onward_title: "One moment",
+    onward_lead: "You are going on to another site.",
     stopped_title: "This sign-in has ended",
     stopped_opted_out: "Text message codes are switched off in your profile, and signing in is not possible without them. Ask your administrator.",
     stopped_no_account: "There is no account here that belongs to you, and signing in is not possible without one. Ask your administrator.",

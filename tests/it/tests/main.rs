@@ -15,6 +15,7 @@ mod hot_swap;
 mod layering;
 mod openid;
 mod plugin_cli;
+mod saml;
 mod sign_in;
 mod worker;
 

@@ -217,6 +217,19 @@ impl Page {
         Some(unescaped(address))
     }
 
+    /// Where the page's form goes that posts itself, and with what.
+    pub fn posts_itself(&self) -> Option<(String, Vec<(String, String)>)> {
+        let tag = self
+            .html
+            .split("<form")
+            .skip(1)
+            .map(|tag| tag.split_once('>').map_or(tag, |(tag, _)| tag))
+            .find(|tag| tag.contains("data-posts-itself"))?;
+        let written = tag.split_once(" action=\"")?.1.split_once('"')?.0;
+        let fields = self.form(written).ok()?;
+        Some((unescaped(written), fields))
+    }
+
     /// What a person reads in the main part: the words between the tags.
     pub fn text(&self) -> String {
         let main = self
@@ -236,7 +249,7 @@ impl Page {
     }
 
     /// Names and values of the inputs of the form with this action that a person does not fill in.
-    fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
+    pub(crate) fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
         let mark = format!("action=\"{action}\"");
         let from = self.html.find(&mark).with_context(|| {
             format!(

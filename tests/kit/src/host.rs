@@ -35,6 +35,8 @@ pub struct Builder {
     plugins: Vec<String>,
     sms_otp: String,
     more: String,
+    ports: Option<[u16; 2]>,
+    files: Vec<(String, String)>,
 }
 
 impl Default for Builder {
@@ -48,6 +50,8 @@ impl Default for Builder {
             plugins: Vec::new(),
             sms_otp: String::new(),
             more: String::new(),
+            ports: None,
+            files: Vec::new(),
         }
     }
 }
@@ -102,6 +106,18 @@ impl Builder {
         self
     }
 
+    /// At these ports (`installation::free_ports`), so that another host can be told of them.
+    pub fn ports(mut self, ports: [u16; 2]) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// A file that is in the installation's folder when the host starts.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     pub async fn start(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
             Provider::StandIn => {
@@ -126,7 +142,13 @@ impl Builder {
             "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
             self.sms_otp, self.more
         );
-        let installation = Installation::lay_out(&plugins, &text)?;
+        let installation = match self.ports {
+            Some(ports) => Installation::lay_out_at(ports, &plugins, &text)?,
+            None => Installation::lay_out(&plugins, &text)?,
+        };
+        for (name, text) in &self.files {
+            installation.keep(name, text)?;
+        }
         let config = Config::load(&installation.config())?;
         let real = Furniture::real()?;
         let furniture = Furniture {

@@ -27,9 +27,13 @@ impl Installation {
     /// Lays out the folder: these plugins, and a configuration with free ports. `more` is what the
     /// configuration holds beside `[server]` and `[plugins]`.
     pub fn lay_out(plugins: &[&str], more: &str) -> Result<Self> {
+        Self::lay_out_at(free_ports()?, plugins, more)
+    }
+
+    /// At these ports, the public and the administrator's: for hosts that must know of each other.
+    pub fn lay_out_at([public, admin]: [u16; 2], plugins: &[&str], more: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("postern-").tempdir()?;
         fs::create_dir(folder.path().join("plugins"))?;
-        let [public, admin] = free_ports()?;
         let installation = Self {
             folder,
             public: SocketAddr::from((Ipv4Addr::LOCALHOST, public)),
@@ -54,6 +58,24 @@ impl Installation {
         )?;
         fs::write(self.config(), text)?;
         Ok(())
+    }
+
+    /// A file of the folder that only its owner reads, such as a key.
+    pub fn keep(&self, name: &str, text: &str) -> Result<()> {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        let path = self.path().join(name);
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(file.write_all(text.as_bytes())?)
     }
 
     /// Copies a built plugin in, under its own name, whole or not at all.
@@ -207,7 +229,7 @@ impl Drop for Process {
 }
 
 /// Both held at once, so that they differ.
-fn free_ports() -> Result<[u16; 2]> {
+pub fn free_ports() -> Result<[u16; 2]> {
     let listeners = [
         TcpListener::bind("127.0.0.1:0")?,
         TcpListener::bind("127.0.0.1:0")?,

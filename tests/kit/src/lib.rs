@@ -25,6 +25,7 @@
 //! | [`TestHost`] | a host in this process |
 //! | [`Installation`] | a folder with a configuration, and the real `postern` program on it |
 //! | [`Browser`] | cookies, forms and redirects, as a person drives them |
+//! | [`Visitor`] | a browser that single sign-on sends from host to host |
 //! | [`IdentityProvider`] | a stand-in OpenID provider that lies where it is told to |
 //! | [`Phone`] | what arrived at one number |
 //! | [`Api`] | a client of the JSON API |
@@ -42,6 +43,7 @@ pub mod installation;
 pub mod paths;
 pub mod peer;
 pub mod phone;
+pub mod visitor;
 
 pub use anyhow;
 pub use api::Api;
@@ -54,3 +56,4 @@ pub use installation::{Installation, Process};
 pub use peer::Peer;
 pub use phone::Phone;
 pub use sms_gateway;
+pub use visitor::{Stop, Visitor};

@@ -76,6 +76,20 @@ pub(crate) fn browser() -> Result<()> {
     ])
 }
 
+/// The judges of what SAML says: another library for XML signatures, and the schemas of OASIS.
+pub(crate) fn saml_judges() -> Result<()> {
+    packages(&[("xmlsec1", "xmlsec1"), ("xmllint", "libxml2-utils")])?;
+    let schemas = [
+        ("/usr/share/xml/opensaml", "opensaml-schemas"),
+        ("/usr/share/xml/xmltooling", "xmltooling-schemas"),
+    ];
+    let missing: Vec<(&str, &str)> = schemas
+        .into_iter()
+        .filter(|(folder, _)| !Path::new(folder).is_dir())
+        .collect();
+    packages(&missing)
+}
+
 /// Programs of another ecosystem that speak with a host in the tests: `tests/peers/NAME` with a
 /// `package.json`, whose packages go to `target/peers/NAME`, by the lock file.
 pub(crate) fn node_peers() -> Result<()> {

@@ -8,6 +8,7 @@ fn everything() -> Result<()> {
     machine::components()?;
     processes::run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     machine::browser()?;
+    machine::saml_judges()?;
     machine::node_peers()?;
     build::plugins()?;
     processes::run(

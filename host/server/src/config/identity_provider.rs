@@ -1,10 +1,11 @@
 //! `[identity_provider.NAME]`: a server that says who somebody is.
 
+use super::saml;
 use super::secret::{self, Surroundings};
 use super::section::Section;
 use postern_federation::identity_provider::{ClaimMapping, Network, Protocol};
 use postern_federation::oidc::upstream::{ClientAuthentication, OAuth2, OpenId, Registration};
-use postern_federation::{IdentityProvider, Secret, saml};
+use postern_federation::{IdentityProvider, Secret};
 use postern_login::tenant::SUPER_TENANT;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,9 +71,7 @@ pub(super) fn read(
             client: registration(s, &[], base, surroundings),
             subject: s.or("subject", "where userinfo names the person", String::new()),
         }),
-        Spoken::Saml => Protocol::Saml(saml::Upstream {
-            entity_id: s.or("entity_id", "the provider's entity id", String::new()),
-        }),
+        Spoken::Saml => Protocol::Saml(saml::upstream(s, base, surroundings)),
     };
     let claims = read_claims(s.table("claims"))
         .into_iter()

@@ -14,6 +14,7 @@ mod plugins;
 mod problems;
 pub mod reference;
 mod relying_party;
+mod saml;
 mod secret;
 mod section;
 mod sender;
@@ -54,6 +55,8 @@ pub struct Config {
     pub sms_otp: SmsOtp,
     /// Identity providers, applications, and how people begin who come by themselves.
     pub federation: Entries,
+    /// What we call ourselves in SAML; `None` for the address of our metadata.
+    pub saml_entity_id: Option<String>,
     pub limits: Limits,
     /// The test outbox; absent in every real installation.
     pub outbox: Option<Outbox>,
@@ -101,6 +104,7 @@ impl Config {
         let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
+        let saml_entity_id = saml::read(root.table("saml"));
         let federation = Entries {
             own_sign_in: sign_in::read(root.table("sign_in")),
             identity_providers: identity_provider::read_all(
@@ -150,6 +154,7 @@ impl Config {
                 senders,
                 sms_otp,
                 federation,
+                saml_entity_id,
                 limits,
                 outbox: outbox.flatten(),
                 log,

@@ -1,12 +1,13 @@
 //! `[relying_party.NAME]`: an application that lets us sign its people in.
 
 use super::identity_provider::read_claims;
+use super::saml;
 use super::secret::{self, Surroundings};
 use super::section::Section;
 use super::sign_in::read_first_step;
+use postern_federation::RelyingParty;
 use postern_federation::oidc::client::{Client, ClientSecret, SECRET_CHARS_MIN, SigningAlgorithm};
 use postern_federation::relying_party::{ReleasedClaim, SecondStep};
-use postern_federation::{RelyingParty, saml};
 use postern_login::tenant::SUPER_TENANT;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,7 +51,9 @@ pub(super) fn read(
     let oidc = s
         .optional_table("oidc")
         .map(|below| client(below, base, surroundings));
-    let saml = s.optional_table("saml").map(service_provider);
+    let saml = s
+        .optional_table("saml")
+        .map(|below| saml::service_provider(below, base, surroundings));
     let party = RelyingParty {
         tenant: SUPER_TENANT.to_owned(),
         name: name.to_owned(),
@@ -120,12 +123,4 @@ fn client(mut section: Section<'_>, base: &Path, surroundings: &Surroundings) ->
     };
     section.finish();
     client
-}
-
-fn service_provider(mut section: Section<'_>) -> saml::ServiceProvider {
-    let provider = saml::ServiceProvider {
-        entity_id: section.or("entity_id", "the application's entity id", String::new()),
-    };
-    section.finish();
-    provider
 }

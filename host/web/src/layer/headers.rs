@@ -17,10 +17,6 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
 pub fn page(headers: &mut HeaderMap, https: bool) {
     for (name, value) in [
         (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-        ),
-        (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
@@ -42,6 +38,10 @@ pub fn page(headers: &mut HeaderMap, https: bool) {
     ] {
         headers.insert(name, value);
     }
+    // A page that posts to another site says so itself.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     // Assets say themselves how long they keep.
     headers
         .entry(header::CACHE_CONTROL)

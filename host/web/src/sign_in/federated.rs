@@ -6,6 +6,7 @@ use crate::error::{PageError, chain, unmoved};
 use crate::extract::Client;
 use crate::extract::query::Query;
 use crate::page::see_other;
+use crate::saml;
 use crate::state::WebState;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -51,8 +52,10 @@ pub async fn leave(
         Ok(provider) => provider,
         Err(response) => return response,
     };
-    if let Protocol::Saml(_) = provider.protocol {
-        return PageError::NotFound.into_response();
+    if let Protocol::Saml(upstream) = &provider.protocol {
+        return saml::sp::leave(&state, &client, &id, &application, &provider, upstream)
+            .await
+            .unwrap_or_else(|response| response);
     }
     let mut entropy = [0; 96];
     if let Err(error) = state.federation.entropy.fill(&mut entropy) {

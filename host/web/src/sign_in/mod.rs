@@ -108,7 +108,7 @@ async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginE
     went_on(state, &form.id, &form.client, &form.headers, outcome).await
 }
 
-async fn went_on(
+pub(crate) async fn went_on(
     state: &WebState,
     was: &LoginId,
     client: &ClientFacts,

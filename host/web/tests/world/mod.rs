@@ -154,6 +154,10 @@ impl World {
                 once: Arc::new(store.clone()),
                 upstreams: Upstreams::new(Arc::new(NoOutbound), Arc::new(store.clone())),
                 signing_keys: Arc::new(NoKeys),
+                saml: postern_web::saml::Saml {
+                    entity_id: format!("{public_url}/saml/metadata"),
+                    keys: Arc::new(NoKeys),
+                },
                 entropy: Arc::new(TestEntropy(AtomicU64::new(1 << 32))),
             },
             administration: administration.clone(),
@@ -990,6 +994,18 @@ struct NoKeys;
 impl SigningKeys for NoKeys {
     fn ring(&self, _: postern_federation::Moment) -> Result<Arc<SigningRing>, PortError> {
         Ok(Arc::default())
+    }
+}
+
+impl postern_federation::saml::keys::OwnKeys for NoKeys {
+    fn security(
+        &self,
+        _: postern_federation::Moment,
+    ) -> Result<Arc<dyn postern_federation::saml::XmlSecurity>, PortError> {
+        Err(PortError::new("no SAML keys here"))
+    }
+    fn name_key(&self) -> Result<[u8; 32], PortError> {
+        Ok([3; 32])
     }
 }
 

@@ -41,7 +41,35 @@ fn without(text: &str, table: &str) -> String {
 }
 
 fn load(text: &str) -> Result<Config, ConfigError> {
-    load_with(text, &[])
+    use postern_federation::saml::{Certificate, metadata::Own};
+    let pem = include_str!("../../../../federation/tests/saml/keys/sp.crt");
+    let certificates = [Certificate::from_pem(pem).unwrap()];
+    let metadata = |entity_id: &str| {
+        Own {
+            entity_id,
+            certificates: &certificates,
+            sso_url: "https://peer.example/sso",
+            logout_url: None,
+            consumer_url: "https://peer.example/acs",
+            wants_signed_requests: false,
+        }
+        .write()
+    };
+    load_with(
+        text,
+        &[
+            ("/etc/postern/partner.pem", pem),
+            ("/etc/postern/shop.pem", pem),
+            (
+                "/etc/postern/partner.xml",
+                &metadata("https://partner.example/saml"),
+            ),
+            (
+                "/etc/postern/shop.xml",
+                &metadata("https://shop.example/saml"),
+            ),
+        ],
+    )
 }
 
 #[test]

@@ -1,0 +1,712 @@
+//! Two Posterns: an external one, where the application is registered, and an internal one, which has the users. And
+//! an application that is neither.
+
+use crate::{ALICE, PASSWORD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use postern_federation::saml::context::{Comparison, RequestedContext};
+use postern_federation::saml::sp::{Endpoint, Here, Upstream, Wish};
+use postern_federation::saml::{
+    AuthnContext, Bergshamra, Binding, Certificate, MessageId, Outgoing, Received, Refusal,
+    SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion,
+};
+use postern_kit::anyhow::{Context, Result};
+use postern_kit::installation::free_ports;
+use postern_kit::{Page, Peer, Provider, Stop, TestHost, Visitor};
+use serde_json::{Value, json};
+
+macro_rules! key {
+    ($name:literal) => {
+        (
+            include_str!(concat!(
+                "../../../host/federation/tests/saml/keys/",
+                $name,
+                ".key"
+            )),
+            include_str!(concat!(
+                "../../../host/federation/tests/saml/keys/",
+                $name,
+                ".crt"
+            )),
+        )
+    };
+}
+const INTERNAL_KEY: (&str, &str) = key!("idp");
+const EXTERNAL_KEY: (&str, &str) = key!("sp");
+const APPLICATION_KEY: (&str, &str) = key!("next");
+const ATTACKER_KEY: (&str, &str) = key!("attacker");
+
+/// The application of the seeds, which is not there: what it would get is enough.
+const APPLICATION: &str = "http://localhost:8080/travelocity.com/home.jsp";
+const SECOND_APPLICATION: &str = "http://localhost:8081/second";
+
+const NODE: &str = "http://localhost:8083/acs";
+
+struct Two {
+    internal: TestHost,
+    external: TestHost,
+}
+
+impl Two {
+    async fn start(internal_more: &str, external_more: &str) -> Result<Self> {
+        let (inside, outside) = (free_ports()?, free_ports()?);
+        let (internal_origin, external_origin) = (
+            format!("http://localhost:{}", inside[0]),
+            format!("http://localhost:{}", outside[0]),
+        );
+        let internal = TestHost::builder()
+            .provider(Provider::Outbox)
+            .ports(inside)
+            .file("data/keys/saml.key", INTERNAL_KEY.0)
+            .file("data/keys/saml.crt", INTERNAL_KEY.1)
+            .file("external.crt", EXTERNAL_KEY.1)
+            .config(&format!(
+                r#"
+[saml]
+entity_id = "internal"
+
+[relying_party.external]
+second_step = "none"
+claims = {{ "http://wso2.org/claims/mobile" = "http://wso2.org/claims/mobile" }}
+
+[relying_party.external.saml]
+entity_id = "external-as-service-provider"
+consumer_services = ["{external_origin}/commonauth"]
+certificates = ["external.crt"]
+signed_requests = true
+response_signing = true
+attribute_profile = true
+attributes_always = true
+{internal_more}
+"#
+            ))
+            .start()
+            .await?;
+        let external = TestHost::builder()
+            .provider(Provider::Outbox)
+            .ports(outside)
+            .plugin("local")
+            .sms_otp("usecase = \"local\"")
+            .file("data/keys/saml.key", EXTERNAL_KEY.0)
+            .file("data/keys/saml.crt", EXTERNAL_KEY.1)
+            .file("internal.crt", INTERNAL_KEY.1)
+            .file("application.crt", APPLICATION_KEY.1)
+            .config(&format!(
+                r#"
+[saml]
+entity_id = "localhost"
+
+[identity_provider.internal]
+protocol = "saml"
+entity_id = "internal"
+our_entity_id = "external-as-service-provider"
+sso_url = "{internal_origin}/samlsso"
+certificates = ["internal.crt"]
+signed_response = true
+
+[relying_party.travelocity]
+first_step = ["internal"]
+second_step = "none"
+claims = {{ "mobile" = "http://wso2.org/claims/mobile" }}
+
+[relying_party.travelocity.saml]
+entity_id = "travelocity.com"
+consumer_services = ["{APPLICATION}"]
+certificates = ["application.crt"]
+attribute_profile = true
+attributes_always = true
+
+[relying_party.second]
+first_step = ["internal"]
+second_step = "none"
+
+[relying_party.second.saml]
+entity_id = "second.example"
+consumer_services = ["{SECOND_APPLICATION}"]
+idp_initiated = true
+
+[relying_party.careful]
+first_step = ["internal"]
+second_step = "sms-otp"
+
+[relying_party.careful.saml]
+entity_id = "careful.example"
+consumer_services = ["http://localhost:8082/careful"]
+
+[relying_party.node]
+first_step = ["internal"]
+second_step = "none"
+claims = {{ "mobile" = "http://wso2.org/claims/mobile" }}
+
+[relying_party.node.saml]
+entity_id = "node.example"
+consumer_services = ["{NODE}"]
+certificates = ["application.crt"]
+encryption_certificate = ["application.crt"]
+signed_requests = true
+encrypt_assertion = true
+attribute_profile = true
+attributes_always = true
+name_id_format = "persistent"
+{external_more}
+"#
+            ))
+            .start()
+            .await?;
+        internal.add_user("alice", PASSWORD, ALICE).await?;
+        Ok(Self { internal, external })
+    }
+
+    fn visitor(&self) -> Visitor {
+        Visitor::new([
+            (self.internal.origin(), self.internal.host().public),
+            (self.external.origin(), self.external.host().public),
+        ])
+    }
+
+    /// An application of the external one.
+    fn application<'a>(&self, entity_id: &'a str, consumer_url: &'a str) -> App<'a> {
+        App {
+            upstream: Upstream {
+                entity_id: "localhost".to_owned(),
+                our_entity_id: None,
+                sign_on: Endpoint {
+                    binding: Binding::Redirect,
+                    url: format!("{}/samlsso", self.external.origin()),
+                },
+                logout: None,
+                certificates: vec![Certificate::from_pem(EXTERNAL_KEY.1).expect("a certificate")],
+                sign_requests: false,
+                signed_response: true,
+                signed_assertion: true,
+                encrypted_assertion: false,
+                unsolicited: true,
+                name_id_format: None,
+                context: None,
+            },
+            here: Here {
+                entity_id,
+                consumer_url,
+            },
+        }
+    }
+
+    fn travelocity(&self) -> App<'static> {
+        self.application("travelocity.com", APPLICATION)
+    }
+
+    async fn password(&self, visitor: &mut Visitor, stop: Stop, word: &str) -> Result<Stop> {
+        let page = stop.page()?;
+        assert!(page.asks_for_password(), "{}: {}", page.path, page.text());
+        visitor
+            .submit(
+                &self.internal.origin(),
+                &page,
+                "/sign-in/password",
+                &[("username", "alice"), ("password", word)],
+            )
+            .await
+    }
+}
+
+struct App<'a> {
+    upstream: Upstream,
+    here: Here<'a>,
+}
+
+fn security(pair: (&str, &str)) -> Bergshamra {
+    let key = SigningKey::from_pem(pair.0, pair.1).expect("a key");
+    Bergshamra::new(SamlKeys::one(key)).expect("a usable key")
+}
+
+fn request_id() -> MessageId {
+    MessageId::from_entropy(&[1; 20])
+}
+
+impl App<'_> {
+    fn ask(&self, wish: Wish<'_>) -> Result<Outgoing> {
+        let security = security(APPLICATION_KEY);
+        Ok(self
+            .upstream
+            .ask(self.here, wish, &request_id(), &security, Timestamp::now())?)
+    }
+
+    fn link(&self, wish: Wish<'_>) -> Result<String> {
+        match self.ask(wish)? {
+            Outgoing::Redirect(address) => Ok(address),
+            Outgoing::Post { .. } => postern_kit::anyhow::bail!("by redirect"),
+        }
+    }
+
+    /// What the application makes of what it got.
+    fn accept(
+        &self,
+        stop: Stop,
+        asked: bool,
+    ) -> Result<(Result<VerifiedAssertion, Refusal>, Option<String>)> {
+        let (address, fields) = stop.away()?;
+        assert_eq!(address, self.here.consumer_url);
+        let response = UnverifiedResponse::new(posted(&fields)?)?;
+        let relay_state = response.relay_state().map(str::to_owned);
+        let id = request_id();
+        let accepted = self.upstream.accept(
+            response,
+            asked.then_some(id.as_str()),
+            self.here,
+            &security(APPLICATION_KEY),
+            Timestamp::now(),
+        );
+        Ok((accepted, relay_state))
+    }
+}
+
+fn posted(fields: &[(String, String)]) -> Result<Received> {
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| {
+            let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            format!("{name}={value}")
+        })
+        .collect();
+    Ok(Received::post(&pairs.join("&")).context("a SAML message")??)
+}
+
+const PLAIN: Wish<'static> = Wish {
+    force_authn: false,
+    is_passive: false,
+    relay_state: Some("deep/link?x=1"),
+};
+
+fn trail_without_queries(visitor: &Visitor) -> Vec<String> {
+    visitor
+        .trail
+        .iter()
+        .map(|line| {
+            let address = line.split_once(' ').map_or("", |(_, address)| address);
+            match address.split_once('?') {
+                Some((address, query)) => {
+                    let name = query.split(['=', '&']).next().unwrap_or_default();
+                    format!("{address}?{name}=****")
+                }
+                None => address.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// The seed's header flow, line for line, and the user exists only in the internal one.
+#[tokio::test]
+async fn two_posterns_show_the_seven_lines_of_the_header_flow() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let travelocity = two.travelocity();
+    // Lines 1 and 2 are the application's own pages; its link leads to line 3.
+    let stop = visitor.open(&travelocity.link(PLAIN)?).await?;
+    let Stop::Page { origin, page } = &stop else {
+        panic!("a page")
+    };
+    assert_eq!(
+        *origin,
+        two.internal.origin(),
+        "the external one shows no page of its own"
+    );
+    assert!(page.asks_for_password());
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let (accepted, relay_state) = travelocity.accept(stop, true)?;
+    let accepted = accepted?;
+    assert_eq!(accepted.subject().value, "alice");
+    assert_eq!(accepted.issuer(), "localhost");
+    assert_eq!(accepted.attributes()[0].name, "mobile");
+    assert_eq!(accepted.attributes()[0].values, [ALICE]);
+    assert_eq!(
+        accepted.context(),
+        AuthnContext::PasswordProtectedTransport,
+        "what the internal one said, told on and not upgraded"
+    );
+    assert_eq!(relay_state.as_deref(), Some("deep/link?x=1"));
+
+    let (external, internal) = (two.external.origin(), two.internal.origin());
+    let seed = [
+        format!("{external}/samlsso?SAMLRequest=****"),
+        format!("{internal}/samlsso?SAMLRequest=****"),
+        format!("{internal}/samlsso"),
+        format!("{external}/commonauth"),
+        format!("{external}/samlsso?sessionDataKey=****"),
+    ];
+    let trail = trail_without_queries(&visitor);
+    let mut rest = trail.iter();
+    for line in &seed {
+        // Line 5 is the internal address without a request in it.
+        let found = rest.any(|at| {
+            at == line || (line.ends_with("/samlsso") && at.starts_with(&format!("{line}?session")))
+        });
+        assert!(found, "`{line}` is missing, or out of order, in {trail:#?}");
+    }
+    // The credentials went to the internal one, and to nobody else.
+    let passwords: Vec<_> = trail
+        .iter()
+        .filter(|at| at.ends_with("/password"))
+        .collect();
+    assert_eq!(passwords, [&format!("{internal}/sign-in/password")]);
+
+    // A second application: nobody is asked anything.
+    let second = two.application("second.example", SECOND_APPLICATION);
+    let stop = visitor.open(&second.link(PLAIN)?).await?;
+    assert_eq!(second.accept(stop, true)?.0?.subject().value, "alice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_password_stays_on_the_internal_page() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let stop = visitor.open(&two.travelocity().link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, "not the password").await?;
+    let Stop::Page { origin, page } = stop else {
+        panic!("a page")
+    };
+    assert_eq!(origin, two.internal.origin());
+    assert!(page.asks_for_password());
+    Ok(())
+}
+
+/// A federated first step, and the code here; then the application is told of two factors.
+#[tokio::test]
+async fn a_code_follows_the_federated_step() -> Result<()> {
+    let two = Two::start("", "").await?;
+    two.external
+        .add_user("alice", "another password", ALICE)
+        .await?;
+    let mut visitor = two.visitor();
+    let careful = two.application("careful.example", "http://localhost:8082/careful");
+    let stop = visitor.open(&careful.link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let page = stop.page()?;
+    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    let code = two.external.phone(ALICE).next_code().await?;
+    let stop = visitor
+        .submit(
+            &two.external.origin(),
+            &page,
+            "/sign-in/code",
+            &[("code", &code)],
+        )
+        .await?;
+    let accepted = careful.accept(stop, true)?.0?;
+    assert_eq!(accepted.context(), AuthnContext::TwoFactors);
+    assert_eq!(accepted.subject().value, "alice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_identity_provider_starts_only_where_the_form_says_so() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let sso = format!("{}/samlsso", two.external.origin());
+    // Off: before anybody is asked to sign in.
+    let page = visitor
+        .open(&format!("{sso}?spEntityID=travelocity.com"))
+        .await?
+        .page()?;
+    assert_eq!(page.status, 400);
+    assert!(!page.asks_for_password());
+    for wrong in [
+        "?spEntityID=nobody.example",
+        "?spEntityID=second.example&acs=http%3A%2F%2Fevil.example%2F",
+        "",
+    ] {
+        let page = visitor.open(&format!("{sso}{wrong}")).await?.page()?;
+        assert_eq!(page.status, 400, "{wrong}");
+    }
+    // On: a login, then the application, which is told of no question.
+    let start = format!("{sso}?spEntityID=second.example&RelayState=home");
+    let stop = visitor.open(&start).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let second = two.application("second.example", SECOND_APPLICATION);
+    let (accepted, relay_state) = second.accept(stop, false)?;
+    assert_eq!(accepted?.subject().value, "alice");
+    assert_eq!(relay_state.as_deref(), Some("home"));
+    // Already signed in: at once.
+    let stop = visitor.open(&start).await?;
+    assert_eq!(second.accept(stop, false)?.0?.subject().value, "alice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn force_and_passive_do_what_they_say() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let travelocity = two.travelocity();
+    let passive = Wish {
+        is_passive: true,
+        ..PLAIN
+    };
+    let stop = visitor.open(&travelocity.link(passive)?).await?;
+    let refusal = travelocity.accept(stop, true)?.0.unwrap_err();
+    assert!(refusal.to_string().contains("NoPassive"), "{refusal}");
+
+    let stop = visitor.open(&travelocity.link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    travelocity.accept(stop, true)?.0?;
+    let stop = visitor.open(&travelocity.link(passive)?).await?;
+    travelocity.accept(stop, true)?.0?;
+
+    // Everything is asked again, at the internal one too.
+    let force = Wish {
+        force_authn: true,
+        ..PLAIN
+    };
+    let stop = visitor.open(&travelocity.link(force)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    travelocity.accept(stop, true)?.0?;
+    Ok(())
+}
+
+/// An application whose entry asks for no code may ask for one, and is told of two factors only then.
+#[tokio::test]
+async fn a_context_that_needs_a_code_asks_for_one() -> Result<()> {
+    let two = Two::start("", "").await?;
+    two.external
+        .add_user("alice", "another password", ALICE)
+        .await?;
+    let mut visitor = two.visitor();
+    let mut travelocity = two.travelocity();
+    travelocity.upstream.context = Some(RequestedContext {
+        comparison: Comparison::Exact,
+        classes: vec![AuthnContext::TwoFactors.uri().to_owned()],
+    });
+    let stop = visitor.open(&travelocity.link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let page = stop.page()?;
+    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    let code = two.external.phone(ALICE).next_code().await?;
+    let origin = two.external.origin();
+    let stop = visitor
+        .submit(&origin, &page, "/sign-in/code", &[("code", &code)])
+        .await?;
+    let accepted = travelocity.accept(stop, true)?.0?;
+    assert_eq!(accepted.context(), AuthnContext::TwoFactors);
+    // What nobody here can give is said, and nothing is upgraded to it.
+    travelocity.upstream.context = Some(RequestedContext {
+        comparison: Comparison::Exact,
+        classes: vec!["urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard".to_owned()],
+    });
+    let stop = visitor.open(&travelocity.link(PLAIN)?).await?;
+    let refusal = travelocity.accept(stop, true)?.0.unwrap_err();
+    assert!(refusal.to_string().contains("NoAuthnContext"), "{refusal}");
+    Ok(())
+}
+
+/// A request by POST comes without cookies; the session still answers.
+#[tokio::test]
+async fn a_request_by_post_finds_the_session() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let mut travelocity = two.travelocity();
+    let stop = visitor.open(&travelocity.link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    travelocity.accept(stop, true)?.0?;
+    travelocity.upstream.sign_on.binding = Binding::Post;
+    travelocity.upstream.sign_requests = true;
+    let Outgoing::Post { action, fields } = travelocity.ask(PLAIN)? else {
+        panic!("a form")
+    };
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let stop = visitor.post(&action, &fields).await?;
+    assert_eq!(travelocity.accept(stop, true)?.0?.subject().value, "alice");
+    Ok(())
+}
+
+/// The answer of the internal one, caught on its way to `/commonauth`, and the browser that it was meant for.
+async fn caught(two: &Two) -> Result<(Visitor, String, Vec<(String, String)>)> {
+    let everywhere = two.visitor();
+    // This browser does not know the way back to the external one once it has left it.
+    let mut visitor = everywhere.clone();
+    let stop = visitor.open(&two.travelocity().link(PLAIN)?).await?;
+    let page = stop.page()?;
+    let mut alone = visitor.clone();
+    alone.forget(&two.external.origin());
+    let stop = alone
+        .submit(
+            &two.internal.origin(),
+            &page,
+            "/sign-in/password",
+            &[("username", "alice"), ("password", PASSWORD)],
+        )
+        .await?;
+    let (address, fields) = stop.away()?;
+    Ok((visitor, address, fields))
+}
+
+fn refused(page: &Page) {
+    assert_eq!(page.status, 403, "{}", page.text());
+}
+
+fn with_xml(fields: &[(String, String)], edit: impl Fn(String) -> String) -> Vec<(String, String)> {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            if name != "SAMLResponse" {
+                return (name.clone(), value.clone());
+            }
+            let xml = String::from_utf8(STANDARD.decode(value).unwrap()).unwrap();
+            (name.clone(), STANDARD.encode(edit(xml)))
+        })
+        .collect()
+}
+
+/// X-19 and X-20: an answer is good once, and in the browser that asked.
+#[tokio::test]
+async fn an_answer_is_good_once_and_in_one_browser() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let (mut visitor, address, fields) = caught(&two).await?;
+    // Tampered with: refused, and the good one still works.
+    let tampered = with_xml(&fields, |xml| xml.replace("alice", "admin"));
+    refused(&visitor.post(&address, &tampered).await?.page()?);
+    let unsigned = with_xml(&fields, |xml| {
+        let from = xml.find("<ds:Signature ").unwrap();
+        let to = xml.find("</ds:Signature>").unwrap() + "</ds:Signature>".len();
+        format!("{}{}", &xml[..from], &xml[to..])
+    });
+    refused(&visitor.post(&address, &unsigned).await?.page()?);
+    // Another browser has no login to which it belongs. What it brought is used up then.
+    let (mut first, second_address, second_fields) = caught(&two).await?;
+    let mut stranger = two.visitor();
+    let stopped = stranger.post(&second_address, &second_fields).await?;
+    refused(&stopped.page()?);
+    refused(&first.post(&second_address, &second_fields).await?.page()?);
+    // The right one.
+    let stop = visitor.post(&address, &fields).await?;
+    assert_eq!(
+        two.travelocity().accept(stop, true)?.0?.subject().value,
+        "alice"
+    );
+    // And never again, here or elsewhere.
+    refused(&visitor.post(&address, &fields).await?.page()?);
+    refused(&stranger.post(&address, &fields).await?.page()?);
+    Ok(())
+}
+
+/// X-15, X-21 to X-23 at the door: what no internal one said for this login.
+#[tokio::test]
+async fn what_was_not_said_to_us_is_refused_at_the_door() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let (mut visitor, address, fields) = caught(&two).await?;
+    // Without RelayState nobody asked for it.
+    let unasked: Vec<_> = fields
+        .iter()
+        .filter(|(name, _)| name != "RelayState")
+        .cloned()
+        .collect();
+    refused(&visitor.post(&address, &unasked).await?.page()?);
+    // Signed by somebody else.
+    let attacker = security(ATTACKER_KEY);
+    let forged = with_xml(&fields, |xml| {
+        let blank = |xml: String, tag: &str| {
+            let open = format!("<ds:{tag}>");
+            let from = xml.find(&open).unwrap() + open.len();
+            let to = xml[from..].find('<').unwrap() + from;
+            format!("{}{}", &xml[..from], &xml[to..])
+        };
+        let xml = blank(blank(xml, "DigestValue"), "SignatureValue");
+        postern_federation::saml::XmlSecurity::sign(&attacker, xml).unwrap()
+    });
+    refused(&visitor.post(&address, &forged).await?.page()?);
+    for (name, value) in [
+        ("SAMLResponse", "not base64"),
+        ("SAMLResponse", ""),
+        ("Other", "x"),
+    ] {
+        let fields = [(name.to_owned(), value.to_owned())];
+        let page = visitor.post(&address, &fields).await?.page()?;
+        assert!(page.status.is_client_error(), "{name} {value}");
+    }
+    // The real one is as good as before.
+    let stop = visitor.post(&address, &fields).await?;
+    assert!(two.travelocity().accept(stop, true)?.0.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_metadata_names_the_addresses_that_answer() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let page = two.external.browser().open("/saml/metadata").await?;
+    assert_eq!(page.status, 200);
+    let peer = postern_federation::saml::metadata::Peer::read(&page.html, None, Timestamp::now())?;
+    assert_eq!(peer.entity_id, "localhost");
+    let idp = peer.identity_provider.context("an identity provider")?;
+    assert_eq!(
+        idp.sign_on[0].url,
+        format!("{}/samlsso", two.external.origin())
+    );
+    let sp = peer.service_provider.context("a service provider")?;
+    assert_eq!(
+        sp.consumer_services[0].url,
+        format!("{}/commonauth", two.external.origin())
+    );
+    assert_eq!(sp.signing, [Certificate::from_pem(EXTERNAL_KEY.1)?]);
+    Ok(())
+}
+
+/// A service provider that is not ours: signed request, signed response, encrypted assertion; and as hostile input.
+#[tokio::test]
+async fn node_saml_signs_its_people_in() -> Result<()> {
+    let two = Two::start("", "").await?;
+    let mut visitor = two.visitor();
+    let mut options = json!({
+        "issuer": "node.example",
+        "callbackUrl": NODE,
+        "entryPoint": format!("{}/samlsso", two.external.origin()),
+        "audience": "node.example",
+        "idpIssuer": "localhost",
+        "idpCert": EXTERNAL_KEY.1,
+        "privateKey": APPLICATION_KEY.0,
+        "decryptionPvk": APPLICATION_KEY.0,
+    });
+    let mut peer = Peer::node("node-saml", &options)?;
+    let address = peer.hear().await?;
+    let address = address["address"].as_str().context("an address")?;
+    // A byte of its signed query changed: refused.
+    let touched = address.replace("RelayState=deep", "RelayState=steep");
+    assert_ne!(touched, address);
+    let page = visitor.open(&touched).await?.page()?;
+    assert_eq!(page.status, 400);
+
+    let stop = visitor.open(address).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let (to, fields) = stop.away()?;
+    assert_eq!(to, NODE);
+    assert!(fields.contains(&("RelayState".to_owned(), "deep/link".to_owned())));
+    let form: serde_json::Map<String, Value> = fields
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.clone())))
+        .collect();
+    let tampered = with_xml(&fields, |xml| {
+        xml.replace("localhost:8083", "localhost:8084")
+    });
+    // One that does not mind which question is answered, so that the signature decides.
+    options["validateInResponseTo"] = "never".into();
+    let mut lax = Peer::node("node-saml", &options)?;
+    lax.hear().await?;
+    lax.say(&json!({"SAMLResponse": tampered[0].1}).to_string())
+        .await?;
+    let said = lax.hear().await?;
+    let error = said["error"].as_str().context("it is refused")?;
+    assert!(error.to_lowercase().contains("signature"), "{error}");
+    peer.say(&Value::from(form).to_string()).await?;
+    let said = peer.hear().await?;
+    let profile = &said["profile"];
+    assert_eq!(profile["issuer"], "localhost", "{said}");
+    assert_eq!(
+        profile["nameIDFormat"],
+        "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+    );
+    assert_eq!(profile["nameID"].as_str().map(str::len), Some(64));
+    assert_eq!(profile["mobile"], ALICE);
+    assert!(profile["sessionIndex"].is_string());
+    Ok(())
+}
