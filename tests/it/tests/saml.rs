@@ -666,6 +666,8 @@ async fn node_saml_signs_its_people_in() -> Result<()> {
         "idpCert": EXTERNAL_KEY.1,
         "privateKey": APPLICATION_KEY.0,
         "decryptionPvk": APPLICATION_KEY.0,
+        // Its default asks for an e-mail address, and Alice has none.
+        "identifierFormat": null,
     });
     let mut peer = Peer::node("node-saml", &options)?;
     let address = peer.hear().await?;
@@ -709,4 +711,87 @@ async fn node_saml_signs_its_people_in() -> Result<()> {
     assert_eq!(profile["mobile"], ALICE);
     assert!(profile["sessionIndex"].is_string());
     Ok(())
+}
+
+/// An identity provider that is not ours reads our metadata, checks our signed request, and vouches.
+#[tokio::test]
+async fn pysaml2_vouches_for_people() -> Result<()> {
+    const ELSEWHERE: &str = "http://localhost:8090/sso";
+    let ports = free_ports()?;
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .ports(ports)
+        .plugin("local")
+        .sms_otp("usecase = \"local\"")
+        .file("data/keys/saml.key", EXTERNAL_KEY.0)
+        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
+        .file("peer.crt", APPLICATION_KEY.1)
+        .config(&format!(
+            r#"
+[identity_provider.python]
+protocol = "saml"
+entity_id = "pysaml2"
+sso_url = "{ELSEWHERE}"
+certificates = ["peer.crt"]
+signed_response = true
+
+[sign_in]
+first_step = ["python"]
+"#
+        ))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    let metadata = host.browser().open("/saml/metadata").await?.html;
+    let options = |key: (&str, &str)| {
+        json!({
+            "entity_id": "pysaml2",
+            "sso_url": ELSEWHERE,
+            "metadata": metadata,
+            "key": key.0,
+            "certificate": key.1,
+            "subject": "alice",
+            "mobile": ALICE,
+            "sign_response": true,
+        })
+    };
+    for (options, accepted) in [
+        (options(APPLICATION_KEY), true),
+        (options(ATTACKER_KEY), false),
+    ] {
+        let mut peer = Peer::python("pysaml2", &options)?;
+        let mut visitor = Visitor::new([(host.origin(), host.host().public)]);
+        let start = format!("{}/sign-in", host.origin());
+        visitor.open(&start).await?.page()?;
+        let (address, _) = visitor
+            .open(&format!("{start}/with/python"))
+            .await?
+            .away()?;
+        let query = address
+            .strip_prefix(&format!("{ELSEWHERE}?"))
+            .context("its address")?;
+        peer.say(query).await?;
+        let said = peer.hear().await?;
+        assert_eq!(said["signed"], true, "{said}");
+        let consumer = said["consumer"].as_str().context("an address")?;
+        let xml = said["xml"].as_str().context("a response")?;
+        let relay_state = posted_relay_state(query).context("RelayState")?;
+        let fields = [
+            ("SAMLResponse".to_owned(), STANDARD.encode(xml)),
+            ("RelayState".to_owned(), relay_state),
+        ];
+        let page = visitor.post(consumer, &fields).await?.page()?;
+        assert_eq!(page.asks_for_code(), accepted, "{}", page.text());
+        if !accepted {
+            refused(&page);
+        }
+    }
+    Ok(())
+}
+
+fn posted_relay_state(query: &str) -> Option<String> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("RelayState="))?;
+    Some(value.to_owned())
 }

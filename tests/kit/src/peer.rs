@@ -35,14 +35,35 @@ impl Peer {
         let program = packages.join("client.mjs");
         let source = paths::workspace().join("tests/peers").join(name);
         std::fs::copy(source.join("client.mjs"), &program)?;
-        let mut child = Command::new("node")
-            .arg(&program)
+        Self::start(Command::new("node").arg(&program), argument)
+            .context("cannot run node: `cargo xtask test` installs it")
+    }
+
+    /// Runs `client.py` of this peer with one argument, in the environment of its own.
+    pub fn python(name: &str, argument: &Value) -> Result<Self> {
+        let python = paths::target()?
+            .join("peers")
+            .join(name)
+            .join("venv/bin/python");
+        let program = paths::workspace()
+            .join("tests/peers")
+            .join(name)
+            .join("client.py");
+        Self::start(Command::new(&python).arg(program), argument).with_context(|| {
+            format!(
+                "cannot run `{}`: `cargo xtask test` installs it",
+                python.display()
+            )
+        })
+    }
+
+    fn start(command: &mut Command, argument: &Value) -> Result<Self> {
+        let mut child = command
             .arg(argument.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
-            .spawn()
-            .context("cannot run node: `cargo xtask test` installs it")?;
+            .spawn()?;
         let input = child.stdin.take().context("no pipe")?;
         let output = child.stdout.take().context("no pipe")?;
         Ok(Self {

@@ -126,9 +126,18 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
     if program.is_file() {
         return Ok(program);
     }
+    python_environment(&venv)?;
+    processes::run(
+        "installing schemathesis, the API tester",
+        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "schemathesis==4.*"]),
+    )?;
+    Ok(program)
+}
+
+fn python_environment(venv: &Path) -> Result<()> {
     let made = Command::new("python3")
         .args(["-m", "venv"])
-        .arg(&venv)
+        .arg(venv)
         .stdout(Stdio::null())
         .status();
     if !made.is_ok_and(|status| status.success()) {
@@ -143,14 +152,35 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
             "making a Python environment",
             Command::new("python3")
                 .args(["-m", "venv", "--clear"])
-                .arg(&venv),
+                .arg(venv),
         )?;
     }
-    processes::run(
-        "installing schemathesis, the API tester",
-        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "schemathesis==4.*"]),
-    )?;
-    Ok(program)
+    Ok(())
+}
+
+/// The same for programs in Python: `tests/peers/NAME` with a `requirements.txt`.
+pub(crate) fn python_peers() -> Result<()> {
+    for entry in std::fs::read_dir(workspace().join("tests/peers"))? {
+        let source = entry?.path();
+        let requirements = source.join("requirements.txt");
+        let Some(name) = source.file_name().filter(|_| requirements.is_file()) else {
+            continue;
+        };
+        let folder = target_folder()?.join("peers").join(name);
+        let (venv, done) = (folder.join("venv"), folder.join("requirements.txt"));
+        if std::fs::read(&requirements).ok() == std::fs::read(&done).ok() {
+            continue;
+        }
+        python_environment(&venv)?;
+        processes::run(
+            &format!("installing the packages of {}", name.display()),
+            Command::new(venv.join("bin/pip"))
+                .args(["install", "--quiet", "-r"])
+                .arg(&requirements),
+        )?;
+        std::fs::copy(&requirements, done)?;
+    }
+    Ok(())
 }
 
 /// Installs what is missing where that is allowed, and otherwise names the command.

@@ -10,6 +10,7 @@ fn everything() -> Result<()> {
     machine::browser()?;
     machine::saml_judges()?;
     machine::node_peers()?;
+    machine::python_peers()?;
     build::plugins()?;
     processes::run(
         "lints",
