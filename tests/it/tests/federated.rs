@@ -357,3 +357,37 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
     );
     Ok(())
 }
+
+/// an application that asks for a fresh sign-in gets one at the identity provider too, and one
+/// that is not fresh is refused.
+#[tokio::test]
+async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
+    let provider = person().await?;
+    let shop = "[relying_party.shop]\nfirst_step = [\"corp\"]\nsecond_step = \"none\"\n[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/cb\"]\n";
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin("local")
+        .config(&format!("{}{shop}", provider.section("corp", "")))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    let request = "/oauth2/authorize?client_id=shop&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&response_type=code&scope=openid&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let mut browser = host.browser();
+    for (more, asked) in [("", None), ("&prompt=login", Some("login"))] {
+        let there = browser.leave(&format!("{request}{more}")).await?;
+        let back = provider.visit(&there).await?;
+        assert_eq!(provider.asked("prompt").as_deref(), asked);
+        let page = browser.open(&back.replace(&host.origin(), "")).await?;
+        let answer = page.onward().unwrap_or_default();
+        assert!(answer.contains("?code="), "{}: {}", page.path, page.text());
+    }
+    let there = browser.leave(&format!("{request}&prompt=login")).await?;
+    provider.tamper(|claims| {
+        claims.insert("auth_time".to_owned(), json!(1_700_000_000));
+    });
+    let back = provider.visit(&there).await?;
+    let page = browser.open(&back.replace(&host.origin(), "")).await?;
+    assert_eq!(page.status, 403, "{}", page.text());
+    assert!(page.onward().is_none());
+    Ok(())
+}

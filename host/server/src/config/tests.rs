@@ -264,3 +264,117 @@ fn a_class_of_plugin_limits_may_name_only_what_it_changes() {
         postern_wasm::Limits::default().native.memories
     );
 }
+
+#[test]
+fn the_template_is_in_order() {
+    let config = load(TEMPLATE).unwrap();
+    assert_eq!(config.sms_otp.factor.challenge.code_lifetime.as_secs(), 300);
+}
+
+const FEDERATED: &str = r#"
+[sign_in]
+first_step = ["password", "corp"]
+
+[identity_provider.corp]
+display_name = "Example Corp"
+issuer = "https://idp.corp.example"
+client_id = "postern"
+client_secret = { env = "TOKEN" }
+user_attribute = "email"
+claims = { phone = "http://wso2.org/claims/mobile" }
+
+[relying_party.shop]
+display_name = "The Shop"
+first_step = ["corp"]
+second_step = "none"
+claims = { mobile = "http://wso2.org/claims/mobile" }
+[relying_party.shop.oidc]
+client_id = "shop"
+client_secret = "0123456789abcdef0123456789abcdef"
+redirect_uris = ["https://shop.example/callback"]
+"#;
+
+#[test]
+fn identity_providers_and_applications_are_read_with_their_defaults() {
+    use postern_federation::identity_provider::Protocol;
+    use postern_federation::relying_party::SecondStep;
+    let config = load(&format!("{ORDERLY}{FEDERATED}")).unwrap();
+    let federation = &config.federation;
+    assert!(federation.own_sign_in.password);
+    assert_eq!(federation.own_sign_in.identity_providers, ["corp"]);
+    let corp = &federation.identity_providers[0];
+    assert!(corp.enabled);
+    assert_eq!(corp.user_attribute.as_deref(), Some("email"));
+    let Protocol::Oidc(openid) = &corp.protocol else {
+        panic!("{corp:?}");
+    };
+    assert_eq!(openid.client.scopes, ["openid"]);
+    assert_eq!(openid.subject, "sub");
+    assert!(openid.userinfo && !openid.trust_email);
+    assert!(!format!("{corp:?}").contains("s3cret-value"), "L-04");
+    let shop = &federation.relying_parties[0];
+    assert!(!shop.first_step.password);
+    assert_eq!(shop.second_step, SecondStep::None);
+    let client = shop.oidc.as_ref().unwrap();
+    let secret = client.secret.unwrap();
+    assert!(secret.matches("0123456789abcdef0123456789abcdef"));
+    assert_eq!(client.access_token_lifetime.as_secs(), 300);
+    let told: Vec<_> = config.warnings.iter().map(|w| w.key.as_str()).collect();
+    assert!(told.contains(&"relying_party.shop.oidc.client_secret"));
+    assert!(!told.contains(&"identity_provider.corp.client_secret"));
+}
+
+#[test]
+fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
+    let found = problems(&format!(
+        r#"{ORDERLY}
+        [sign_in]
+        first_step = []
+
+        [identity_provider.Corp]
+        isuer = "https://idp.corp.example"
+        scopes = ["email"]
+
+        [identity_provider.face]
+        protocol = "oauth2"
+        authorization_endpoint = "http://face.example/dialog"
+        token_endpoint = "https://face.example/token"
+        userinfo_endpoint = "https://face.example/me"
+        client_id = "x"
+
+        [relying_party.shop]
+        first_step = ["nobody"]
+        claims = {{ sub = "urn:x" }}
+        [relying_party.shop.oidc]
+        client_id = "shop"
+        client_secret = "short"
+        redirect_uris = ["http://shop.example/callback", "https://shop.example/*"]
+
+        [relying_party.blog.oidc]
+        client_id = "shop"
+        public = true
+        redirect_uris = []
+        "#
+    ));
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    for key in [
+        "sign_in.first_step",
+        "identity_provider.Corp.name",
+        "identity_provider.Corp.isuer",
+        "identity_provider.Corp.issuer",
+        "identity_provider.Corp.client_id",
+        "identity_provider.Corp.scopes",
+        "identity_provider.face.authorization_endpoint",
+        "identity_provider.face.subject",
+        "relying_party.shop.first_step",
+        "relying_party.shop.claims",
+        "relying_party.shop.oidc.client_secret",
+        "relying_party.shop.oidc.redirect_uris",
+        "relying_party.blog.oidc.redirect_uris",
+        "relying_party.blog.oidc.client_id",
+    ] {
+        assert!(keys.contains(&key), "{key}: {keys:?}");
+    }
+    let misspelt = found.iter().find(|(key, _)| key.ends_with("isuer"));
+    assert!(misspelt.unwrap().1.contains("`issuer`"));
+}
