@@ -12,8 +12,8 @@ use postern_admin::plugins::{PluginReport, Plugins};
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::{
-    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, LoginStore,
-    SessionStore, Subject,
+    AccountRef, Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory,
+    LoginStore, SessionStore, Subject,
 };
 use postern_otp::{BackupCode, PhoneNumber, Region};
 use serde::{Deserialize, Serialize};
@@ -224,6 +224,15 @@ impl Desk {
             if let Some(code) = BackupCode::from_entropy(&entropy::key()?) {
                 codes.push(code);
             }
+        }
+        // Those a user store still holds in a claim are dead with all others.
+        if let Subject::Account { account, .. } = &subject {
+            let account = AccountRef {
+                name: account.clone(),
+            };
+            self.directory
+                .take_backup_codes(&self.tenant, &account)
+                .await?;
         }
         self.backup_codes
             .replace(&subject, &codes, self.clock.now())

@@ -20,6 +20,7 @@ mod server;
 mod sign_in;
 mod sms_otp;
 mod tls;
+mod user_store;
 
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -32,6 +33,7 @@ pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
 pub use tls::Tls;
+pub use user_store::{PRIMARY, UserStore, UserStores};
 
 use postern_federation::Entries;
 use problems::Findings;
@@ -53,6 +55,7 @@ pub struct Config {
     pub sms_otp: SmsOtp,
     /// Identity providers, applications, and how people begin who come by themselves.
     pub federation: Entries,
+    pub user_stores: UserStores,
     pub limits: Limits,
     /// The test outbox; absent in every real installation.
     pub outbox: Option<Outbox>,
@@ -98,6 +101,12 @@ impl Config {
         let log = Log::read(root.table("log"));
         let limits = Limits::read(root.table("limits"));
         let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
+        let user_stores = UserStores::read(
+            root.table("user_store"),
+            &sms_otp.user_stores,
+            base,
+            surroundings,
+        );
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
         let federation = Entries {
@@ -149,6 +158,7 @@ impl Config {
                 senders,
                 sms_otp,
                 federation,
+                user_stores,
                 limits,
                 outbox: outbox.flatten(),
                 log,
