@@ -9,6 +9,7 @@ mod attacks;
 mod browser;
 mod canary;
 mod crash;
+mod directories;
 mod federated;
 mod guess;
 mod hot_swap;
@@ -16,6 +17,7 @@ mod layering;
 mod openid;
 mod plugin_cli;
 mod sign_in;
+mod user_stores;
 mod worker;
 
 /// A password of the test people.

@@ -41,6 +41,7 @@ pub mod identity_provider;
 pub mod installation;
 pub mod paths;
 pub mod peer;
+pub mod peers;
 pub mod phone;
 
 pub use anyhow;

@@ -9,6 +9,7 @@ fn everything() -> Result<()> {
     processes::run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     machine::browser()?;
     machine::node_peers()?;
+    machine::peers()?;
     build::plugins()?;
     processes::run(
         "lints",
