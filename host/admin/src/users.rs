@@ -31,7 +31,8 @@ pub struct UserChange {
     pub claims: Vec<(String, String)>,
 }
 
-/// Users of stores that allow it.
+/// Users of every store, by name or `DOMAIN/name`. What a store does not allow is
+/// `DirectoryError::ReadOnly`; a new user without a domain is the primary store's.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// False if the name is taken.
@@ -68,6 +69,10 @@ pub trait Accounts: Send + Sync {
         identity_provider: &str,
         subject: &str,
     ) -> Result<bool, DirectoryError>;
+    /// The groups the user is in, by name; none where the store knows no groups.
+    async fn groups(&self, _tenant: &TenantId, _name: &str) -> Result<Vec<String>, DirectoryError> {
+        Ok(Vec::new())
+    }
 }
 
 /// An account as it was asked for: the number as typed.

@@ -227,6 +227,8 @@ impl Logins {
         }
         let codes = self.draw_backup_codes()?;
         let now = self.now();
+        self.forget_claimed_backup_codes(&session.tenant, &account)
+            .await?;
         self.ports
             .backup_codes
             .replace(&subject(session, &account), &codes, now)

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod application;
 pub mod audit;
+pub mod backup_claim;
 pub mod begin;
 pub mod challenges;
 pub mod claims;

@@ -408,6 +408,9 @@ pub enum DirectoryError {
     Busy,
     #[error("the user store does not allow this")]
     ReadOnly,
+    /// Its own rules forbid the value: a password too short, a number it does not take.
+    #[error("the user store refused: {0}")]
+    Refused(String),
     #[error(transparent)]
     Failed(#[from] StoreError),
 }
@@ -469,6 +472,17 @@ pub trait Directory: Send + Sync {
         account: &AccountRef,
         password: &str,
     ) -> Result<(), DirectoryError>;
+    /// The backup codes that the user store itself still holds in a claim, handed over exactly once
+    /// and gone from there before this returns; where the store cannot be written, they are marked
+    /// as taken in Postern's own. Whoever gets them keeps them, or they are lost. Without such a
+    /// claim there are none.
+    async fn take_backup_codes(
+        &self,
+        _tenant: &TenantId,
+        _account: &AccountRef,
+    ) -> Result<Option<Vec<BackupCode>>, DirectoryError> {
+        Ok(None)
+    }
 }
 
 // ---------------------------------------------------------------- settings

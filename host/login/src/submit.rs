@@ -117,6 +117,7 @@ impl Logins {
         let now = self.now();
         let failures = [tenant_failures(&settings, &login.tenant)];
         self.refuse_if_spent(&failures, now)?;
+        self.import_backup_codes(&login.tenant, &who, now).await?;
         let policy = &settings.factor.challenge.attempts;
         let payment = self
             .ports
@@ -132,7 +133,7 @@ impl Logins {
             }
         };
         let attempts_left = paid.attempts_left();
-        let right = match BackupCode::parse(typed) {
+        let right = match BackupCode::imported(typed) {
             Some(code) => {
                 let codes = &self.ports.backup_codes;
                 codes.consume(&who.subject, &code, now).await?

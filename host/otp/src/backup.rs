@@ -6,6 +6,8 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// 10 characters of 5 bits each: 50 bits (attack C-08).
 const LENGTH: usize = 10;
+/// Bytes of a code that another system issued.
+const IMPORTED_MAX: usize = 64;
 
 /// A backup code in its normal form: 10 characters of Crockford base32 (50 bits), no hyphen.
 #[derive(Clone)]
@@ -41,6 +43,17 @@ impl BackupCode {
         orderly.then_some(Self(text))
     }
 
+    /// A code that another system issued and a user store still holds: any characters, compared
+    /// exactly, without the blanks around it. One that has our own form is read as ours.
+    pub fn imported(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| {
+            let text = text.trim();
+            (1..=IMPORTED_MAX)
+                .contains(&text.len())
+                .then(|| Self(Zeroizing::new(text.to_owned())))
+        })
+    }
+
     /// The normal form, for hashing.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,8 +61,10 @@ impl BackupCode {
 
     /// As it is shown once: two groups of five.
     pub fn display(&self) -> String {
-        let (first, second) = self.0.split_at(LENGTH / 2);
-        format!("{first}-{second}")
+        match self.0.split_at_checked(LENGTH / 2) {
+            Some((first, second)) if self.0.len() == LENGTH => format!("{first}-{second}"),
+            _ => self.0.to_string(),
+        }
     }
 }
 
@@ -107,5 +122,24 @@ mod tests {
     fn it_prints_nothing() {
         let code = BackupCode::from_entropy(&[7; 10]).unwrap();
         assert_eq!(format!("{code:?}"), "[backup code]");
+    }
+
+    #[test]
+    fn a_code_of_another_system_is_taken_as_it_stands() {
+        for (text, meant) in [
+            (" 123456 ", "123456"),
+            ("Ab+c!", "Ab+c!"),
+            ("abcde-fghjk", "ABCDEFGHJK"),
+        ] {
+            assert_eq!(BackupCode::imported(text).unwrap().as_str(), meant);
+        }
+        assert_ne!(
+            BackupCode::imported("ab+c!").unwrap().as_str(),
+            BackupCode::imported("Ab+c!").unwrap().as_str(),
+            "its case counts"
+        );
+        assert!(BackupCode::imported("  ").is_none());
+        assert!(BackupCode::imported(&"x".repeat(65)).is_none());
+        assert_eq!(BackupCode::imported("123456").unwrap().display(), "123456");
     }
 }

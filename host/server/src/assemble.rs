@@ -16,7 +16,8 @@ use crate::saml_keys::FileSamlKeys;
 use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
-use crate::users::LocalAccounts;
+use crate::user_stores::{Own, directory_of};
+use crate::users::StoreAccounts;
 use anyhow::Context;
 use postern_admin::audit::AuditTrail;
 use postern_admin::definitions::Definitions;
@@ -95,6 +96,9 @@ pub struct Stores {
     pub replies: Arc<dyn Idempotency>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
+    /// What `directory` and `accounts` ask; its stores are exchanged when the configuration changes.
+    pub user_stores: Arc<Secondary>,
+    pub own_users: Own,
     pub audit: Arc<dyn AuditLog>,
     pub parking: Arc<dyn Parking>,
     pub once: Arc<dyn Once>,
@@ -214,25 +218,13 @@ where
         + Clone
         + 'static,
 {
-    let primary = Local::new(store.clone(), hashing.clone());
-    let others = config
-        .sms_otp
-        .user_stores
-        .iter()
-        .map(|domain| {
-            let other =
-                Local::secondary(store.clone(), hashing.clone(), domain).map_err(|refused| {
-                    anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}")
-                })?;
-            Ok((domain.clone(), Arc::new(other) as Arc<dyn Directory>))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let directory: Arc<dyn Directory> = if others.is_empty() {
-        Arc::new(primary.clone())
-    } else {
-        Arc::new(Secondary::new(Arc::new(primary.clone()), others)?)
-    };
     let store = Arc::new(store);
+    let own_users = Own {
+        users: store.clone(),
+        hashing,
+    };
+    let tenant = TenantId::super_tenant();
+    let user_stores = Arc::new(directory_of(&config.user_stores, &tenant, &own_users)?);
     Ok(Stores {
         logins: store.clone(),
         attempts: store.clone(),
@@ -241,8 +233,10 @@ where
         counters: store.clone(),
         clients: store.clone(),
         replies: store.clone(),
-        directory,
-        accounts: Arc::new(LocalAccounts(primary)),
+        directory: user_stores.clone(),
+        accounts: Arc::new(StoreAccounts(user_stores.clone())),
+        user_stores,
+        own_users,
         audit: store.clone(),
         parking: store.clone(),
         once: store.clone(),
@@ -457,6 +451,14 @@ pub(crate) fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
         ca_pems,
         expected_sha256: sender.sha256,
     })
+}
+
+/// What is wrong with the user stores, found out by asking each.
+pub fn user_store_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(crate::user_stores::problems(&config.user_stores)))
 }
 
 /// What is wrong with the senders, found out with the plugins really loaded, and every file the

@@ -9,10 +9,13 @@ use crate::peers::FilePeers;
 use crate::settings::FileSettings;
 use crate::shutdown::Shutdown;
 use crate::tasks;
+use crate::user_stores::{Own, directory_of};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postern_gateway::Gateway;
+use postern_login::TenantId;
 use postern_login::ports::Clock;
+use postern_store::directory::Secondary;
 use postern_web::{Bounds, Tls, listener, router};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -129,6 +132,8 @@ impl Host {
             settings: self.parts.settings.clone(),
             defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
+            user_stores: self.parts.stores.user_stores.clone(),
+            own_users: self.parts.stores.own_users.clone(),
             keys: self.parts.keys.clone(),
             clock: self.parts.clock.clone(),
             tls: self.tls.clone(),
@@ -142,20 +147,26 @@ pub(crate) struct Reloadable {
     settings: Arc<FileSettings>,
     defined: Arc<Defined>,
     peers: Arc<FilePeers>,
+    user_stores: Arc<Secondary>,
+    own_users: Own,
     keys: Keys,
     clock: Arc<dyn Clock>,
     tls: Option<Tls>,
 }
 
 impl Reloadable {
-    /// Takes over `next`: senders, the second step's settings, limits of logins, certificates. Whole
+    /// Takes over `next`: senders, the second step's settings, user stores, limits of logins, certificates. Whole
     /// or not at all: everything that can fail is done before anything is changed. False if the old
     /// one goes on.
     pub(crate) async fn apply(&self, before: &Config, next: &Config) -> bool {
+        let tenant = TenantId::super_tenant();
         let prepared = self.defined.merged(next).await;
-        let prepared = prepared.and_then(|merged| Ok((merged, self.keys.ring(self.clock.now())?)));
-        let (merged, ring) = match prepared {
-            Ok((merged, _)) if !merged.twice.is_empty() => {
+        let prepared = prepared.and_then(|merged| {
+            let directory = directory_of(&next.user_stores, &tenant, &self.own_users)?;
+            Ok((merged, self.keys.ring(self.clock.now())?, directory))
+        });
+        let (merged, ring, directory) = match prepared {
+            Ok((merged, _, _)) if !merged.twice.is_empty() => {
                 tracing::error!(
                     "the configuration was not taken over, the old one goes on: the {} is defined in the console already: delete it there, or choose another name",
                     merged.twice.join(", the ")
@@ -196,6 +207,11 @@ impl Reloadable {
         self.settings.replace(next, ring, &merged.sending);
         self.peers.replace(merged.entries);
         self.defined.follow(next);
+        if before.user_stores != next.user_stores {
+            // Logins under way end with the connections they have.
+            self.user_stores.replace(&directory);
+            tracing::info!("the user stores are connected anew");
+        }
         tracing::info!("the configuration was taken over");
         for key in waits_for_restart(before, next) {
             tracing::warn!(config.key = key, "{key} takes effect at the next start");
@@ -230,10 +246,6 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.outbox != next.outbox, "outbox");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
-    note(
-        before.sms_otp.user_stores != next.sms_otp.user_stores,
-        "sms_otp.secondary_userstore",
-    );
     keys
 }
 

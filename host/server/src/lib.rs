@@ -25,4 +25,5 @@ pub mod shutdown;
 mod signing;
 mod tasks;
 pub mod telemetry;
+pub mod user_stores;
 mod users;

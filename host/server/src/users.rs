@@ -1,13 +1,14 @@
-//! The embedded user store as the administrator's use cases take it.
+//! The user stores as the administrator's use cases take them.
 
 use async_trait::async_trait;
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::DirectoryError;
-use postern_store::directory::{Draft, Local, Record};
+use postern_store::directory::{Draft, Record, UserStore};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub(crate) struct LocalAccounts(pub(crate) Local);
+pub(crate) struct StoreAccounts(pub(crate) Arc<dyn UserStore>);
 
 fn draft(change: &UserChange) -> Draft {
     Draft {
@@ -33,7 +34,7 @@ fn record(record: Record) -> UserRecord {
 }
 
 #[async_trait]
-impl Accounts for LocalAccounts {
+impl Accounts for StoreAccounts {
     async fn create(
         &self,
         tenant: &TenantId,
@@ -82,5 +83,9 @@ impl Accounts for LocalAccounts {
         subject: &str,
     ) -> Result<bool, DirectoryError> {
         self.0.link(tenant, name, identity_provider, subject).await
+    }
+
+    async fn groups(&self, tenant: &TenantId, name: &str) -> Result<Vec<String>, DirectoryError> {
+        self.0.groups(tenant, name).await
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Every check uses names of its own, so one store can run them all, at once or in any order.
 
+pub mod directory;
+
 use crate::directory::users::{Change, User, Users};
 use postern_admin::audit::{AuditTrail, Checked};
 use postern_admin::documents::{Documents, Key, Kind, Put};
@@ -138,6 +140,7 @@ suite! {
     a_group_is_claimed_whole
     what_may_be_used_once_is_used_by_one_of_many
     a_use_is_remembered_until_its_end_and_per_tenant_and_kind
+    a_claim_is_taken_once
 }
 
 // ---------------------------------------------------------------- logins
@@ -1131,6 +1134,28 @@ pub async fn an_association_belongs_to_one_user(store: &impl Store) {
     assert!(bobs.expect("unlink"));
     let owner = store.linked(&tenant, &idp, &sub).await.expect("linked");
     assert_eq!(owner, None);
+}
+
+pub async fn a_claim_is_taken_once(store: &impl Store) {
+    let alice = User {
+        claims: vec![("urn:a".into(), "1".into()), ("urn:b".into(), "1".into())],
+        ..user("t1.example", &unique("alice"))
+    };
+    assert!(store.create_user(&alice).await.expect("create"));
+    let take = |uri: &'static str, seen: &'static str| {
+        let (tenant, key) = (alice.tenant.clone(), alice.key.clone());
+        async move {
+            let taken = store.take_claim(&tenant, "", &key, uri, seen).await;
+            taken.expect("take")
+        }
+    };
+    assert!(!take("urn:a", "2").await, "it has another value");
+    assert!(!take("urn:c", "1").await, "there is no such claim");
+    assert!(take("urn:a", "1").await);
+    assert!(!take("urn:a", "1").await, "it is gone");
+    let left = store.user(&alice.tenant, "", &alice.key).await;
+    let left = left.expect("find").expect("alice is there");
+    assert_eq!(left.claims, [("urn:b".to_owned(), "1".to_owned())]);
 }
 
 // ---------------------------------------------------------------- what the checks are made of

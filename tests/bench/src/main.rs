@@ -9,6 +9,7 @@
 mod bare;
 mod cycle;
 mod host;
+mod ldap;
 mod load;
 mod message;
 mod operator;
@@ -26,7 +27,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str = "postern-bench all [--json] | messages | cycles | operator";
+const USAGE: &str = "postern-bench all [--json] | messages | cycles | operator | ldap";
 
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
@@ -58,11 +59,13 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
                 let mut figures = message::figures().await?;
                 figures.extend(cycles().await?);
                 figures.extend(operator().await?);
+                figures.extend(ldap().await?);
                 figures
             }
             ["messages", ..] => message::figures().await?,
             ["cycles", ..] => cycles().await?,
             ["operator", ..] => operator().await?,
+            ["ldap", ..] => ldap().await?,
             _ => bail!("expected {USAGE}"),
         };
         if words.contains(&"--json") {
@@ -108,6 +111,18 @@ async fn operator() -> Result<Vec<table::Figure>> {
     eprintln!("swapping a plugin a hundred times");
     figures.extend(operator::swaps(&host, &numbers, &provider).await?);
     Ok(figures)
+}
+
+async fn ldap() -> Result<Vec<table::Figure>> {
+    let folder = tempfile::tempdir()?;
+    let provider = Provider::default();
+    let address = provider.clone().start().await?;
+    host::lay_out(folder.path(), address)?;
+    let slapd = ldap::directory()?;
+    ldap::configure(folder.path(), &slapd)?;
+    let host = Host::start(folder.path()).await?;
+    eprintln!("signing in with an LDAP directory");
+    ldap::figures(&host, &provider, Duration::from_secs(8)).await
 }
 
 /// The bare server, in a process of its own.

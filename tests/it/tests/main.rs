@@ -9,6 +9,7 @@ mod attacks;
 mod browser;
 mod canary;
 mod crash;
+mod directories;
 mod federated;
 mod guess;
 mod hot_swap;
@@ -17,6 +18,7 @@ mod openid;
 mod plugin_cli;
 mod saml;
 mod sign_in;
+mod user_stores;
 mod worker;
 
 /// A password of the test people.

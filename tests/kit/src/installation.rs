@@ -108,6 +108,18 @@ impl Installation {
         fs::read_to_string(self.path().join("postern.log")).unwrap_or_default()
     }
 
+    /// Waits until the log says so.
+    pub async fn logged(&self, words: &str) -> Result<()> {
+        let began = Instant::now();
+        while !self.log().contains(words) {
+            if began.elapsed() > READY_WITHIN {
+                bail!("the log does not say `{words}`:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// What browsers call it.
     pub fn origin(&self) -> String {
         format!("http://localhost:{}", self.public.port())
@@ -205,6 +217,18 @@ impl Process {
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGHUP: the configuration is read again.
+    pub fn reload(&self) -> Result<()> {
+        let asked = Command::new("kill")
+            .args(["-HUP", &self.child.id().to_string()])
+            .status()?;
+        anyhow::ensure!(
+            asked.success(),
+            "cannot ask the host to read its configuration"
+        );
         Ok(())
     }
 

@@ -42,6 +42,7 @@ pub mod identity_provider;
 pub mod installation;
 pub mod paths;
 pub mod peer;
+pub mod peers;
 pub mod phone;
 pub mod visitor;
 

@@ -119,6 +119,17 @@ pub(crate) fn node_peers() -> Result<()> {
     Ok(())
 }
 
+/// The programs of servers that tests start themselves, each in a folder of its own. What the
+/// packages start of their own accord is neither needed nor touched.
+pub(crate) fn peers() -> Result<()> {
+    packages(&[
+        ("/usr/sbin/slapd", "slapd"),
+        ("ldapmodify", "ldap-utils"),
+        ("psql", "postgresql"),
+        ("/usr/lib/postgresql", "postgresql"),
+    ])
+}
+
 /// A Python environment with the API tester in it. Gives its `schemathesis` program.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
     let venv = target_folder()?.join("python");
@@ -185,11 +196,12 @@ pub(crate) fn python_peers() -> Result<()> {
 
 /// Installs what is missing where that is allowed, and otherwise names the command.
 fn packages(wanted: &[(&str, &str)]) -> Result<()> {
-    let missing: Vec<&str> = wanted
+    let mut missing: Vec<&str> = wanted
         .iter()
-        .filter(|(program, _)| !on_path(program))
+        .filter(|(program, _)| !there(program))
         .map(|(_, package)| *package)
         .collect();
+    missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }
@@ -218,6 +230,15 @@ fn quiet(program: &str) -> Command {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::null());
     command
+}
+
+/// A program on the path, or a file or folder by its whole name.
+fn there(program: &str) -> bool {
+    if program.starts_with('/') {
+        Path::new(program).exists()
+    } else {
+        on_path(program)
+    }
 }
 
 fn on_path(program: &str) -> bool {

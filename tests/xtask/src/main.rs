@@ -67,6 +67,7 @@ fn usage(arguments: &[String]) -> Result<()> {
 
 /// The only command that builds in release mode: its figures are of what operators run.
 fn bench(rest: &[&str]) -> Result<()> {
+    machine::peers()?;
     build::plugins()?;
     processes::run(
         "building the host in release mode",

@@ -11,6 +11,7 @@ fn everything() -> Result<()> {
     machine::saml_judges()?;
     machine::node_peers()?;
     machine::python_peers()?;
+    machine::peers()?;
     build::plugins()?;
     processes::run(
         "lints",

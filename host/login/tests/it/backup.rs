@@ -179,3 +179,52 @@ async fn where_backup_codes_are_off_none_is_taken() {
     assert!(matches!(posted, Err(LoginError::OutOfOrder)));
     assert_eq!(world.ledger("alice").failures, 0);
 }
+
+/// What another system left in a claim is taken over when it is first tried, and spent like any
+/// other: exact elements, each once (C-02).
+#[tokio::test]
+async fn codes_of_a_claim_are_taken_over_and_spent_one_by_one() {
+    let world = World::with(|settings| settings.factor.challenge.attempts.attempts_max = 50);
+    world
+        .held()
+        .claims
+        .insert("alice".into(), "123456, Ab+c,789".into());
+    let (id, _) = world.at_code("alice").await;
+    // A part of a code, another case, the whole claim, and what lies between elements.
+    for wrong in ["12345", "3456", "ab+c", "123456, Ab+c,789", ",", " "] {
+        assert!(
+            matches!(typed(&world, &id, wrong).await, Step::AskCode(_)),
+            "{wrong}"
+        );
+    }
+    assert_eq!(
+        world.held().claims.get("alice"),
+        None,
+        "it is empty from the first try on"
+    );
+    assert_eq!(typed(&world, &id, " Ab+c ").await, Step::Authenticated);
+    let (id, _) = world.at_code("alice").await;
+    assert!(
+        matches!(typed(&world, &id, "Ab+c").await, Step::AskCode(_)),
+        "once"
+    );
+    assert_eq!(typed(&world, &id, "789").await, Step::Authenticated);
+}
+
+/// A claim that cannot be emptied would be good for ever: whoever tries a code is refused.
+#[tokio::test]
+async fn a_claim_that_cannot_be_emptied_lets_nobody_in() {
+    let world = world();
+    world.held().claims_stuck = true;
+    let (id, _) = world.at_code("alice").await;
+    for code in ["123456", CODES[0]] {
+        let refused = world.logins.submit_backup_code(&id, code, &facts()).await;
+        assert!(matches!(refused, Err(LoginError::Unavailable(_))));
+    }
+    world.held().claims_stuck = false;
+    assert_eq!(
+        typed(&world, &id, CODES[0]).await,
+        Step::Authenticated,
+        "nothing was spent"
+    );
+}

@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use postern_login::audit::{AuditEvent, What};
+use postern_login::backup_claim::claimed_codes;
 use postern_login::begin::ClientFacts;
 use postern_login::error::StoreError;
 use postern_login::login::{Login, Origin, State, StopReason, Stopped};
@@ -43,6 +44,10 @@ pub struct Held {
     pub logins: HashMap<String, (Login, u32)>,
     pub ledgers: HashMap<String, Ledger>,
     pub backup_codes: HashMap<String, Vec<String>>,
+    /// A claim of the user store with codes, by name.
+    pub claims: HashMap<String, String>,
+    /// The user store does not let go of a claim.
+    pub claims_stuck: bool,
     pub sessions: Vec<Session>,
     pub counters: HashMap<String, Vec<Timestamp>>,
     pub replies: HashMap<(String, String), ([u8; 32], Option<String>)>,
@@ -765,6 +770,21 @@ impl Directory for Inner {
         _: &str,
     ) -> Result<(), DirectoryError> {
         Err(DirectoryError::ReadOnly)
+    }
+    async fn take_backup_codes(
+        &self,
+        _: &TenantId,
+        account: &AccountRef,
+    ) -> Result<Option<Vec<BackupCode>>, DirectoryError> {
+        yield_now().await;
+        let mut held = self.held();
+        if held.claims_stuck {
+            return Err(DirectoryError::ReadOnly);
+        }
+        match held.claims.remove(&account.name) {
+            Some(claim) => Ok(claimed_codes(&claim)?),
+            None => Ok(None),
+        }
     }
 }
 

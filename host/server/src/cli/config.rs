@@ -59,7 +59,8 @@ pub(super) fn check(check: &Check) -> anyhow::Result<()> {
     let path = &check.file.config;
     let (problems, warnings) = match Config::load(path) {
         Ok(config) => {
-            let problems = crate::assemble::sender_problems(&config)?;
+            let mut problems = crate::assemble::sender_problems(&config)?;
+            problems.extend(crate::assemble::user_store_problems(&config)?);
             (problems, config.warnings)
         }
         Err(ConfigError::Wrong {

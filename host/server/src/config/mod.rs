@@ -22,6 +22,7 @@ mod server;
 mod sign_in;
 mod sms_otp;
 mod tls;
+mod user_store;
 
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -34,6 +35,7 @@ pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
 pub use tls::Tls;
+pub use user_store::{PRIMARY, UserStore, UserStores};
 
 use postern_federation::Entries;
 use problems::Findings;
@@ -57,6 +59,7 @@ pub struct Config {
     pub federation: Entries,
     /// What we call ourselves in SAML; `None` for the address of our metadata.
     pub saml_entity_id: Option<String>,
+    pub user_stores: UserStores,
     pub limits: Limits,
     /// The test outbox; absent in every real installation.
     pub outbox: Option<Outbox>,
@@ -102,6 +105,12 @@ impl Config {
         let log = Log::read(root.table("log"));
         let limits = Limits::read(root.table("limits"));
         let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
+        let user_stores = UserStores::read(
+            root.table("user_store"),
+            &sms_otp.user_stores,
+            base,
+            surroundings,
+        );
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
         let saml_entity_id = saml::read(root.table("saml"));
@@ -155,6 +164,7 @@ impl Config {
                 sms_otp,
                 federation,
                 saml_entity_id,
+                user_stores,
                 limits,
                 outbox: outbox.flatten(),
                 log,

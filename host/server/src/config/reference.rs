@@ -6,6 +6,7 @@ mod federation;
 mod limits;
 mod operation;
 mod sms_otp;
+mod user_stores;
 
 use std::fmt::Write;
 
@@ -73,6 +74,7 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
     [
         operation::TABLES,
         sms_otp::TABLES,
+        user_stores::TABLES,
         federation::TABLES,
         limits::TABLES,
     ]

@@ -24,7 +24,8 @@ pub struct SmsOtp {
     pub entries: BTreeMap<String, Entry>,
     /// Templates by BCP 47 tag; `en` is always there.
     pub templates: Vec<(String, String)>,
-    /// User stores after the primary one, in the order in which they are tried.
+    /// User stores in the order in which they are tried, as they were written; the primary one comes
+    /// first unless it is among them.
     pub user_stores: Vec<String>,
 }
 
@@ -163,23 +164,7 @@ fn read_who(s: &mut Section<'_>) -> WhoIsIt {
     if let Some(attribute) = attribute {
         set("user_attribute", attribute);
     }
-    let mut stores: Vec<String> = s.or(
-        "secondary_userstore",
-        "a list of user store names",
-        Vec::new(),
-    );
-    for store in &mut stores {
-        *store = store.trim().to_owned();
-    }
-    if stores
-        .iter()
-        .any(|store| store.is_empty() || store.contains([',', '/']))
-    {
-        s.problem(
-            "secondary_userstore",
-            "expected names of user stores, each a text of its own: [\"jdbc\", \"abc\"]",
-        );
-    }
+    let stores = read_stores(s);
     if !stores.is_empty() {
         set("secondary_userstore", stores.join(","));
     }
@@ -197,11 +182,44 @@ fn read_who(s: &mut Section<'_>) -> WhoIsIt {
         usecase,
         resolver_settings,
         after,
-        user_stores: stores
-            .into_iter()
-            .filter(|name| !name.eq_ignore_ascii_case("primary"))
-            .collect(),
+        user_stores: stores,
     }
+}
+
+/// A list, or the older `a, b, c` in one text. Blanks around a name mean nothing.
+fn read_stores(section: &mut Section<'_>) -> Vec<String> {
+    const EXPECTED: &str = "a list of user store names such as [\"corp\", \"jdbc\"]";
+    let value = section.optional::<toml::Value>("secondary_userstore", EXPECTED);
+    let names: Option<Vec<String>> = match value {
+        None => return Vec::new(),
+        Some(toml::Value::String(text)) => Some(text.split(',').map(str::to_owned).collect()),
+        Some(toml::Value::Array(list)) => list
+            .into_iter()
+            .map(|value| value.as_str().map(str::to_owned))
+            .collect(),
+        Some(_) => None,
+    };
+    let Some(names) = names else {
+        section.problem("secondary_userstore", format!("expected {EXPECTED}"));
+        return Vec::new();
+    };
+    let mut stores: Vec<String> = Vec::new();
+    for name in names
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| !name.is_empty())
+    {
+        let orderly = name.len() <= 63
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if orderly {
+            stores.push(name.to_owned());
+        } else {
+            section.problem("secondary_userstore", format!("`{name}` is no name of a user store: expected 1 to 63 of A-Z, 0-9, `-`, `_` and `.`"));
+        }
+    }
+    stores
 }
 
 /// `[sms_otp.after.NAME]`: what differs after a first step at this identity provider.

@@ -20,6 +20,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ("ACME_TOKEN", "acmes"),
     ("POSTERN_ADMIN_TOKEN", "0123456789abcdef"),
     ("GOOGLE_SECRET", "googles"),
+    ("LDAP_PASSWORD", "ldaps"),
+    (
+        "JDBC_URL",
+        "postgres://u:p@db.example/x?sslmode=verify-full",
+    ),
     ("SHOP_SECRET", "0123456789abcdef0123456789abcdef"),
 ];
 
@@ -377,4 +382,164 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
     }
     let misspelt = found.iter().find(|(key, _)| key.ends_with("isuer"));
     assert!(misspelt.unwrap().1.contains("`issuer`"));
+}
+
+const LDAP: &str = r#"
+[user_store.corp]
+kind = "ldap"
+servers = ["ldaps://one.example", "ldaps://two.example:6360"]
+bind_dn = "cn=postern,dc=example"
+bind_password = { env = "TOKEN" }
+base_dn = "ou=people,dc=example"
+ca_files = ["ca.pem"]
+claims = { "urn:mail" = "mail" }
+groups = { base_dn = "ou=groups,dc=example" }
+[sms_otp]
+secondary_userstore = " corp , Primary,other"
+"#;
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\n";
+
+#[test]
+fn user_stores_are_read_with_their_order() {
+    let config = load_with(LDAP, &[("/etc/postern/ca.pem", PEM)]).unwrap();
+    assert_eq!(config.user_stores.order, ["CORP", "PRIMARY", "OTHER"]);
+    let UserStore::Ldap(corp) = &config.user_stores.stores["CORP"] else {
+        panic!("it is a directory");
+    };
+    assert!(corp.read_only && !corp.start_tls);
+    assert_eq!(corp.servers.len(), 2);
+    assert_eq!(corp.mapping.mobile.as_deref(), Some("mobile"));
+    assert_eq!(corp.mapping.opt_out, None);
+    assert_eq!(
+        corp.mapping.claims,
+        [("urn:mail".to_owned(), "mail".to_owned())]
+    );
+    assert_eq!(corp.ca_pems.len(), 1);
+    assert!(!format!("{config:?}").contains("s3cret-value"));
+    // Without a section it is Postern's own, under its name.
+    assert!(!config.user_stores.stores.contains_key("OTHER"));
+    assert!(load("").unwrap().user_stores.stores.is_empty());
+}
+
+#[test]
+fn every_problem_of_a_user_store_is_told_with_its_key() {
+    let found = problems(
+        r#"
+        [user_store."a b"]
+        kind = "local"
+        [user_store.one]
+        kind = "ldap"
+        servers = ["http://x", "ldap://y"]
+        bind_dn = "postern"
+        bind_password = ""
+        base_dn = "people"
+        name_attribute = "uid)(x"
+        filter = "uid=*"
+        ca_files = ["absent.pem"]
+        readonly = true
+        attributes = { mobile = "mobile)", mobil = "x" }
+        groups = { object_class = "x" }
+        [user_store.two]
+        kind = "sql"
+        url = "mysql://root:hunter2@db/x"
+        new_hashes = "as-stored"
+        read_only = false
+        attributes = { backup_codes = "codes" }
+        queries = { find = "SELECT name FROM people", set_number = "UPDATE a SET b = $2 WHERE c = $1 AND d = $3", creat = "x" }
+        [user_store.three]
+        kind = "oracle"
+        [user_store.four]
+        kind = "ldap"
+        [user_store.five]
+        kind = "sql"
+        [sms_otp]
+        secondary_userstore = ["one", "two", "three", "four", "five", "a/b"]
+        "#,
+    );
+    let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    for key in [
+        "user_store.a b",
+        "user_store.one.servers",
+        "user_store.one.bind_dn",
+        "user_store.one.bind_password",
+        "user_store.one.base_dn",
+        "user_store.one.name_attribute",
+        "user_store.one.filter",
+        "user_store.one.ca_files",
+        "user_store.one.readonly",
+        "user_store.one.attributes",
+        "user_store.one.attributes.mobil",
+        "user_store.one.groups.base_dn",
+        "user_store.two.url",
+        "user_store.two.new_hashes",
+        "user_store.two.queries.find",
+        "user_store.two.queries.set_number",
+        "user_store.two.queries.take_backup_codes",
+        "user_store.two.queries.creat",
+        "user_store.three.kind",
+        "user_store.four.servers",
+        "user_store.four.base_dn",
+        "user_store.five.url",
+        "user_store.five.queries.find",
+        "sms_otp.secondary_userstore",
+    ] {
+        assert!(keys.contains(&key), "{key} is not among {keys:#?}");
+    }
+    assert!(!format!("{found:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_weakens_a_user_store_is_warned_of_or_refused() {
+    let plain =
+        "[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldap://x\"]\nbase_dn = \"dc=x\"\n";
+    assert!(
+        problems(plain)
+            .iter()
+            .any(|(key, _)| key == "user_store.corp.servers")
+    );
+    assert!(load(&format!("{plain}start_tls = true\n")).is_ok());
+    let config = load(&format!("{plain}allow_plaintext = true\n")).unwrap();
+    let warned = |key: &str| config.warnings.iter().any(|warning| warning.key == key);
+    assert!(warned("user_store.corp.allow_plaintext"));
+    assert!(warned("user_store.corp.bind_dn"), "anonymous");
+    assert!(warned("user_store.corp"), "nobody is looked for in it");
+    let sql = "[user_store.jdbc]\nkind = \"sql\"\nurl = \"postgres://u:p@db.example/x\"\nqueries = { find = \"SELECT name, password FROM people WHERE name = $1\" }\n";
+    let config = load(sql).unwrap();
+    let about_url = config
+        .warnings
+        .iter()
+        .filter(|warning| warning.key == "user_store.jdbc.url");
+    assert_eq!(
+        about_url.count(),
+        2,
+        "a password in the file, and no check of the server"
+    );
+}
+
+#[test]
+fn the_examples_of_the_page_on_user_stores_are_in_order() {
+    let page = include_str!("../../../../docs/user-stores.md");
+    let mut examples = 0;
+    for block in page.split("```toml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        let surroundings = Surroundings::pretended(
+            &[
+                ("LDAP_PASSWORD", "x"),
+                ("AD_PASSWORD", "x"),
+                (
+                    "JDBC_URL",
+                    "postgres://u:p@db.example/x?sslmode=verify-full",
+                ),
+            ],
+            &[
+                ("/etc/postern/postern.toml", text),
+                ("/etc/postern/tls/corp-ca.pem", PEM),
+            ],
+        );
+        let config = Config::load_in(Path::new("/etc/postern/postern.toml"), &surroundings);
+        assert_eq!(config.unwrap().user_stores.stores.len(), 1, "{text}");
+        examples += 1;
+    }
+    assert_eq!(examples, 3);
 }

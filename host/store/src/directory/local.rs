@@ -3,23 +3,22 @@
 //! Decides which user a name means and whether a password is theirs. Rows are `users`', threads
 //! `hashing`'s.
 
-use super::hashing::{Busy, Hashing};
+use super::claims;
+use super::comparison::{self, Compared};
+use super::hashing::Hashing;
 use super::name::{self, Name, NameRefused};
-use super::password::{self, PASSWORD_BYTES_MAX, Stored};
+use super::password::{PASSWORD_BYTES_MAX, Stored};
+use super::user_store::{Draft, Record, UserStore};
 use super::users::{Change, User, Users};
 use async_trait::async_trait;
 use postern_login::TenantId;
+use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
 use postern_login::ports::{
     AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
 };
-use postern_otp::PhoneNumber;
+use postern_otp::{BackupCode, PhoneNumber};
 use std::sync::Arc;
-use zeroize::Zeroizing;
-
-/// The claim that stands for the user's number, and the one for the language they read.
-const MOBILE_CLAIM: &str = "http://wso2.org/claims/mobile";
-const LOCALE_CLAIM: &str = "http://wso2.org/claims/local";
 
 /// One local user store. A cheap handle.
 #[derive(Clone)]
@@ -27,39 +26,6 @@ pub struct Local {
     users: Arc<dyn Users>,
     hashing: Hashing,
     domain: String,
-}
-
-/// A new user, or what of one shall change (`None`: leave).
-#[derive(Clone, Default)]
-pub struct Draft {
-    pub display_name: Option<String>,
-    /// E.164.
-    pub number: Option<Option<String>>,
-    pub opted_out: Option<bool>,
-    pub locked: Option<bool>,
-    pub password: Option<Zeroizing<String>>,
-    /// A hash that another system made, in a form of `password`; instead of a password.
-    pub password_hash: Option<String>,
-    /// Those named are replaced; an empty value removes one.
-    pub claims: Vec<(String, String)>,
-}
-
-impl std::fmt::Debug for Draft {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Draft")
-    }
-}
-
-/// A user as an administrator sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// With the domain, if there is one.
-    pub name: String,
-    pub display_name: Option<String>,
-    pub number: Option<String>,
-    pub opted_out: bool,
-    pub locked: bool,
-    pub claims: Vec<(String, String)>,
 }
 
 impl Local {
@@ -84,6 +50,24 @@ impl Local {
         })
     }
 
+    /// The primary store if the domain is empty, or says so; a secondary one otherwise.
+    pub fn shared(
+        users: Arc<dyn Users>,
+        hashing: Hashing,
+        domain: &str,
+    ) -> Result<Self, NameRefused> {
+        let domain = if name::domain(domain).is_empty() {
+            String::new()
+        } else {
+            name::secondary(domain)?
+        };
+        Ok(Self {
+            users,
+            hashing,
+            domain,
+        })
+    }
+
     /// Empty for the primary store.
     pub fn domain(&self) -> &str {
         &self.domain
@@ -96,7 +80,7 @@ impl Local {
         name: &str,
         draft: &Draft,
     ) -> Result<bool, DirectoryError> {
-        let bare = self.bare(name).ok_or(NameRefused::Malformed)?;
+        let bare = name::bare(&self.domain, name).ok_or(NameRefused::Malformed)?;
         let name = Name::parse(bare)?;
         let number = draft.number.clone().flatten();
         let user = User {
@@ -194,16 +178,8 @@ impl Local {
         }
     }
 
-    /// The name without the domain; `None` if it names another store.
-    fn bare<'a>(&self, name: &'a str) -> Option<&'a str> {
-        match name::split(name) {
-            (Some(domain), bare) => (domain == self.domain).then_some(bare),
-            (None, bare) => Some(bare),
-        }
-    }
-
     fn key(&self, name: &str) -> Option<String> {
-        name::key(self.bare(name)?)
+        name::key(name::bare(&self.domain, name)?)
     }
 
     async fn user(&self, tenant: &TenantId, name: &str) -> Result<Option<User>, StoreError> {
@@ -215,28 +191,12 @@ impl Local {
 
     async fn hash_of(&self, draft: &Draft) -> Result<Option<String>, DirectoryError> {
         if let Some(password) = &draft.password {
-            return Ok(Some(self.hashed(password).await?));
+            return Ok(Some(comparison::hashed(&self.hashing, password).await?));
         }
         if let Some(hash) = &draft.password_hash {
             Stored::parse(hash).map_err(|refused| StoreError::new(refused.to_string()))?;
         }
         Ok(draft.password_hash.clone())
-    }
-
-    async fn hashed(&self, password: &str) -> Result<String, DirectoryError> {
-        if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
-            return Err(
-                StoreError::new(format!("a password has 1 to {PASSWORD_BYTES_MAX} bytes")).into(),
-            );
-        }
-        let password = Zeroizing::new(password.to_owned());
-        let salt = salt()?;
-        let hash = self
-            .hashing
-            .run(move || password::hash(password.as_bytes(), &salt))
-            .await
-            .map_err(busy)?;
-        hash.map_err(|error| StoreError::caused("a password cannot be hashed", error).into())
     }
 
     async fn change_account(
@@ -269,37 +229,6 @@ impl std::fmt::Debug for Local {
     }
 }
 
-/// What came of comparing a password.
-enum Compared {
-    Wrong,
-    /// With the hash that shall replace the stored one, if that is of an older form.
-    Right(Option<String>),
-}
-
-/// Takes as long for a name nobody has, and as long or longer for hashes of older forms: those cost
-/// one new hash on top, whether the password is right (it is replaced) or not (attack E-01).
-fn compare(stored: Option<Stored>, password: &[u8], salt: &[u8; 16]) -> Compared {
-    let Some(stored) = stored else {
-        password::spend(password);
-        return Compared::Wrong;
-    };
-    let right = stored.matches(password);
-    if stored.is_current() {
-        return if right {
-            Compared::Right(None)
-        } else {
-            Compared::Wrong
-        };
-    }
-    let replacement = password::hash(password, salt);
-    if right {
-        // An upgrade that fails leaves the old hash, which is still right.
-        Compared::Right(replacement.ok())
-    } else {
-        Compared::Wrong
-    }
-}
-
 #[async_trait]
 impl Directory for Local {
     async fn check_password(
@@ -314,20 +243,7 @@ impl Directory for Local {
         }
         let user = self.user(tenant, name).await?;
         let seen = user.as_ref().and_then(|user| user.password.clone());
-        let stored = seen.as_deref().and_then(|text| {
-            Stored::parse(text)
-                .inspect_err(|refused| {
-                    tracing::warn!(%refused, "a user cannot sign in: the stored password is refused");
-                })
-                .ok()
-        });
-        let password = Zeroizing::new(password.to_owned());
-        let salt = salt()?;
-        let compared = self
-            .hashing
-            .run(move || compare(stored, password.as_bytes(), &salt))
-            .await
-            .map_err(busy)?;
+        let compared = comparison::compare(&self.hashing, seen.as_deref(), password).await?;
         let (Some(user), Compared::Right(replacement)) = (user, compared) else {
             return Ok(PasswordCheck::Wrong);
         };
@@ -381,13 +297,13 @@ impl Directory for Local {
             let found = user.claims.iter().find(|(known, _)| known == uri);
             found.map(|(_, value)| value.clone())
         };
-        let mut claims = user.claims.clone();
-        if let (Some(number), None) = (&user.number, claim(MOBILE_CLAIM)) {
-            claims.push((MOBILE_CLAIM.to_owned(), number.clone()));
+        let mut claims = shown(&user.claims);
+        if let (Some(number), None) = (&user.number, claim(claims::MOBILE)) {
+            claims.push((claims::MOBILE.to_owned(), number.clone()));
         }
         Ok(Profile {
             account: Some(self::account(&user)),
-            locale: claim(LOCALE_CLAIM),
+            locale: claim(claims::LOCALE),
             display_name: user.display_name,
             number: user.number,
             opted_out: user.opted_out,
@@ -462,10 +378,84 @@ impl Directory for Local {
         password: &str,
     ) -> Result<(), DirectoryError> {
         let change = Change {
-            password: Some(self.hashed(password).await?),
+            password: Some(comparison::hashed(&self.hashing, password).await?),
             ..Change::default()
         };
         self.change_account(tenant, account, change).await
+    }
+
+    async fn take_backup_codes(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<Option<Vec<BackupCode>>, DirectoryError> {
+        let Some(user) = self.user(tenant, &account.name).await? else {
+            return Ok(None);
+        };
+        let mut all = Vec::new();
+        for claim in claims::BACKUP_CODES {
+            let Some((_, seen)) = user.claims.iter().find(|(uri, _)| uri == claim) else {
+                continue;
+            };
+            // Read before it is taken: a claim that cannot be used stays for an administrator to see.
+            let codes = claimed_codes(seen)?;
+            let taken = self
+                .users
+                .take_claim(tenant, &self.domain, &user.key, claim, seen)
+                .await?;
+            if taken {
+                all.extend(codes.into_iter().flatten());
+            }
+        }
+        Ok((!all.is_empty()).then_some(all))
+    }
+}
+
+#[async_trait]
+impl UserStore for Local {
+    async fn create(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        draft: &Draft,
+    ) -> Result<bool, DirectoryError> {
+        Self::create(self, tenant, name, draft).await
+    }
+
+    async fn change(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        draft: &Draft,
+    ) -> Result<bool, DirectoryError> {
+        Self::change(self, tenant, name, draft).await
+    }
+
+    async fn delete(&self, tenant: &TenantId, name: &str) -> Result<bool, DirectoryError> {
+        Self::delete(self, tenant, name).await
+    }
+
+    async fn get(&self, tenant: &TenantId, name: &str) -> Result<Option<Record>, DirectoryError> {
+        Self::get(self, tenant, name).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        from: Option<&str>,
+        rows_max: u32,
+    ) -> Result<Vec<Record>, DirectoryError> {
+        Self::list(self, tenant, from, rows_max).await
+    }
+
+    async fn link(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        identity_provider: &str,
+        subject: &str,
+    ) -> Result<bool, DirectoryError> {
+        Self::link(self, tenant, name, identity_provider, subject).await
     }
 }
 
@@ -482,17 +472,13 @@ fn record(user: User) -> Record {
         number: user.number,
         opted_out: user.opted_out,
         locked: user.locked,
-        claims: user.claims,
+        claims: shown(&user.claims),
     }
 }
 
-fn salt() -> Result<[u8; 16], StoreError> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt)
-        .map_err(|error| StoreError::caused("the system gives no random bytes", error))?;
-    Ok(salt)
-}
-
-fn busy(_: Busy) -> DirectoryError {
-    DirectoryError::Busy
+/// Codes are nobody's to see.
+fn shown(claims: &[(String, String)]) -> Vec<(String, String)> {
+    let mut shown = claims.to_vec();
+    shown.retain(|(uri, _)| !claims::BACKUP_CODES.contains(&uri.as_str()));
+    shown
 }

@@ -91,6 +91,21 @@ pub(crate) fn split(text: &str) -> (Option<String>, &str) {
     }
 }
 
+/// The name without the domain; `None` if it names another store than `domain`'s.
+pub(crate) fn bare<'a>(domain: &str, name: &'a str) -> Option<&'a str> {
+    match split(name) {
+        (Some(named), bare) => (named == domain).then_some(bare),
+        (None, bare) => Some(bare),
+    }
+}
+
+/// A name as it is sent to a foreign store: as it was typed, composed, without the blanks around it.
+/// `None`: nobody has such a name (attack U-03), and no store is asked for it.
+pub(crate) fn asked(text: &str) -> Option<String> {
+    key(text)?;
+    Some(text.trim_matches(' ').nfc().collect())
+}
+
 /// A store's name as it is compared: upper case, empty for the primary one.
 pub(crate) fn domain(text: &str) -> String {
     let upper = text.trim().to_ascii_uppercase();

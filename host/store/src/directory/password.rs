@@ -153,7 +153,10 @@ impl Stored {
                 "PBKDF2" | "PBKDF2-SHA1" => pbkdf2_fields(Hash::Sha1, rest),
                 "PBKDF2-SHA256" => pbkdf2_fields(Hash::Sha256, rest),
                 "PBKDF2-SHA512" => pbkdf2_fields(Hash::Sha512, rest),
-                "WSO2-SHA256" => wso2(rest),
+                "WSO2-MD5" => wso2(Hash::Md5, rest),
+                "WSO2-SHA" => wso2(Hash::Sha1, rest),
+                "WSO2-SHA256" => wso2(Hash::Sha256, rest),
+                "WSO2-SHA512" => wso2(Hash::Sha512, rest),
                 _ => Err(Unknown),
             };
         }
@@ -446,18 +449,26 @@ fn digest(with: Hash, rest: &str, salted: Salted) -> Result<Stored, HashRefused>
 }
 
 /// WSO2's JDBC user store keeps base64(SHA-256(password + salt)) and the salt's text in two
-/// columns; an import writes both as `{WSO2-SHA256}salt$digest`.
-fn wso2(rest: &str) -> Result<Stored, HashRefused> {
+/// columns; an import writes both as `{WSO2-SHA256}salt$digest`. Other digests likewise.
+fn wso2(with: Hash, rest: &str) -> Result<Stored, HashRefused> {
     let (salt, digest) = rest.rsplit_once('$').ok_or(Damaged)?;
     let digest = digest_bytes(digest)?;
-    if digest.len() != Hash::Sha256.len() || salt.len() > SALT_MAX {
+    if digest.len() != with.len() || salt.len() > SALT_MAX {
         return Err(Damaged);
     }
     Ok(Stored::Digest {
-        with: Hash::Sha256,
+        with,
         salt: salt.as_bytes().to_vec(),
         digest,
     })
+}
+
+/// A new hash for those two columns: digest and salt. Weak, and for tables that another system reads
+/// as well.
+pub(crate) fn wso2_columns(with: Hash, password: &[u8], salt: &[u8; 16]) -> (String, String) {
+    let salt = PADDED.encode(salt);
+    let digest = with.of(password, salt.as_bytes());
+    (PADDED.encode(digest), salt)
 }
 
 fn three(text: &str) -> Result<[&str; 3], HashRefused> {
@@ -510,6 +521,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 const UNPADDED: GeneralPurpose = base64::engine::general_purpose::STANDARD_NO_PAD;
+const PADDED: GeneralPurpose = base64::engine::general_purpose::STANDARD;
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

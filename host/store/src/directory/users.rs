@@ -87,6 +87,15 @@ pub trait Users: Send + Sync {
         seen: &str,
         new: &str,
     ) -> Result<bool, StoreError>;
+    /// Removes a claim that still has the value seen: of two who saw it, one takes it.
+    async fn take_claim(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        uri: &str,
+        seen: &str,
+    ) -> Result<bool, StoreError>;
     /// With claims and links.
     async fn delete_user(
         &self,

@@ -102,6 +102,24 @@ impl Users for Memory {
         }
     }
 
+    async fn take_claim(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        uri: &str,
+        seen: &str,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let Some(user) = tables.users.get_mut(&whose(tenant, domain, key)) else {
+            return Ok(false);
+        };
+        let before = user.claims.len();
+        user.claims
+            .retain(|(known, value)| known != uri || value != seen);
+        Ok(user.claims.len() < before)
+    }
+
     async fn delete_user(
         &self,
         tenant: &TenantId,

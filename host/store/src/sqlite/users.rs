@@ -68,6 +68,28 @@ impl Users for Sqlite {
         .await
     }
 
+    async fn take_claim(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        uri: &str,
+        seen: &str,
+    ) -> Result<bool, StoreError> {
+        let whose = Whose::of(tenant, domain, key);
+        let (uri, seen) = (uri.to_owned(), seen.to_owned());
+        self.write(move |db| {
+            let Some(id) = whose.id(db)? else {
+                return Ok(false);
+            };
+            let rows = db
+                .prepare_cached("DELETE FROM claims WHERE user = ? AND uri = ? AND value = ?")?
+                .execute(params![id, uri, seen])?;
+            Ok(rows == 1)
+        })
+        .await
+    }
+
     async fn delete_user(
         &self,
         tenant: &TenantId,

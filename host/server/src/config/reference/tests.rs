@@ -134,6 +134,7 @@ const FREE: &[&str] = &[
     "identity_provider.NAME.claims",
     "identity_provider.NAME.parameters",
     "relying_party.NAME.claims",
+    "user_store.NAME.claims",
 ];
 
 /// The wasm crate reads these; the next test holds them to it.

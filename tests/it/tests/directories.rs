@@ -1,0 +1,604 @@
+//! User stores on real servers: OpenLDAP and PostgreSQL through the suite of all user stores, and
+//! what only servers do: policies, referrals, silence, death.
+
+use postern_kit::anyhow::{Result, ensure};
+use postern_kit::peers::slapd::{GROUPS, PEOPLE, SERVICE, SERVICE_PASSWORD, person};
+use postern_kit::peers::{Postgres, Proxy, Slapd};
+use postern_login::TenantId;
+use postern_login::ports::{AccountRef, Directory, DirectoryError, PasswordCheck};
+use postern_store::conformance::directory::{self, Subject};
+use postern_store::directory::ldap::{Groups, Scope, Settings};
+use postern_store::directory::sql::{self, NewHashes, Queries, Scheme};
+use postern_store::directory::{Draft, Ldap, Mapping, Secondary, Sql, UserStore};
+use postern_store::memory::Memory;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use url::Url;
+use zeroize::Zeroizing;
+
+fn tenant() -> TenantId {
+    TenantId::super_tenant()
+}
+
+fn settings(servers: &[String]) -> Settings {
+    Settings {
+        servers: servers.iter().map(|url| Url::parse(url).unwrap()).collect(),
+        start_tls: false,
+        ca_pems: Vec::new(),
+        bind: Some((SERVICE.into(), Zeroizing::new(SERVICE_PASSWORD.into()))),
+        base: PEOPLE.into(),
+        scope: Scope::Subtree,
+        object_classes: vec!["inetOrgPerson".into()],
+        name_attribute: "uid".into(),
+        login_attributes: vec!["mail".into()],
+        filter: None,
+        mapping: Mapping {
+            mobile: Some("mobile".into()),
+            display_name: Some("displayName".into()),
+            opt_out: Some("employeeType".into()),
+            locked: Some("departmentNumber".into()),
+            backup_codes: Some("carLicense".into()),
+            claims: vec![
+                ("urn:example:colour".into(), "roomNumber".into()),
+                ("urn:example:mail".into(), "mail".into()),
+            ],
+        },
+        read_only: false,
+        groups: Some(Groups {
+            base: GROUPS.into(),
+            object_class: "groupOfNames".into(),
+            name_attribute: "cn".into(),
+            member_attribute: "member".into(),
+        }),
+        pool_size: 4,
+        connect: Duration::from_secs(3),
+        answer: Duration::from_secs(5),
+    }
+}
+
+/// Over TLS, by the server's own CA.
+fn secure(slapd: &Slapd) -> Settings {
+    Settings {
+        ca_pems: vec![std::fs::read(slapd.ca()).unwrap()],
+        ..settings(&[slapd.tls_url()])
+    }
+}
+
+fn store(settings: Settings, domain: &str) -> Ldap {
+    Ldap::new(settings, tenant(), domain, Arc::new(Memory::new())).unwrap()
+}
+
+async fn check(store: &impl Directory, name: &str, password: &str) -> PasswordCheck {
+    let check = store.check_password(&tenant(), name, password).await;
+    check.unwrap()
+}
+
+async fn right(store: &impl Directory, name: &str, password: &str) -> Option<String> {
+    match check(store, name, password).await {
+        PasswordCheck::Right(account) => Some(account.name),
+        PasswordCheck::Wrong => None,
+        PasswordCheck::Locked(account) => panic!("{} is locked", account.name),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ldap_directory_does_what_every_user_store_does() -> Result<()> {
+    let slapd = Slapd::start()?;
+    for domain in ["CORP", ""] {
+        directory::conformance(&Subject {
+            store: Arc::new(store(secure(&slapd), domain)),
+            tenant: tenant(),
+            domain: domain.into(),
+        })
+        .await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgresql_table_does_what_every_user_store_does() -> Result<()> {
+    let postgres = Postgres::start()?;
+    postgres.run(
+        "CREATE TABLE people (name text PRIMARY KEY, hash text, salt text, called text, mobile varchar(20),
+                              opted_out boolean, locked boolean NOT NULL DEFAULT false, codes text);
+         CREATE TABLE facts (name text, fact text, value text);
+         CREATE TABLE links (idp text, subject text, name text, PRIMARY KEY (idp, subject));",
+    )?;
+    let own = Memory::new();
+    let one = |sql: &str| vec![sql.to_owned()];
+    let settings = sql::Settings {
+        url: Zeroizing::new(postgres.url()),
+        ca_pem: None,
+        queries: Queries {
+            find: "SELECT name, hash AS password, salt, called, mobile, opted_out, locked, codes
+                   FROM people WHERE name = $1"
+                .into(),
+            claims: Some("SELECT fact AS claim, value FROM facts WHERE name = $1".into()),
+            list: Some("SELECT name, called, mobile, opted_out, locked FROM people WHERE name > $1 ORDER BY name LIMIT $2".into()),
+            groups: None,
+            find_association: Some("SELECT name FROM links WHERE idp = $1 AND subject = $2".into()),
+            associations: Some("SELECT idp AS identity_provider, subject FROM links WHERE name = $1".into()),
+            link: one("INSERT INTO links VALUES ($2, $3, $1)"),
+            unlink: one("DELETE FROM links WHERE name = $1 AND idp = $2 AND subject = $3"),
+            set_number: one("UPDATE people SET mobile = $2 WHERE name = $1"),
+            set_display_name: one("UPDATE people SET called = $2 WHERE name = $1"),
+            set_opt_out: one("UPDATE people SET opted_out = CAST($2 AS boolean) WHERE name = $1"),
+            set_locked: one("UPDATE people SET locked = CAST($2 AS boolean) WHERE name = $1"),
+            set_attribute: vec![
+                "UPDATE people SET codes = $3 WHERE name = $1 AND $2 = 'codes'".into(),
+                "DELETE FROM facts WHERE name = $1 AND fact = $2".into(),
+                "INSERT INTO facts SELECT $1, $2, $3 WHERE $3 IS NOT NULL AND $2 <> 'codes'".into(),
+            ],
+            set_password: one("UPDATE people SET hash = $2, salt = $3 WHERE name = $1"),
+            upgrade_password: one("UPDATE people SET hash = $2, salt = $3 WHERE name = $1 AND hash = $4"),
+            take_backup_codes: one("UPDATE people SET codes = '' WHERE name = $1 AND codes = $2"),
+            create: one("INSERT INTO people (name, hash, salt, called, mobile) VALUES ($1, $2, $3, $4, $5)"),
+            delete: vec![
+                "DELETE FROM people WHERE name = $1".into(),
+                "DELETE FROM facts WHERE name = $1".into(),
+                "DELETE FROM links WHERE name = $1".into(),
+            ],
+        },
+        scheme: Scheme::SelfDescribing,
+        new_hashes: NewHashes::Argon2id,
+        mapping: Mapping {
+            mobile: Some("mobile".into()),
+            display_name: Some("called".into()),
+            opt_out: Some("opted_out".into()),
+            locked: Some("locked".into()),
+            backup_codes: Some("codes".into()),
+            claims: vec![("urn:example:colour".into(), "colour".into())],
+        },
+        read_only: false,
+        pool_size: 4,
+        connect: Duration::from_secs(5),
+        answer: Duration::from_secs(10),
+    };
+    for domain in ["JDBC", ""] {
+        let users = Arc::new(own.clone());
+        let store = Sql::new(settings.clone(), tenant(), domain, users, own.hashing())?;
+        directory::conformance(&Subject {
+            store: Arc::new(store),
+            tenant: tenant(),
+            domain: domain.into(),
+        })
+        .await;
+    }
+    // A server that is gone is an error, never a wrong password.
+    let users = Arc::new(own.clone());
+    let store = Sql::new(settings, tenant(), "", users, own.hashing())?;
+    drop(postgres);
+    ensure!(store.check_password(&tenant(), "alice", "x").await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_right_server_only() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let ca = std::fs::read(slapd.ca())?;
+    let start_tls = Settings {
+        start_tls: true,
+        ca_pems: vec![ca.clone()],
+        ..settings(&[slapd.url()])
+    };
+    assert!(
+        right(&store(start_tls.clone(), ""), "alice", "secret")
+            .await
+            .is_some()
+    );
+    assert!(
+        right(&store(secure(&slapd), ""), "alice", "secret")
+            .await
+            .is_some()
+    );
+
+    let other = Slapd::start()?;
+    let stranger = vec![std::fs::read(other.ca())?];
+    for untrusted in [
+        Settings {
+            ca_pems: stranger.clone(),
+            ..secure(&slapd)
+        },
+        Settings {
+            ca_pems: stranger,
+            ..start_tls
+        },
+        // The system's authorities do not know it either.
+        Settings {
+            ca_pems: Vec::new(),
+            ..secure(&slapd)
+        },
+    ] {
+        let refused = store(untrusted, "")
+            .check_password(&tenant(), "alice", "secret")
+            .await;
+        assert!(refused.is_err());
+    }
+    let nonsense = Settings {
+        ca_pems: vec![b"no certificate".to_vec()],
+        ..secure(&slapd)
+    };
+    assert!(Ldap::new(nonsense, tenant(), "", Arc::new(Memory::new())).is_err());
+    Ok(())
+}
+
+const STRICT: &str = "pwdPolicySubentry: cn=strict,ou=policies,dc=example,dc=com";
+
+#[tokio::test]
+async fn whom_the_directorys_policy_refuses_nobody_lets_in() -> Result<()> {
+    let long_ago = "pwdChangedTime: 20200101000000Z";
+    let people = [
+        person("free", "correct horse", ""),
+        person(
+            "locked",
+            "correct horse",
+            "pwdAccountLockedTime: 000001010000Z",
+        ),
+        person("expired", "correct horse", &format!("{STRICT}\n{long_ago}")),
+        person("new", "correct horse", &format!("{STRICT}\npwdReset: TRUE")),
+        person("guessed", "correct horse", STRICT),
+        person("none", "correct horse", "").replace("userPassword: correct horse\n", ""),
+    ];
+    let slapd = Slapd::with(&people.concat())?;
+    let store = store(secure(&slapd), "");
+    assert!(right(&store, "free", "correct horse").await.is_some());
+    for name in ["locked", "expired", "new", "none"] {
+        let refused = check(&store, name, "correct horse").await;
+        assert!(!matches!(refused, PasswordCheck::Right(_)), "{name}");
+        assert!(
+            matches!(check(&store, name, "wrong").await, PasswordCheck::Wrong),
+            "{name}"
+        );
+    }
+    // Whoever is locked by the directory looks like whoever mistyped.
+    assert!(matches!(
+        check(&store, "locked", "correct horse").await,
+        PasswordCheck::Wrong
+    ));
+    // Three wrong ones lock: by the directory's count, not by ours.
+    for _ in 0..3 {
+        assert!(matches!(
+            check(&store, "guessed", "wrong").await,
+            PasswordCheck::Wrong
+        ));
+    }
+    assert!(matches!(
+        check(&store, "guessed", "correct horse").await,
+        PasswordCheck::Wrong
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_the_policy_does_not_take_is_refused_with_its_reason() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "correct horse", STRICT))?;
+    let store = store(secure(&slapd), "");
+    let account = AccountRef {
+        name: "alice".into(),
+    };
+    let refused = store.set_password(&tenant(), &account, "short").await;
+    let Err(DirectoryError::Refused(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.contains("too short"), "{why}");
+    store
+        .set_password(&tenant(), &account, "long enough by far")
+        .await?;
+    assert!(right(&store, "alice", "long enough by far").await.is_some());
+    assert_eq!(right(&store, "alice", "correct horse").await, None);
+    Ok(())
+}
+
+/// Q-03: the server would say yes, so it is not asked.
+#[tokio::test]
+async fn an_empty_password_is_refused_before_anybody_is_asked() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let proxy = Proxy::to(slapd.port()).await?;
+    let store = store(
+        settings(&[format!("ldap://127.0.0.1:{}", proxy.port())]),
+        "",
+    );
+    for name in ["alice", "nobody", ""] {
+        assert_eq!(right(&store, name, "").await, None);
+    }
+    assert_eq!(proxy.connections(), 0);
+    assert!(right(&store, "alice", "secret").await.is_some());
+    Ok(())
+}
+
+/// E-01: a name nobody has takes the same connections, and no less time than a bind usually does.
+#[tokio::test]
+async fn an_unknown_name_costs_a_bind_as_a_known_one_does() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let proxy = Proxy::to(slapd.port()).await?;
+    let store = store(
+        settings(&[format!("ldap://127.0.0.1:{}", proxy.port())]),
+        "",
+    );
+    let cost = async |name: &str| {
+        let before = proxy.connections();
+        assert_eq!(right(&store, name, "wrong").await, None);
+        proxy.connections() - before
+    };
+    // The first one also opens what is kept for searching.
+    cost("alice").await;
+    let known = cost("alice").await;
+    assert_eq!(known, 1, "one connection for one password");
+    for name in ["nobody", "alice)(uid=*", "\u{430}lice", "two words"] {
+        assert_eq!(cost(name).await, known, "{name}");
+    }
+    Ok(())
+}
+
+/// Two directories that refer to each other, and one that refers to itself, hold nobody.
+#[tokio::test]
+async fn referrals_are_not_followed() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let itself = format!("{}/{PEOPLE}", slapd.url());
+    slapd.write(&format!(
+        "dn: ou=loop,{PEOPLE}\nobjectClass: referral\nobjectClass: extensibleObject\nou: loop\nref: {itself}\n"
+    ))?;
+    // Below the base: what is there beside the referral counts.
+    let store_here = store(secure(&slapd), "");
+    assert!(right(&store_here, "alice", "secret").await.is_some());
+    assert_eq!(right(&store_here, "nobody", "secret").await, None);
+    let names: Vec<_> = store_here
+        .list(&tenant(), None, 10)
+        .await?
+        .into_iter()
+        .map(|user| user.name)
+        .collect();
+    assert_eq!(names, ["alice"]);
+    // The base itself is a referral: an error that says so.
+    let elsewhere = store(
+        Settings {
+            base: format!("ou=loop,{PEOPLE}"),
+            ..secure(&slapd)
+        },
+        "",
+    );
+    let refused = elsewhere.find(&tenant(), "alice").await;
+    let words = refused
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert!(words.contains("referrals are not followed"), "{words}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up_in_time() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let proxy = Proxy::to(slapd.port()).await?;
+    proxy.fall_silent();
+    let silent = format!("ldap://127.0.0.1:{}", proxy.port());
+    let short = |servers: &[String]| Settings {
+        connect: Duration::from_millis(500),
+        answer: Duration::from_millis(500),
+        start_tls: true,
+        ca_pems: vec![std::fs::read(slapd.ca()).unwrap()],
+        ..settings(servers)
+    };
+    let began = Instant::now();
+    let alone = store(short(std::slice::from_ref(&silent)), "");
+    let refused = alone.check_password(&tenant(), "alice", "secret").await;
+    assert!(refused.is_err(), "silence is no wrong password");
+    assert!(began.elapsed() < Duration::from_secs(20));
+    // Another server answers: the second one is asked in time.
+    let both = store(
+        Settings {
+            answer: Duration::from_secs(5),
+            ..short(&[silent, slapd.url()])
+        },
+        "",
+    );
+    assert!(right(&both, "alice", "secret").await.is_some());
+    let before = proxy.connections();
+    assert!(right(&both, "alice", "secret").await.is_some());
+    assert_eq!(
+        proxy.connections(),
+        before,
+        "the one that answers is asked first from now on"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_that_comes_back_is_used_again() -> Result<()> {
+    let mut slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let store = store(secure(&slapd), "");
+    assert!(right(&store, "alice", "secret").await.is_some());
+    slapd.kill();
+    assert!(
+        store
+            .check_password(&tenant(), "alice", "secret")
+            .await
+            .is_err()
+    );
+    slapd.restart()?;
+    assert!(right(&store, "alice", "secret").await.is_some());
+    assert!(store.probe().await.is_ok());
+    Ok(())
+}
+
+/// Whoever can write their own mail address becomes nobody else by it, and locks nobody out.
+#[tokio::test]
+async fn a_borrowed_mail_address_opens_nothing() -> Result<()> {
+    let people = [
+        person("alice", "secret", "mail: alice@example.com"),
+        person("bob", "bobs secret", "mail: bob@example.com"),
+        // Mallory took alice's name and bob's address for an address.
+        person(
+            "mallory",
+            "mallorys secret",
+            "mail: alice\nmail: bob@example.com",
+        ),
+    ];
+    let slapd = Slapd::with(&people.concat())?;
+    let store = store(secure(&slapd), "");
+    assert_eq!(
+        right(&store, "alice@example.com", "secret")
+            .await
+            .as_deref(),
+        Some("alice")
+    );
+    assert_eq!(
+        right(&store, "alice", "secret").await.as_deref(),
+        Some("alice")
+    );
+    assert_eq!(right(&store, "alice", "mallorys secret").await, None);
+    assert_eq!(
+        right(&store, "bob", "bobs secret").await.as_deref(),
+        Some("bob")
+    );
+    for password in ["bobs secret", "mallorys secret"] {
+        assert_eq!(
+            right(&store, "bob@example.com", password).await,
+            None,
+            "it means two people"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_groups_of_a_user_are_told() -> Result<()> {
+    let tricky = format!(
+        "dn: uid=b\\2c(ob)*,{PEOPLE}\nobjectClass: inetOrgPerson\nuid: b,(ob)*\ncn: b\nsn: b\n\n"
+    );
+    let group = |name: &str, member: &str| {
+        format!(
+            "dn: cn={name},{GROUPS}\nobjectClass: groupOfNames\ncn: {name}\nmember: {member}\n\n"
+        )
+    };
+    let alice = format!("uid=alice,{PEOPLE}");
+    let bob = format!("uid=b\\2c(ob)*,{PEOPLE}");
+    let entries = [
+        person("alice", "secret", ""),
+        tricky,
+        group("staff", &format!("{alice}\nmember: {bob}")),
+        group("admins", &alice),
+        group("others", SERVICE),
+    ];
+    let slapd = Slapd::with(&entries.concat())?;
+    let store = store(secure(&slapd), "corp");
+    let groups = async |name: &str| store.groups(&tenant(), name).await.unwrap();
+    assert_eq!(groups("alice").await, ["admins", "staff"]);
+    assert_eq!(
+        groups("CORP/b,(ob)*").await,
+        ["staff"],
+        "its name is a value in the filter"
+    );
+    assert!(groups("nobody").await.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_read_only_directory_is_never_written() -> Result<()> {
+    let slapd = Slapd::with(&person(
+        "alice",
+        "secret",
+        "mobile: +12025550142\ncarLicense: 123456,abcdef",
+    ))?;
+    let own = Memory::new();
+    let read_only = Settings {
+        read_only: true,
+        ..secure(&slapd)
+    };
+    let store = Ldap::new(read_only.clone(), tenant(), "", Arc::new(own.clone()))?;
+    let account = AccountRef {
+        name: "alice".into(),
+    };
+    let number = postern_otp::PhoneNumber::parse("+12025550143", None)?;
+    let password = Draft {
+        password: Some(Zeroizing::new("battery staple".into())),
+        ..Draft::default()
+    };
+    for refusal in [
+        store.save_number(&tenant(), &account, &number).await,
+        store.save_opt_out(&tenant(), &account, true).await,
+        store
+            .set_password(&tenant(), &account, "battery staple")
+            .await,
+        store.create(&tenant(), "bob", &password).await.map(drop),
+        store.change(&tenant(), "alice", &password).await.map(drop),
+        store.delete(&tenant(), "alice").await.map(drop),
+    ] {
+        assert!(
+            matches!(refusal, Err(DirectoryError::ReadOnly)),
+            "{refusal:?}"
+        );
+    }
+    let profile = store.profile(&tenant(), &account).await?;
+    assert_eq!(profile.number.as_deref(), Some("+12025550142"));
+    let codes = store.take_backup_codes(&tenant(), &account).await?;
+    assert_eq!(codes.map(|codes| codes.len()), Some(2));
+    // Another start of the host remembers.
+    let again = Ldap::new(read_only, tenant(), "", Arc::new(own))?;
+    assert!(
+        again
+            .take_backup_codes(&tenant(), &account)
+            .await?
+            .is_none()
+    );
+    let entry = format!("uid=alice,{PEOPLE}");
+    assert_eq!(slapd.read(&entry, "carLicense")?, ["123456,abcdef"]);
+    assert_eq!(slapd.read(&entry, "mobile")?, ["+12025550142"]);
+    Ok(())
+}
+
+/// A writable directory whose claim cannot be emptied hands over no codes.
+#[tokio::test]
+async fn codes_that_cannot_be_taken_out_are_not_taken_over() -> Result<()> {
+    let slapd = Slapd::with(&person("alice", "secret", "carLicense: 123456"))?;
+    // Whoever is bound may read, and write nothing of others.
+    let powerless = Settings {
+        bind: Some((
+            format!("uid=alice,{PEOPLE}"),
+            Zeroizing::new("secret".into()),
+        )),
+        ..secure(&slapd)
+    };
+    let store = store(powerless, "");
+    let account = AccountRef {
+        name: "alice".into(),
+    };
+    assert!(store.take_backup_codes(&tenant(), &account).await.is_err());
+    Ok(())
+}
+
+/// E-01 over several kinds of stores: no refusal is quicker than the slowest store's usually is.
+#[tokio::test]
+async fn a_refusal_takes_as_long_whichever_store_has_the_name() -> Result<()> {
+    use postern_store::directory::Local;
+    let slapd = Slapd::with(&person("lena", "secret", ""))?;
+    let own = Memory::new();
+    let local = Local::new(own.clone(), own.hashing());
+    let password = Draft {
+        password: Some(Zeroizing::new("secret".into())),
+        ..Draft::default()
+    };
+    local.create(&tenant(), "alice", &password).await?;
+    let ldap = Ldap::new(secure(&slapd), tenant(), "corp", Arc::new(own))?;
+    let all = Secondary::new(Arc::new(local), vec![("corp".into(), Arc::new(ldap))])?;
+    // In turn, so that whatever else the machine does meets all of them.
+    let names = ["alice", "nobody", "lena"];
+    let mut fastest = [Duration::MAX; 3];
+    for round in 0..8 {
+        for (name, fastest) in names.iter().zip(&mut fastest) {
+            let began = Instant::now();
+            assert_eq!(right(&all, name, "wrong").await, None);
+            // The directory waits for what the local store took, once that is known.
+            if round > 0 || *name != "lena" {
+                *fastest = began.elapsed().min(*fastest);
+            }
+        }
+    }
+    // A hash of Argon2id takes many times what a bind takes.
+    let [alice, nobody, lena] = fastest;
+    assert!(
+        nobody * 2 > alice && lena * 10 > alice.min(nobody) * 9,
+        "{fastest:?}"
+    );
+    Ok(())
+}
