@@ -80,6 +80,7 @@ impl From<DirectoryError> for AdminError {
             DirectoryError::Busy => Self::Unavailable(StoreError::new(
                 "too many password hashes are computed at once: try again",
             )),
+            DirectoryError::Refused(why) => Self::Invalid(format!("the user store refused: {why}")),
             DirectoryError::Failed(error) => Self::Unavailable(error),
         }
     }

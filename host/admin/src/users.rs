@@ -326,17 +326,28 @@ impl Administration {
         }
         self.announce(actor, tenant, act, Some(&account.name), Vec::new())
             .await?;
-        let subject = subject(tenant, &account.name);
-        let replaced = self
-            .ports
-            .backup_codes
-            .replace(&subject, &codes, self.now())
-            .await;
-        let outcome = replaced
-            .map(|()| codes.iter().map(BackupCode::display).collect())
-            .map_err(AdminError::from);
+        let outcome = self
+            .replace_backup_codes(tenant, &account, &codes)
+            .await
+            .map(|()| codes.iter().map(BackupCode::display).collect());
         self.conclude(actor, tenant, act, Some(&account.name), outcome)
             .await
+    }
+
+    async fn replace_backup_codes(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        codes: &[BackupCode],
+    ) -> Result<(), AdminError> {
+        // Those a user store still holds in a claim are dead with all others.
+        self.ports
+            .directory
+            .take_backup_codes(tenant, account)
+            .await?;
+        let subject = subject(tenant, &account.name);
+        let replaced = self.ports.backup_codes.replace(&subject, codes, self.now());
+        Ok(replaced.await?)
     }
 
     /// How many there were, consoles included.

@@ -270,12 +270,6 @@ fn a_class_of_plugin_limits_may_name_only_what_it_changes() {
     );
 }
 
-#[test]
-fn the_template_is_in_order() {
-    let config = load(TEMPLATE).unwrap();
-    assert_eq!(config.sms_otp.factor.challenge.code_lifetime.as_secs(), 300);
-}
-
 const FEDERATED: &str = r#"
 [sign_in]
 first_step = ["password", "corp"]
