@@ -18,7 +18,7 @@ use postern_otp::{Need, Timestamp};
 /// What an application wants beyond its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Demand {
-    /// The steps were taken at this moment or later: that of the request for ForceAuthn and
+    /// The steps were taken later than this moment: that of the request for ForceAuthn and
     /// `prompt=login` (attack X-26), that many seconds before it for `max_age`.
     pub since: Option<Timestamp>,
 }
@@ -57,7 +57,9 @@ impl Logins {
             FirstFactor::Client { .. } => false,
         };
         let at = session.authenticated_at;
-        let fresh = demand.since.is_none_or(|since| since <= at);
+        // Later, not as late: nobody signs in within the millisecond in which the request came, but a
+        // session from just before may bear it.
+        let fresh = demand.since.is_none_or(|since| since < at);
         if session.tenant != *tenant || !offered || !fresh {
             return Ok(Recognized::Nobody);
         }

@@ -806,7 +806,7 @@ async fn giving_up_begins_anew() {
     let mut browser = world.at_the_code().await;
     assert_eq!(
         browser.post("/sign-in/abandon", &[]).await.location(),
-        "/sign-in"
+        "/sign-in?again"
     );
     assert!(
         browser

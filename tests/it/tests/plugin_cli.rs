@@ -118,7 +118,8 @@ fn users_and_clients_can_be_managed_while_no_host_runs() -> Result<()> {
         "{listed}"
     );
     let again = installation.postern(&["user", "add", "alice"], "correct horse battery");
-    assert!(again.unwrap_err().to_string().contains("exists already"));
+    let again = again.unwrap_err().to_string();
+    assert!(again.contains("there is a user `alice` already"), "{again}");
     let token = installation.add_client("shop")?;
     assert!(token.starts_with("postern_"));
     assert!(

@@ -370,7 +370,7 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
         "relying_party.shop.oidc.client_secret",
         "relying_party.shop.oidc.redirect_uris",
         "relying_party.blog.oidc.redirect_uris",
-        "relying_party.blog.oidc.client_id",
+        "relying_party.shop.oidc.client_id",
     ] {
         assert!(keys.contains(&key), "{key}: {keys:?}");
     }
