@@ -3,6 +3,10 @@
 //!
 //! A message by POST comes from another site and so without our cookies. It is checked, what is left of it waits
 //! under a key, and the browser comes back for it by GET, with which its cookies come.
+#![allow(
+    clippy::result_large_err,
+    reason = "the error is the answer itself, made once and handed on"
+)]
 
 pub mod idp;
 pub mod metadata;
