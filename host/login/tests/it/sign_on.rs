@@ -120,8 +120,8 @@ async fn who_asks_for_a_fresh_sign_in_gets_one() {
     let session = by_both(&world).await;
     world.pass(5 * MINUTE);
     for (since, enough) in [
-        (session.authenticated_at, true),
-        (Timestamp(session.authenticated_at.0 + 1), false),
+        (Timestamp(session.authenticated_at.0 - 1), true),
+        (session.authenticated_at, false),
         (world.time(), false),
     ] {
         let demand = Demand { since: Some(since) };
