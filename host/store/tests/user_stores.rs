@@ -448,7 +448,7 @@ async fn an_address_nobody_understands_is_refused_without_being_quoted() {
             ..settings()
         };
         let refused = Sql::new(settings, tenant(), "", Arc::new(own.clone()), own.hashing());
-        let words = refused.err().expect(url).to_string();
+        let words = refused.expect_err(url).to_string();
         assert!(!words.contains("hunter2"), "{words}");
     }
 }

@@ -374,6 +374,7 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::saml::xml::XmlError;
 

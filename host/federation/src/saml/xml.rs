@@ -399,6 +399,7 @@ fn escape(out: &mut String, text: &str, attribute: bool) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn check(text: &str, expected: Result<(), XmlError>) {
