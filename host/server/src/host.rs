@@ -12,7 +12,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postern_gateway::Gateway;
 use postern_login::ports::Clock;
-use postern_web::{Bounds, Tls, listener, router};
+use postern_web::{Bounds, Tls, TrustedProxies, listener, router};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,12 +79,18 @@ impl Host {
                 "`postern user`, `client` and `plugin list` cannot reach this host: {error:#}"
             ),
         }
+        let bounds = Bounds {
+            trusted_proxies: TrustedProxies::parse(
+                config.server.trusted_proxies.iter().map(String::as_str),
+            )?,
+            ..Bounds::default()
+        };
         let serve = |socket, tls, router| {
             tokio::spawn(listener::serve(
                 socket,
                 tls,
                 router,
-                Bounds::default(),
+                bounds.clone(),
                 shutdown.begun(),
             ))
         };
@@ -218,6 +224,10 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.outbox != next.outbox, "outbox");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
+    note(
+        before.limits.request != next.limits.request,
+        "limits.request",
+    );
     note(
         before.sms_otp.user_stores != next.sms_otp.user_stores,
         "sms_otp.secondary_userstore",
