@@ -10,6 +10,7 @@ mod conversation;
 pub mod folder;
 mod gateway;
 mod guest;
+mod last_good;
 pub mod outbox;
 pub mod provider;
 mod registry;
