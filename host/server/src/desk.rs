@@ -172,8 +172,11 @@ impl Desk {
                 .await?;
             let mut sessions = 0;
             if ends {
-                let name = &account.name;
-                sessions = self.sessions.close_all_of(&self.tenant, name, None).await?;
+                let subject = Subject::Account {
+                    tenant: self.tenant.clone(),
+                    account: account.name.clone(),
+                };
+                sessions = self.sessions.close_all_of(&subject, None).await?;
             }
             tracing::info!(account = %account.name, challenges, sessions, "an account was changed: what was open is closed");
         }

@@ -13,7 +13,7 @@ use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Raised with every change of the shape of `Login` or `Session`.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 #[derive(Serialize)]
 struct LoginOut<'a> {
@@ -254,6 +254,7 @@ mod tests {
             tenant: tenant.clone(),
             origin: Origin::Api {
                 client: "shop".into(),
+                address: Some("192.0.2.7".into()),
             },
             application: Application::account_page(),
             purpose: Purpose::Named("pay".into()),
@@ -308,7 +309,7 @@ mod tests {
     /// the rows of the old one.
     #[test]
     fn the_shape_of_a_row_is_the_one_that_format_names() {
-        assert_eq!(FORMAT, 2);
+        assert_eq!(FORMAT, 3);
         let login = login();
         let row = of_login(&login, &login.state).unwrap();
         assert_eq!(hex::encode(row), LOGIN_ROW);

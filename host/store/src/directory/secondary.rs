@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
+    AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::PhoneNumber;
 use std::sync::Arc;
@@ -142,6 +142,17 @@ impl Directory for Secondary {
         account: &AccountRef,
     ) -> Result<Profile, DirectoryError> {
         self.holder(account)?.profile(tenant, account).await
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        self.holder(account)?
+            .save_first_number(tenant, account, number)
+            .await
     }
 
     async fn save_number(

@@ -129,6 +129,7 @@ fn decides(what: &What) -> bool {
         | What::LoginStopped { .. }
         | What::SessionClosed
         | What::TenantBudgetSpent
+        | What::PasswordChangeRefused
         | What::Relayed { .. } => false,
     }
 }

@@ -271,6 +271,11 @@ impl Browser {
         answer
     }
 
+    pub fn cookie_name(&self, what: &str) -> String {
+        let mut names = self.cookies.keys();
+        names.find(|name| name.contains(what)).unwrap().clone()
+    }
+
     /// The value of the cookie whose name contains `what`.
     pub fn cookie(&self, what: &str) -> Option<String> {
         self.cookies
@@ -411,7 +416,11 @@ impl UserResolver for NoResolver {
 
 /// alice and bob have numbers, carol has none, dave is locked by an administrator; the directory
 /// breaks in two ways for two more names.
-pub struct People(Mutex<BTreeMap<String, Profile>>);
+pub struct People {
+    profiles: Mutex<BTreeMap<String, Profile>>,
+    /// Of those who have another one than everybody.
+    passwords: Mutex<BTreeMap<String, String>>,
+}
 
 impl Default for People {
     fn default() -> Self {
@@ -423,6 +432,7 @@ impl Default for People {
             number: number.map(str::to_owned),
             locked: name == "dave",
             had_factor: number.is_some(),
+            password_changeable: true,
             ..Profile::default()
         };
         let people = [
@@ -431,18 +441,24 @@ impl Default for People {
             person("carol", None),
             person("dave", Some("+94771234569")),
         ];
-        Self(Mutex::new(
-            people
-                .into_iter()
-                .map(|p| (p.account.as_ref().unwrap().name.clone(), p))
-                .collect(),
-        ))
+        let named = people
+            .into_iter()
+            .map(|p| (p.account.as_ref().unwrap().name.clone(), p));
+        Self {
+            profiles: Mutex::new(named.collect()),
+            passwords: Mutex::default(),
+        }
     }
 }
 
 impl People {
+    pub fn read_only(&self, name: &str) {
+        let mut profiles = self.profiles.lock().unwrap();
+        profiles.get_mut(name).unwrap().password_changeable = false;
+    }
+
     pub fn number(&self, name: &str) -> Option<String> {
-        self.0.lock().unwrap()[name].number.clone()
+        self.profiles.lock().unwrap()[name].number.clone()
     }
 }
 
@@ -463,17 +479,17 @@ impl Directory for People {
         let account = AccountRef {
             name: name.to_owned(),
         };
-        Ok(match self.0.lock().unwrap().get(name) {
-            Some(profile) if password == PASSWORD && profile.locked => {
-                PasswordCheck::Locked(account)
-            }
-            Some(_) if password == PASSWORD => PasswordCheck::Right(account),
+        let own = self.passwords.lock().unwrap().get(name).cloned();
+        let right = password == own.as_deref().unwrap_or(PASSWORD);
+        Ok(match self.profiles.lock().unwrap().get(name) {
+            Some(profile) if right && profile.locked => PasswordCheck::Locked(account),
+            Some(_) if right => PasswordCheck::Right(account),
             _ => PasswordCheck::Wrong,
         })
     }
     async fn find(&self, _: &TenantId, name: &str) -> Result<Option<AccountRef>, DirectoryError> {
         Ok(self
-            .0
+            .profiles
             .lock()
             .unwrap()
             .get(name)
@@ -489,7 +505,23 @@ impl Directory for People {
         Ok(None)
     }
     async fn profile(&self, _: &TenantId, account: &AccountRef) -> Result<Profile, DirectoryError> {
-        Ok(self.0.lock().unwrap()[&account.name].clone())
+        Ok(self.profiles.lock().unwrap()[&account.name].clone())
+    }
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let known = self.number(&account.name);
+        match known {
+            Some(known) if known == number.e164() => Ok(FirstNumber::Known),
+            Some(_) => Ok(FirstNumber::Taken),
+            None => {
+                self.save_number(tenant, account, number).await?;
+                Ok(FirstNumber::Saved)
+            }
+        }
     }
     async fn save_number(
         &self,
@@ -497,7 +529,7 @@ impl Directory for People {
         account: &AccountRef,
         number: &PhoneNumber,
     ) -> Result<(), DirectoryError> {
-        let mut people = self.0.lock().unwrap();
+        let mut people = self.profiles.lock().unwrap();
         let profile = people.get_mut(&account.name).unwrap();
         profile.number = Some(number.e164().to_owned());
         profile.had_factor = true;
@@ -509,7 +541,7 @@ impl Directory for People {
         account: &AccountRef,
         opted_out: bool,
     ) -> Result<(), DirectoryError> {
-        self.0
+        self.profiles
             .lock()
             .unwrap()
             .get_mut(&account.name)
@@ -538,10 +570,12 @@ impl Directory for People {
     async fn set_password(
         &self,
         _: &TenantId,
-        _: &AccountRef,
-        _: &str,
+        account: &AccountRef,
+        password: &str,
     ) -> Result<(), DirectoryError> {
-        Err(DirectoryError::ReadOnly)
+        let mut passwords = self.passwords.lock().unwrap();
+        passwords.insert(account.name.clone(), password.to_owned());
+        Ok(())
     }
 }
 
