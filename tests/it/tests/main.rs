@@ -13,9 +13,14 @@ mod federated;
 mod guess;
 mod hot_swap;
 mod layering;
+mod logs;
 mod openid;
 mod plugin_cli;
+mod recipe;
+mod resolvers;
 mod sign_in;
+mod time;
+mod tls;
 mod worker;
 
 /// A password of the test people.

@@ -77,10 +77,11 @@ impl Logins {
             Err(error) => return Err(unavailable(error)),
         }
         let changed = self.event(session, client, What::PasswordChanged);
+        let whose = session.subject();
         let (sessions, challenges, recorded) = tokio::join!(
             self.ports
                 .sessions
-                .close_all_of(&session.subject(), Some(&session.id)),
+                .close_all_of(&whose, Some(&session.id)),
             self.ports
                 .logins
                 .close_challenges_of(&session.tenant, &account),
