@@ -14,6 +14,7 @@ mod guess;
 mod hot_swap;
 mod layering;
 mod logs;
+mod manifests;
 mod openid;
 mod plugin_cli;
 mod recipe;

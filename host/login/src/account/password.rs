@@ -79,9 +79,7 @@ impl Logins {
         let changed = self.event(session, client, What::PasswordChanged);
         let whose = session.subject();
         let (sessions, challenges, recorded) = tokio::join!(
-            self.ports
-                .sessions
-                .close_all_of(&whose, Some(&session.id)),
+            self.ports.sessions.close_all_of(&whose, Some(&session.id)),
             self.ports
                 .logins
                 .close_challenges_of(&session.tenant, &account),
