@@ -156,7 +156,9 @@ async fn by_web_otp(browser: &Client, host: &TestHost) -> Result<()> {
     let said_of = async || browser.execute(said, Vec::new()).await;
     assert_eq!(said_of().await?, json!(["username", "current-password"]));
     let name = browser.find(Locator::Css("input[name=username]")).await?;
-    name.send_keys(&format!("alice\t{PASSWORD}\n")).await?;
+    name.send_keys("alice\t").await?;
+    let password = browser.active_element().await?;
+    password.send_keys(&format!("{PASSWORD}\n")).await?;
     let field = Locator::Css("input[name=code]");
     let field = browser.wait().for_element(field).await?;
     assert_eq!(

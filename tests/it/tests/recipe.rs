@@ -162,23 +162,63 @@ http_response_code = """#
 async fn every_recipe_arrives_byte_for_byte() -> Result<()> {
     let scene = Scene::set().await?;
     assert_eq!(scene.relay(NUMBER, TEXT).await?, 202);
-    for (name, expected) in [
-        ("nexmo", NEXMO),
-        ("clickatell", CLICKATELL),
-        ("plivo", PLIVO),
-        ("bulksms", BULKSMS),
-        ("twilio", TWILIO),
+    let json = r#"{"text":" Verification Code: 123456 ","to":[" 94771234567 "]}"#;
+    let plivo = r#"{"src":"+94770000000","dst":"+94771234567","text":"Verification Code: 123456"}"#;
+    let form = "Body=Verification+Code%3A+123456&To=%2B94771234567&From=%2B15005550006";
+    for (name, first, headers, body) in [
+        (
+            "nexmo",
+            "GET /sms/json?api_key=K&api_secret=S&from=NEXMO&to=94771234567&text=Verification+Code%3A+123456",
+            "",
+            None,
+        ),
+        (
+            "clickatell",
+            "POST /rest/message",
+            "x-version: 1|authorization: bearer T|accept: application/json|content-type: application/json",
+            Some(json),
+        ),
+        (
+            "plivo",
+            "POST /v1/Account/MAXX/Message/",
+            "authorization: Basic WA==|content-type: application/json",
+            Some(plivo),
+        ),
+        (
+            "bulksms",
+            "POST /eapi/submission/send_sms/2/2.0?username=U&password=P&message=Verification+Code%3A+123456&msisdn=94771234567",
+            "content-type: application/x-www-form-urlencoded",
+            Some(""),
+        ),
+        (
+            "twilio",
+            "POST /2010-04-01/Accounts/AC0/SMS/Messages.json",
+            "authorization: Basic WA==|content-type: application/x-www-form-urlencoded",
+            Some(form),
+        ),
     ] {
-        assert_eq!(scene.wires[name].golden(), expected, "{name}");
+        let golden = golden(first, headers, body);
+        assert_eq!(scene.wires[name].golden(), golden, "{name}");
     }
     Ok(())
 }
 
-const NEXMO: &str = "GET";
-const CLICKATELL: &str = "POST";
-const PLIVO: &str = "POST";
-const BULKSMS: &str = "POST";
-const TWILIO: &str = "POST";
+/// A whole request: what the recipe says, what every request of the host has, the length, the body.
+fn golden(first: &str, headers: &str, body: Option<&str>) -> String {
+    let mut lines = vec![format!("{first} HTTP/1.1")];
+    lines.extend(
+        headers
+            .split('|')
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned),
+    );
+    lines.push("host: 127.0.0.1:PORT".to_owned());
+    lines.push(format!("user-agent: postern/{}", env!("CARGO_PKG_VERSION")));
+    if let Some(body) = body {
+        lines.push(format!("content-length: {}", body.len()));
+    }
+    format!("{}\r\n\r\n{}", lines.join("\r\n"), body.unwrap_or_default())
+}
 
 /// W1 to W4 of the original: a value that closes its string and adds a recipient, a value that adds a
 /// header, a `$` that the template engine reads, and a value that is a template itself. The text is the
