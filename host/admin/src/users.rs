@@ -203,11 +203,7 @@ impl Administration {
         Ok(UserView {
             ledger: self.ports.attempts.ledger(&subject).await?,
             backup_codes_left: self.ports.backup_codes.remaining(&subject).await?,
-            sessions: self
-                .ports
-                .sessions
-                .all_of(&subject, self.now())
-                .await?,
+            sessions: self.ports.sessions.all_of(&subject, self.now()).await?,
             role,
             record,
         })

@@ -184,7 +184,7 @@ async fn a_console_needs_both_factors_and_an_account_that_administers() {
     let world = World::new().await;
     let mut browser = world.console();
     // bob has two factors and administers nothing.
-    let answer = world.into_console(&mut browser, "bob").await;
+    let answer = world.at_console_of(&mut browser, "bob").await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(
         answer.body.contains("does not administer"),
@@ -298,7 +298,7 @@ async fn a_locked_or_removed_administrator_is_out_at_once() {
 
     alice.post("/console/users/of/bob/unlock", &[]).await;
     let mut bob = world.console();
-    let answer = world.into_console(&mut bob, "bob").await;
+    let answer = world.at_console_of(&mut bob, "bob").await;
     assert_eq!(answer.location(), "/console");
     let removed = alice
         .post("/console/administrators/remove", &[("account", "bob")])
@@ -408,7 +408,7 @@ async fn the_way_back_is_a_path_of_ours() {
     }
     let mut browser = world.console();
     browser.get("/console/sign-in?to=//evil").await;
-    let answer = world.into_console(&mut browser, "alice").await;
+    let answer = world.at_console_of(&mut browser, "alice").await;
     assert_eq!(answer.location(), "/console");
 }
 

@@ -4,7 +4,7 @@
 use crate::{ALICE, PASSWORD};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
-use postern_kit::anyhow::{Context, Result, bail};
+use postern_kit::anyhow::{Context, Error, Result, bail};
 use postern_kit::{Provider, TestHost, paths};
 use serde_json::json;
 use std::net::TcpListener;
@@ -124,7 +124,7 @@ async fn another_site_cannot_frame_the_sign_in_page() -> Result<()> {
                 .await?;
             forms.push(browser.find_all(Locator::Css("form")).await?.len());
         }
-        Ok::<_, postern_kit::anyhow::Error>(forms)
+        Ok::<_, Error>(forms)
     };
     let forms = outcome.await;
     browser.close().await?;

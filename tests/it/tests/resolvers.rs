@@ -62,6 +62,7 @@ impl Scene {
         .await?;
         let gateway = Gateway::new(Setup {
             folder,
+            kept: None,
             last_good: None,
             plugins,
             client: Client::new(RequestLimits::default(), Arc::new(SystemResolver)),

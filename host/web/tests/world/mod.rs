@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Proves both factors of an account at the console.
-    pub async fn into_console(&self, browser: &mut Browser, name: &str) -> Answer {
+    pub async fn at_console_of(&self, browser: &mut Browser, name: &str) -> Answer {
         browser.get("/console/sign-in").await;
         let answer = browser
             .post(
@@ -237,7 +237,7 @@ impl World {
     pub async fn at_the_console(&self, name: &str, role: Role) -> Browser {
         self.appoint(name, role).await;
         let mut browser = self.console();
-        let answer = self.into_console(&mut browser, name).await;
+        let answer = self.at_console_of(&mut browser, name).await;
         assert_eq!(answer.location(), "/console", "{}", answer.body);
         let page = browser.get("/console").await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
@@ -602,7 +602,12 @@ impl People {
     }
 
     pub fn rename_display(&self, name: &str, display_name: &str) {
-        self.profiles.lock().unwrap().get_mut(name).unwrap().display_name = Some(display_name.to_owned());
+        self.profiles
+            .lock()
+            .unwrap()
+            .get_mut(name)
+            .unwrap()
+            .display_name = Some(display_name.to_owned());
     }
 }
 
