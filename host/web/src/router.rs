@@ -90,6 +90,8 @@ fn peers(state: &WebState) -> Router<WebState> {
             "/oauth2/authorize",
             get(oidc::authorize::get).post(oidc::authorize::post),
         )
+        // what the operator's own pages send back; an answer of an identity provider has other fields
+        .route("/commonauth", post(sign_in::own_page::submit))
         .route("/oauth2/authorize/continue", get(oidc::authorize::go_on))
         .route(
             "/oauth2/logout",

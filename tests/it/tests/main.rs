@@ -12,6 +12,7 @@ mod crash;
 mod federated;
 mod guess;
 mod hot_swap;
+mod import;
 mod layering;
 mod openid;
 mod plugin_cli;

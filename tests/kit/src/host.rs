@@ -34,6 +34,7 @@ pub struct Builder {
     plugins: Vec<String>,
     sms_otp: String,
     more: String,
+    whole: Option<fn(&str) -> String>,
 }
 
 impl Default for Builder {
@@ -47,6 +48,7 @@ impl Default for Builder {
             plugins: Vec::new(),
             sms_otp: String::new(),
             more: String::new(),
+            whole: None,
         }
     }
 }
@@ -101,6 +103,12 @@ impl Builder {
         self
     }
 
+    /// Senders and `[sms_otp]` as the test has them, made from the stand-in provider's origin.
+    pub fn whole(mut self, text: fn(&str) -> String) -> Self {
+        self.whole = Some(text);
+        self
+    }
+
     pub async fn start(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
             Provider::StandIn => {
@@ -121,9 +129,17 @@ impl Builder {
         } else {
             "worker"
         };
+        let origin = gateway.as_ref().map(|(_, running)| running.origin());
+        let step = match (self.whole, origin) {
+            (Some(whole), Some(origin)) => whole(&origin),
+            _ => format!(
+                "{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n",
+                self.sms_otp
+            ),
+        };
         let text = format!(
-            "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
-            self.sms_otp, self.more
+            "[plugins]\nisolation = \"{isolation}\"\n\n{step}\n{}",
+            self.more
         );
         let installation = Installation::lay_out(&plugins, &text)?;
         let config = Config::load(&installation.config())?;

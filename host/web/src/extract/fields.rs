@@ -58,6 +58,11 @@ impl Fields {
         &self.0
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_text(form: &str) -> Self {
+        Self::parse(form.as_bytes()).expect("a test's form is in order")
+    }
+
     /// Empty if the field is not there: what is missing is treated as what is wrong.
     pub fn text(&self, name: &str) -> &str {
         self.0

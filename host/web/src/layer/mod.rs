@@ -11,6 +11,7 @@ use crate::api::problem::{self, Problem};
 use crate::error::PageError;
 use crate::extract::client::locale;
 use crate::page::Frame;
+use crate::sign_in::own_page;
 use crate::state::WebState;
 use crate::texts::Texts;
 use axum::extract::{Request, State};
@@ -61,7 +62,16 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
         }
         response = drawn;
     }
-    headers::page(response.headers_mut(), state.public_url.secure());
+    // A store that cannot say is told of elsewhere; the policy stays the narrow one then.
+    let elsewhere = match state.logins.page_settings(&state.tenant).await {
+        Ok(settings) => own_page::origins(&settings.own, &state.public_url),
+        Err(_) => Vec::new(),
+    };
+    headers::page(
+        response.headers_mut(),
+        state.public_url.secure(),
+        &elsewhere,
+    );
     response
 }
 
