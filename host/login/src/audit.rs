@@ -18,6 +18,34 @@ pub struct AuditEvent {
     pub what: What,
 }
 
+/// What became of a code that was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodeStatus {
+    Success,
+    Expired,
+    Mismatch,
+    /// An earlier code of the same challenge.
+    Superseded,
+    /// A backup code, and the right one.
+    Backup,
+    BackupMismatch,
+}
+
+/// When, where and for what a code was sent or tried.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occasion {
+    /// The user store of the account, `PRIMARY` for the first one. Absent without an account.
+    pub store_domain: Option<String>,
+    /// The API client, the application that is signed in to, or `account`.
+    pub application: Option<String>,
+    pub user_agent: Option<String>,
+    pub sent_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// It was not the challenge's first code.
+    pub resend: bool,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum What {
@@ -27,15 +55,19 @@ pub enum What {
         sender: String,
         number: String,
         attempt: u32,
+        #[serde(default)]
+        occasion: Occasion,
     },
     CodeNotSent {
         tried: Vec<String>,
         reason: String,
     },
-    CodeAccepted,
-    CodeRefused {
-        why: String,
-        attempts_left: u32,
+    /// A code was tried, or a backup code in its place.
+    CodeValidated {
+        status: CodeStatus,
+        attempts_left: Option<u32>,
+        #[serde(default)]
+        occasion: Occasion,
     },
     AttemptsExhausted,
     /// A code that had been used already.
@@ -70,6 +102,14 @@ pub enum What {
     },
     PasswordChanged,
     TenantBudgetSpent,
+    /// A limit that keeps messages from costing more than was foreseen: `tenant-day`, `prefix` or
+    /// `conversion`. Recorded once for as long as it holds.
+    SendingStopped {
+        limit: String,
+        until: Timestamp,
+    },
+    /// An administrator lifted what too many wrong codes had brought.
+    FactorUnlocked,
     Relayed {
         client: String,
         number: String,

@@ -22,6 +22,14 @@ pub struct Moved {
     pub step: Step,
 }
 
+/// A login as a browser that comes back sees it.
+#[derive(Debug)]
+pub struct Seen {
+    pub step: Step,
+    /// BCP 47.
+    pub locale: String,
+}
+
 impl Logins {
     /// For the person's own account page.
     pub async fn begin(
@@ -58,9 +66,16 @@ impl Logins {
 
     /// The page a browser that comes back shall see.
     pub async fn step(&self, id: &LoginId) -> Result<Step, LoginError> {
+        Ok(self.seen(id).await?.step)
+    }
+
+    /// As `step`, with the language in which the login began and goes on.
+    pub async fn seen(&self, id: &LoginId) -> Result<Seen, LoginError> {
         let login = self.load(id).await?;
         let settings = self.settings(&login.tenant).await?;
-        Ok(next_step(&login, &settings.factor, self.now()))
+        let step = next_step(&login, &settings.factor, self.now());
+        let locale = login.locale;
+        Ok(Seen { step, locale })
     }
 
     pub async fn abandon(&self, id: &LoginId) -> Result<(), LoginError> {

@@ -2,7 +2,8 @@
 //! checked. The same machine, the same limits, the same counters as in a browser.
 
 use crate::application::Application;
-use crate::audit::What;
+use crate::audit::CodeStatus;
+use crate::caller::Caller;
 use crate::deliver::event;
 use crate::error::StoreError;
 use crate::first_step::unavailable;
@@ -10,12 +11,13 @@ use crate::login::{
     Challenge, Challenged, FirstFactor, Login, LoginId, Origin, Purpose, State, StopReason,
     Stopped, Who,
 };
-use crate::ports::{AccountRef, ApiClient, Spending, Subject, TenantSettings};
+use crate::occasion::validated;
+use crate::ports::{AccountRef, ApiClient, Subject, TenantSettings};
 use crate::resend::Resent;
 use crate::second_step::{default_region, facts, locked, read_number, region_refused};
 use crate::submit::{Judged, Typed};
 use crate::text::is_app_hash;
-use crate::throttle::{number_key, send_budgets, wait_budget};
+use crate::throttle::{Outlay, number_key, send_budgets, wait_budget};
 use crate::{LoginError, Logins};
 use postern_otp::challenge::{Mismatch, ResendRefused};
 use postern_otp::{Closed, PhoneNumber, Requested, Timestamp};
@@ -128,7 +130,7 @@ impl Logins {
             .claim_challenge(login, &number, new.client_ip.as_deref(), &settings)
             .await?;
         let login = self
-            .deliver(login, Arc::clone(&settings), new.client_ip)
+            .deliver(login, Arc::clone(&settings), Caller::at(new.client_ip))
             .await?;
         let State::Challenged(challenged) = &login.state else {
             return Err(ChallengeError::NotSent);
@@ -170,19 +172,24 @@ impl Logins {
                 });
             }
         };
+        let caller = Caller::default();
         let typed = Typed {
             text: code,
-            address: None,
+            caller: &caller,
         };
         match self.judge(login.clone(), typed, &settings).await? {
-            Judged::Accept(_) => {
+            Judged::Accept(verified) => {
                 let used = State::Stopped(Stopped {
                     reason: StopReason::Closed(Closed::Used),
                     who: Some(who),
                 });
-                let accepted = event(&login, self.now(), None, What::CodeAccepted);
-                Ok(match self.accept(login, used, accepted).await? {
-                    Some(_) => Verification::Accepted,
+                let what = validated(&login, &caller, CodeStatus::Success, None);
+                let accepted = event(&login, self.now(), None, what);
+                Ok(match self.accept(login, used, vec![accepted]).await? {
+                    Some(_) => {
+                        self.code_came_back(&settings, &client.tenant, &verified.number);
+                        Verification::Accepted
+                    }
                     None => Verification::Refused {
                         reason: RefusedReason::Used,
                         attempts_left: 0,
@@ -226,15 +233,15 @@ impl Logins {
             return Err(match stopped.reason {
                 StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
                 StopReason::FactorDisabled => ChallengeError::Locked { until: None },
-                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
-                    ChallengeError::NotFound
-                }
+                _ => ChallengeError::NotFound,
             });
         }
-        let resent = self.send_again(login, &settings, None).await?;
+        let resent = self
+            .send_again(login, &settings, &Caller::default())
+            .await?;
         let login = match resent {
             Resent::Tried(login) | Resent::Joined(login) | Resent::Stopped(login) => login,
-            Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, at) => {
+            Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, _, at) => {
                 return Err(ChallengeError::TooMany { at });
             }
             Resent::Refused(login, ResendRefused::TooOften | ResendRefused::Off) => {
@@ -255,9 +262,7 @@ impl Logins {
             State::Stopped(stopped) => Err(match stopped.reason {
                 StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
                 StopReason::FactorDisabled => ChallengeError::Locked { until: None },
-                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
-                    ChallengeError::NotFound
-                }
+                _ => ChallengeError::NotFound,
             }),
             State::Started(_)
             | State::Identified(_)
@@ -354,29 +359,22 @@ impl Logins {
         };
         let subject = &challenged.who.subject;
         let now = self.now();
-        let mut budgets: Vec<_> = wait_budget(settings, subject, login.purpose.as_str())
-            .into_iter()
-            .collect();
-        budgets.extend(send_budgets(
-            settings,
-            &login.tenant,
-            subject,
-            number,
-            address,
-        ));
+        let wait = wait_budget(settings, subject, login.purpose.as_str());
+        let budgets =
+            send_budgets(settings, &login.tenant, subject, number, address).and_wait(wait);
         let (inserted, spending, ledger) = tokio::join!(
             self.ports.logins.insert(&login),
-            self.ports.counters.spend(&budgets, now),
+            self.spend_on_sending(&budgets, now),
             self.ports.attempts.ledger(subject)
         );
         inserted?;
         let refused = match (locked(ledger?.standing(now)), spending?) {
-            (None, Spending::Granted) => None,
+            (None, Outlay::Granted) => None,
             (Some(StopReason::Locked { until }), _) => {
                 Some(ChallengeError::Locked { until: Some(until) })
             }
             (Some(_), _) => Some(ChallengeError::Locked { until: None }),
-            (None, Spending::Spent { at, .. }) => Some(ChallengeError::TooMany { at }),
+            (None, Outlay::Refused { at, .. }) => Some(ChallengeError::TooMany { at }),
         };
         match refused {
             None => Ok(login),
@@ -426,6 +424,9 @@ fn reason_of(reason: StopReason) -> RefusedReason {
         // The code is dead before its time: its number changed, or it was given up.
         StopReason::Closed(Closed::Undeliverable | Closed::Abandoned)
         | StopReason::Refused(_)
+        | StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed
         | StopReason::Abandoned => RefusedReason::Expired,
     }
 }

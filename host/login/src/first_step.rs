@@ -201,7 +201,7 @@ fn subject_of(login: &Login, account: &AccountRef) -> Subject {
 pub(crate) fn unavailable(error: DirectoryError) -> LoginError {
     match error {
         DirectoryError::Failed(failed) => LoginError::Unavailable(failed),
-        DirectoryError::Busy | DirectoryError::ReadOnly => {
+        DirectoryError::Busy | DirectoryError::ReadOnly | DirectoryError::Refused { .. } => {
             LoginError::Unavailable(StoreError::caused("the user store refused", error))
         }
     }

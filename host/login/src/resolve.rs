@@ -94,13 +94,24 @@ pub(crate) fn federated_number(
     region: Option<&Region>,
 ) -> Option<PhoneNumber> {
     let all = settings_for(said, settings);
-    let of = |key: &str| {
-        all.iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.trim())
-    };
-    of(SEND_TO_FEDERATED_NUMBER).filter(|value| value.eq_ignore_ascii_case("true"))?;
-    let attribute = of(FEDERATED_NUMBER_ATTRIBUTE).filter(|name| !name.is_empty())?;
+    if !asks_for_number(&all) {
+        return None;
+    }
+    let attribute = value(&all, FEDERATED_NUMBER_ATTRIBUTE).filter(|name| !name.is_empty())?;
     let (_, text) = said.attributes.iter().find(|(name, _)| name == attribute)?;
     PhoneNumber::parse(text, region).ok()
+}
+
+/// Whether the settings ask for it.
+pub(crate) fn federated_number_wanted(said: &FederatedLogin, settings: &TenantSettings) -> bool {
+    asks_for_number(&settings_for(said, settings))
+}
+
+fn asks_for_number(all: &[(String, String)]) -> bool {
+    value(all, SEND_TO_FEDERATED_NUMBER).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn value<'a>(all: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    let (_, value) = all.iter().find(|(known, _)| known == key)?;
+    Some(value.trim())
 }

@@ -146,6 +146,7 @@ fn desk_of(
         logins: stores.logins.clone(),
         sessions: stores.sessions.clone(),
         attempts: stores.attempts.clone(),
+        audit: Arc::new(Audit::new(stores.audit.clone())),
         backup_codes: stores.backup_codes.clone(),
         clients: stores.clients.clone(),
         clock,

@@ -9,11 +9,12 @@ use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
 use postern_admin::plugins::{PluginReport, Plugins};
+use postern_admin::unlocking::Unlocking;
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::{
-    Added, ApiClient, ApiClients, AttemptStore, BackupCodeStore, Clock, Directory, LoginStore,
-    SessionStore, Subject,
+    Added, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Directory,
+    LoginStore, SessionStore, Subject,
 };
 use postern_otp::{BackupCode, PhoneNumber, Region};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,7 @@ pub enum Request {
     UserList { from: Option<String> },
     UserBackupCodes { name: String },
     UserUnlock { name: String },
+    UserUnlockAll,
     ClientAdd { name: String },
     ClientList,
     ClientRevoke { name: String },
@@ -73,6 +75,7 @@ pub enum Reply {
     Done,
     Users(Vec<UserRecord>),
     BackupCodes(Vec<String>),
+    Unlocked(Vec<String>),
     Token(String),
     Clients(Vec<ApiClient>),
     Plugins(Vec<PluginReport>),
@@ -87,6 +90,7 @@ pub struct Desk {
     pub logins: Arc<dyn LoginStore>,
     pub sessions: Arc<dyn SessionStore>,
     pub attempts: Arc<dyn AttemptStore>,
+    pub audit: Arc<dyn AuditLog>,
     pub backup_codes: Arc<dyn BackupCodeStore>,
     pub clients: Arc<dyn ApiClients>,
     pub clock: Arc<dyn Clock>,
@@ -117,8 +121,12 @@ impl Desk {
             Request::UserBackupCodes { name } => self.make_backup_codes(&name).await,
             Request::UserUnlock { name } => {
                 let subject = self.subject(&name).await?;
-                self.attempts.unlock(&subject).await?;
+                self.unlocking().one(&self.tenant, &subject).await?;
                 Ok(Reply::Done)
+            }
+            Request::UserUnlockAll => {
+                let unlocked = self.unlocking().all(&self.tenant).await?;
+                Ok(Reply::Unlocked(unlocked))
             }
             Request::ClientAdd { name } => self.add_client(name).await,
             Request::ClientList => Ok(Reply::Clients(self.clients.list().await?)),
@@ -134,6 +142,14 @@ impl Desk {
                     "no host runs on this data folder: start it with `postern serve`, or look at a file with `postern plugin inspect FILE`"
                 ),
             },
+        }
+    }
+
+    fn unlocking(&self) -> Unlocking<'_> {
+        Unlocking {
+            attempts: self.attempts.as_ref(),
+            audit: self.audit.as_ref(),
+            clock: self.clock.as_ref(),
         }
     }
 

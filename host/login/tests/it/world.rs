@@ -3,7 +3,7 @@
 //! acts interleave.
 
 use async_trait::async_trait;
-use postern_login::audit::{AuditEvent, What};
+use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::begin::ClientFacts;
 use postern_login::error::StoreError;
 use postern_login::login::{Login, Origin, State, StopReason, Stopped};
@@ -105,6 +105,7 @@ pub fn failed(reason: FailureReason) -> Delivery {
         reason,
         retry_after: None,
         detail: "scripted".to_owned(),
+        words: None,
     })
 }
 
@@ -237,6 +238,12 @@ impl World {
     }
 }
 
+/// A right code was taken.
+pub fn is_accepted(what: &What) -> bool {
+    let status = CodeStatus::Success;
+    matches!(what, What::CodeValidated { status: told, .. } if *told == status)
+}
+
 /// Another code than the right one.
 pub fn wrong(code: &str) -> &'static str {
     if code == "000000" { "000001" } else { "000000" }
@@ -269,6 +276,7 @@ pub fn settings() -> TenantSettings {
             per_number: (5, Duration::from_secs(600)),
             per_address: (30, Duration::from_secs(3_600)),
             calls_per_message: 3,
+            ..SendLimits::default()
         },
         login_lifetime: Duration::from_secs(900),
         session_lifetime: Duration::from_secs(8 * 3_600),
@@ -488,6 +496,23 @@ impl AttemptStore for Inner {
         let ledger = held.ledgers.entry(subject.key()).or_default();
         *ledger = ledger.unlocked();
         Ok(())
+    }
+    async fn unlock_all(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        let mut unlocked = Vec::new();
+        for (key, ledger) in &mut self.held().ledgers {
+            let subject = Subject::of_key(key).filter(|subject| subject.tenant() == tenant);
+            if let Some(subject) = subject
+                && ledger.standing(now) != Standing::Free
+            {
+                *ledger = ledger.unlocked();
+                unlocked.push(subject);
+            }
+        }
+        Ok(unlocked)
     }
 }
 

@@ -54,6 +54,22 @@ pub(super) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Lift the locks that too many wrong codes brought: one person's, or everybody's who is locked
+    /// now. Failures are counted anew, and the next lock is a longer one.
+    #[command(
+        after_help = "Examples: postern user unlock alice\n          postern user unlock --all-locked"
+    )]
+    Unlock {
+        #[arg(required_unless_present = "all_locked", conflicts_with = "all_locked")]
+        name: Option<String>,
+        /// Everybody whose factor is locked or disabled.
+        #[arg(long)]
+        all_locked: bool,
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Set a new password.
     #[command(after_help = "Example: postern user passwd alice")]
     Passwd {
@@ -129,6 +145,12 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             }
             output::line(format!("changed user {name}"));
         }
+        Command::Unlock {
+            name,
+            all_locked: _,
+            json,
+            file,
+        } => unlock(name, json, &file)?,
         Command::Passwd { name, file } => {
             let change = Change {
                 password: Some(password()?),
@@ -161,6 +183,29 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 output::line(code);
             }
         }
+    }
+    Ok(())
+}
+
+fn unlock(name: Option<String>, json: bool, file: &ConfigFile) -> anyhow::Result<()> {
+    let unlocked = match name {
+        Some(name) => {
+            store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+            vec![name]
+        }
+        None => match store::ask(&file.config, Request::UserUnlockAll)? {
+            Reply::Unlocked(names) => names,
+            _ => bail!("the host answered something else: is it of another version?"),
+        },
+    };
+    if json {
+        return output::json(&unlocked);
+    }
+    if unlocked.is_empty() {
+        output::aside("nobody is locked");
+    }
+    for name in unlocked {
+        output::line(format!("unlocked {name}"));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Fault, Sqlite, column, timestamp};
 use async_trait::async_trait;
 use postern_login::TenantId;
-use postern_login::audit::{AuditEvent, What};
+use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
 use rusqlite::{Connection, params};
@@ -108,7 +108,10 @@ impl Sqlite {
 /// must be known before the answer goes out.
 fn decides(what: &What) -> bool {
     match what {
-        What::CodeAccepted
+        What::CodeValidated {
+            status: CodeStatus::Success | CodeStatus::Backup,
+            ..
+        }
         | What::Replay
         | What::AttemptsExhausted
         | What::FactorLocked { .. }
@@ -120,12 +123,14 @@ fn decides(what: &What) -> bool {
         | What::SecondFactorSkipped { .. }
         | What::LoginSucceeded { .. }
         | What::AssociationRemoved { .. }
+        | What::FactorUnlocked
         | What::PasswordChanged => true,
         What::FirstStepPassed
         | What::FirstStepFailed
         | What::CodeSent { .. }
         | What::CodeNotSent { .. }
-        | What::CodeRefused { .. }
+        | What::CodeValidated { .. }
+        | What::SendingStopped { .. }
         | What::LoginStopped { .. }
         | What::SessionClosed
         | What::TenantBudgetSpent

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 2] = [FIRST, FEDERATION];
+const MIGRATIONS: [&str; 3] = [FIRST, FEDERATION, ROWS_OF_FORMAT_3];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -218,3 +218,18 @@ CREATE INDEX used_once_by_expiry ON used_once (expires_at);
 DELETE FROM logins;
 DELETE FROM sessions;
 ";
+
+/// A challenge that was not sent says why: logins of before cannot be read and are dropped, sessions
+/// have the shape they had. A code that was tried is one event with a status.
+const ROWS_OF_FORMAT_3: &str = r#"
+DELETE FROM logins;
+UPDATE sessions SET body = x'03' || substr(body, 2);
+UPDATE audit SET what = '{"event":"code-validated","status":"success"}'
+    WHERE what LIKE '{"event":"code-accepted"%';
+UPDATE audit SET what = replace(replace(replace(replace(what,
+        '"event":"code-refused"', '"event":"code-validated"'),
+        '"why":"wrong"', '"status":"mismatch"'),
+        '"why":"backup-code"', '"status":"backup-mismatch"'),
+        '"why":', '"status":')
+    WHERE what LIKE '{"event":"code-refused"%';
+"#;
