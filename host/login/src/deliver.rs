@@ -207,8 +207,10 @@ fn screen(challenged: &Challenged, requested: &Requested) -> String {
 
 /// What a person may read of a provider's words.
 fn error_detail(settings: &TenantSettings) -> ErrorDetail {
-    let _ = settings;
-    ErrorDetail::default()
+    ErrorDetail {
+        shown: settings.factor.show_error_detail,
+        masked: settings.factor.masked_in_errors.clone(),
+    }
 }
 
 /// What the code of this login is good for, and nothing else.

@@ -54,12 +54,26 @@ impl Logins {
         settings: &TenantSettings,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
+        let refusal = Refusal::NoLocalAccount;
+        self.refused_at_first_step(login, settings, client, refusal, "resolver-refused")
+            .await
+    }
+
+    /// The login ends before anybody is known here.
+    pub(crate) async fn refused_at_first_step(
+        &self,
+        login: Login,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+        refusal: Refusal,
+        word: &str,
+    ) -> Result<Moved, LoginError> {
         let what = What::LoginStopped {
-            reason: "resolver-refused".to_owned(),
+            reason: word.to_owned(),
         };
         let stopped = event(&login, self.now(), Some(client.address.clone()), what);
         let next = State::Stopped(Stopped {
-            reason: StopReason::Refused(Refusal::NoLocalAccount),
+            reason: StopReason::Refused(refusal),
             who: None,
         });
         let then = Settlement {

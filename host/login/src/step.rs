@@ -6,6 +6,7 @@ use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, Notice, State, StopReason, Stopped};
 use crate::ports::FailureReason;
 use postern_otp::code::Alphabet;
+use postern_otp::need::Refusal;
 use postern_otp::{FactorSettings, Requested, Timestamp};
 
 /// The next page and what it shows. No secret, no full number.
@@ -83,9 +84,25 @@ pub fn next_step(login: &Login, settings: &FactorSettings, now: Timestamp) -> St
         )),
         State::Authenticated(_) => Step::Authenticated,
         State::Stopped(stopped) => Step::Stopped {
-            reason: stopped.reason,
+            reason: told(stopped.reason, settings),
             backup_codes: takes_backup_codes(stopped) && backup_offered(login, settings),
         },
+    }
+}
+
+/// A lock is told with its reason only where the operator says so (`showAuthFailureReason`).
+fn told(reason: StopReason, settings: &FactorSettings) -> StopReason {
+    match reason {
+        _ if settings.show_failure_reason => reason,
+        StopReason::Refused(Refusal::Locked)
+        | StopReason::Locked { .. }
+        | StopReason::FactorDisabled => StopReason::Failed,
+        StopReason::Refused(_)
+        | StopReason::Closed(_)
+        | StopReason::Abandoned
+        | StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed => reason,
     }
 }
 
@@ -146,7 +163,7 @@ fn ask_code(
         notice: challenged.notice,
         not_sent: match &challenged.challenge {
             Challenge::NotSent { why: Some(why), .. } => Some(Told {
-                reason: Some(why.reason),
+                reason: settings.internal_error_codes.then_some(why.reason),
                 words: why.words.clone(),
             }),
             Challenge::NotSent { why: None, .. }

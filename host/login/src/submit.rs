@@ -5,11 +5,11 @@ use crate::begin::{ClientFacts, Moved};
 use crate::caller::Caller;
 use crate::deliver::{binding, event};
 use crate::login::{
-    Authenticated, Challenge, Challenged, Login, LoginId, Notice, Origin, SecondFactor, State,
-    StopReason, Stopped, Who,
+    Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, Origin,
+    SecondFactor, State, StopReason, Stopped, Who,
 };
 use crate::occasion::validated;
-use crate::ports::{Advanced, Payment, Settlement, TenantSettings};
+use crate::ports::{Advanced, DirectoryError, Payment, Settlement, TenantSettings};
 use crate::second_step::stop_event;
 use crate::step::{backup_offered, takes_backup_codes};
 use crate::throttle::tenant_failures;
@@ -71,8 +71,20 @@ impl Logins {
         };
         let now = self.now();
         if challenged.pending_number.is_some() {
-            self.keep_number(&login, challenged, &verified, client)
+            let kept = self
+                .keep_number(&login, challenged, &verified, client)
                 .await?;
+            if let Kept::Refused = kept {
+                // The code is used up; the next number gets one of its own.
+                let next = State::NumberWanted(NumberWanted {
+                    who: challenged.who.clone(),
+                    keep: true,
+                    notice: Some(Notice::NumberNotSaved),
+                });
+                let moved = self.accept(login, next, Vec::new()).await?;
+                let login = moved.ok_or(LoginError::Conflict)?;
+                return Ok(self.moved(&login, &settings));
+            }
         }
         let number = verified.number.clone();
         let next = State::Authenticated(Authenticated {
@@ -466,9 +478,9 @@ impl Logins {
         challenged: &Challenged,
         verified: &Verified,
         client: &ClientFacts,
-    ) -> Result<(), LoginError> {
+    ) -> Result<Kept, LoginError> {
         let Some(account) = &challenged.who.account else {
-            return Ok(());
+            return Ok(Kept::Saved);
         };
         let directory = &self.ports.directory;
         let profile = directory
@@ -479,22 +491,41 @@ impl Logins {
         if facts.had_factor {
             let same = profile.number.as_deref() == Some(verified.number.e164());
             return if same {
-                Ok(())
+                Ok(Kept::Saved)
             } else {
                 Err(LoginError::Conflict)
             };
         }
-        directory
+        let saved = directory
             .save_number(&login.tenant, account, &verified.number)
-            .await
-            .map_err(crate::first_step::unavailable)?;
+            .await;
+        match saved {
+            Ok(()) => {}
+            Err(DirectoryError::Refused { reason }) => {
+                tracing::warn!(
+                    login.id = %login.name,
+                    reason,
+                    "the user store refused a number that was proven"
+                );
+                return Ok(Kept::Refused);
+            }
+            Err(error) => return Err(crate::first_step::unavailable(error)),
+        }
         let what = What::NumberChanged {
             from: None,
             to: verified.number.masked(),
         };
         let told = event(login, self.now(), Some(client.address.clone()), what);
-        Ok(self.ports.audit.record(told).await?)
+        self.ports.audit.record(told).await?;
+        Ok(Kept::Saved)
     }
+}
+
+/// What became of a number that was proven.
+enum Kept {
+    Saved,
+    /// By the store's own policy.
+    Refused,
 }
 
 struct Refused {

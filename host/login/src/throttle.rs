@@ -118,6 +118,8 @@ pub(crate) enum SendLimit {
     Account,
     Number,
     Address,
+    /// The person's messages over all logins, first ones and resends (`EnableUserBasedResendBlocking`).
+    Person,
     /// Numbers that share all but their last four digits (attack R-05).
     Prefix,
     /// Numbers from which hardly any code comes back (attack R-07).
@@ -133,7 +135,7 @@ impl SendLimit {
             Self::Prefix => Some("prefix"),
             Self::Conversion => Some("conversion"),
             Self::Tenant => Some("tenant-day"),
-            Self::Wait | Self::Account | Self::Number | Self::Address => None,
+            Self::Wait | Self::Account | Self::Number | Self::Address | Self::Person => None,
         }
     }
 
@@ -142,6 +144,7 @@ impl SendLimit {
         match self {
             Self::Wait => Notice::ResendTooSoon,
             Self::Account | Self::Number | Self::Address => Notice::SendLimit,
+            Self::Person => Notice::ResendTooOften,
             Self::Prefix | Self::Conversion | Self::Tenant => Notice::QuotaSpent,
         }
     }
@@ -176,7 +179,7 @@ pub(crate) fn send_budgets(
 ) -> SendBudgets {
     let limits = &settings.limits;
     let block = block(settings, tenant, number);
-    let mut budgets = Vec::with_capacity(5);
+    let mut budgets = Vec::with_capacity(6);
     let mut add = |limit, kind: &str, name: &str, (max, window): (u32, Duration)| {
         let key = key(tenant, kind, name);
         budgets.push((limit, Budget { key, window, max }));
@@ -196,6 +199,15 @@ pub(crate) fn send_budgets(
             &name,
             limits.per_address,
         );
+    }
+    let resend = &settings.factor.challenge.resend;
+    if let Some(window) = resend.block_person_for
+        && let Subject::Account { .. } | Subject::Federated { .. } = subject
+    {
+        // The first message counts as well: a fresh login must not be a way round the limit.
+        let max = resend.resends_max.saturating_add(1);
+        let name = subject.key();
+        add(SendLimit::Person, "send-person", &name, (max, window));
     }
     add(SendLimit::Prefix, "send-prefix", &block, limits.per_prefix);
     add(SendLimit::Tenant, "send-tenant", "", limits.per_tenant);

@@ -61,6 +61,7 @@ pub struct Held {
     pub events: Vec<AuditEvent>,
     pub entropy_broken: bool,
     pub save_refused: bool,
+    pub save_policy: bool,
     pub comparisons: u32,
 }
 
@@ -266,6 +267,7 @@ pub fn settings() -> TenantSettings {
         factor: FactorSettings {
             senders: vec!["one".to_owned(), "two".to_owned()],
             default_region: Some("LK".to_owned()),
+            show_failure_reason: true,
             ..FactorSettings::default()
         },
         keys: KeyRing::new(vec![HashKey::new(1, [5; 32])]).unwrap(),
@@ -738,6 +740,10 @@ impl Directory for Inner {
         number: &PhoneNumber,
     ) -> Result<(), DirectoryError> {
         let mut held = self.held();
+        if held.save_policy {
+            let reason = "not of this company".to_owned();
+            return Err(DirectoryError::Refused { reason });
+        }
         if held.save_refused {
             return Err(DirectoryError::ReadOnly);
         }
