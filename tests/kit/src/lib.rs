@@ -53,4 +53,8 @@ pub use identity_provider::IdentityProvider;
 pub use installation::{Installation, Process};
 pub use peer::Peer;
 pub use phone::Phone;
+pub use postern_gateway::outbox::{Answer as OutboxAnswer, AnswerKind as OutboxAnswerKind};
+pub use postern_login::ports::FederatedLogin;
+pub use postern_server::desk::Change;
 pub use sms_gateway;
+pub use {postern_login, postern_web};
