@@ -283,16 +283,15 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         None => keys.admin_token()?,
     };
     let web = WebState::new(WebParts {
-        logins: logins.clone(),
-        tenant: tenant.clone(),
-        brand: config.server.brand.clone(),
+        all_logins: logins.clone(),
+        tenants: settings.clone(),
         public_url: PublicUrl::parse(&config.server.public_url)?,
         other_hosts: config.server.other_hosts.clone(),
         trusted_proxies: TrustedProxies::parse(
             config.server.trusted_proxies.iter().map(String::as_str),
         )?,
         clock: clock.clone(),
-        form_key: FormKey::new(keys.form_key()?),
+        all_form_keys: FormKey::new(keys.form_key()?),
         plugins: listed.clone(),
         federation: Federation {
             peers: peers.clone(),

@@ -7,6 +7,7 @@ use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{SettingsSource, TenantSettings};
 use postern_otp::KeyRing;
+use postern_web::{Face, Tenants};
 use std::sync::Arc;
 
 /// The super tenant's settings as they are now.
@@ -41,6 +42,16 @@ fn settings(config: &Config, keys: KeyRing) -> TenantSettings {
         login_lifetime: limits.login_lifetime,
         session_lifetime: limits.session_lifetime,
         failures_per_hour: limits.failures_per_hour,
+    }
+}
+
+impl Tenants for FileSettings {
+    fn face(&self, tenant: &TenantId) -> Option<Arc<Face>> {
+        (*tenant == self.tenant).then(|| {
+            Arc::new(Face {
+                brand: self.current.load().brand.clone(),
+            })
+        })
     }
 }
 

@@ -25,6 +25,7 @@ pub mod public_url;
 pub mod router;
 pub mod sign_in;
 pub mod state;
+pub mod tenant;
 pub mod texts;
 pub mod time;
 
@@ -33,3 +34,4 @@ pub use listener::{Bounds, Tls};
 pub use proxies::TrustedProxies;
 pub use public_url::PublicUrl;
 pub use state::{AdminToken, Federation, Readiness, Ready, WebParts, WebState};
+pub use tenant::{Face, Tenant, TenantState, Tenants};

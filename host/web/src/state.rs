@@ -1,9 +1,9 @@
 //! What every handler may use. Assembled once by the server; cheap to clone.
 
-use crate::cookies::Cookies;
 use crate::form_token::FormKey;
 use crate::proxies::TrustedProxies;
 use crate::public_url::PublicUrl;
+use crate::tenant::{Own, Tenants};
 use async_trait::async_trait;
 use postern_admin::plugins::Plugins;
 use postern_federation::oidc::provider::{Provider, SigningKeys};
@@ -15,23 +15,22 @@ use postern_login::{Logins, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use subtle::ConstantTimeEq;
 
 /// What the server puts together.
 #[derive(Clone)]
 pub struct WebParts {
-    pub logins: Logins,
-    /// Whose users sign in at `/sign-in`.
-    pub tenant: TenantId,
-    /// The name at the top of the pages.
-    pub brand: String,
+    /// Of every tenant: a handler takes its own from `Tenant`.
+    pub all_logins: Logins,
+    pub tenants: Arc<dyn Tenants>,
     pub public_url: PublicUrl,
     /// Further values of `Host` that are answered (an internal name of the API, say).
     pub other_hosts: Vec<String>,
     pub trusted_proxies: TrustedProxies,
     pub clock: Arc<dyn Clock>,
-    pub form_key: FormKey,
+    /// A handler takes its tenant's from `Tenant`.
+    pub all_form_keys: FormKey,
     pub plugins: Arc<dyn Plugins>,
     pub federation: Federation,
     pub readiness: Arc<dyn Readiness>,
@@ -83,7 +82,8 @@ pub struct WebState {
 
 struct Shared {
     parts: WebParts,
-    cookies: Cookies,
+    /// Most requests are the super tenant's.
+    super_tenant: OnceLock<Arc<Own>>,
 }
 
 impl WebState {
@@ -94,14 +94,17 @@ impl WebState {
                 "plain http at a loopback address: cookies go without `Secure` and without the `__Host-` prefix"
             );
         }
-        let cookies = Cookies::new(&parts.public_url);
         Self {
-            shared: Arc::new(Shared { parts, cookies }),
+            shared: Arc::new(Shared {
+                parts,
+                super_tenant: OnceLock::new(),
+            }),
         }
     }
 
-    pub fn cookies(&self) -> &Cookies {
-        &self.shared.cookies
+    pub(crate) fn super_tenant(&self) -> Arc<Own> {
+        let own = || Arc::new(Own::new(self, &TenantId::super_tenant()));
+        Arc::clone(self.shared.super_tenant.get_or_init(own))
     }
 }
 

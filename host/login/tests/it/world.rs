@@ -166,7 +166,7 @@ impl World {
     }
 
     pub async fn begin(&self) -> LoginId {
-        let moved = self.logins.begin(&tenant(), browser(), &facts()).await;
+        let moved = self.logins.begin(browser(), &facts()).await;
         moved.unwrap().id
     }
 

@@ -10,9 +10,8 @@ pub mod origin;
 use crate::api::problem::{self, Problem};
 use crate::error::PageError;
 use crate::extract::client::locale;
-use crate::page::Frame;
 use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -34,10 +33,8 @@ pub async fn peers(State(state): State<WebState>, request: Request, next: Next) 
 }
 
 async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Response {
-    let frame = Frame {
-        t: Texts::of(&locale(request.headers())),
-        brand: &state.brand,
-    };
+    let tenant = tenant::of_request(request.extensions(), &state);
+    let frame = tenant.frame(&locale(request.headers()));
     let refusal = if !host::known(&request, &state) {
         Some(PageError::Host)
     } else if method::disguised(request.headers()) || !ours {

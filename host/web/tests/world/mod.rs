@@ -22,12 +22,14 @@ use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Outbound, PortError};
 use postern_login::error::StoreError;
 use postern_login::ports::*;
+use postern_login::tenant::SUPER_TENANT;
 use postern_login::{Logins, TenantId};
 use postern_otp::{BackupCode, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp};
 use postern_store::memory::Memory;
 use postern_web::extract::client::Peer;
 use postern_web::{
-    AdminToken, Federation, FormKey, PublicUrl, Readiness, Ready, TrustedProxies, WebParts,
+    AdminToken, Face, Federation, FormKey, PublicUrl, Readiness, Ready, Tenants, TrustedProxies,
+    WebParts,
     WebState,
 };
 use sha2::{Digest, Sha256};
@@ -40,6 +42,7 @@ use tower::ServiceExt;
 
 pub const HOST: &str = "login.example";
 pub const API_TOKEN: &str = "api-token-of-the-shop-0123456789";
+pub const API_TOKEN_OF_A: &str = "api-token-of-another-tenant-012345";
 pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
 pub const PASSWORD: &str = "correct horse";
 
@@ -89,26 +92,30 @@ impl World {
             entropy: Arc::new(TestEntropy(AtomicU64::new(0))),
             audit: Arc::new(store.clone()),
         };
-        let client = ApiClient {
-            name: "shop".to_owned(),
-            tenant: TenantId::super_tenant(),
-            created_at: Timestamp(0),
-        };
-        let hash: [u8; 32] = Sha256::digest(API_TOKEN).into();
-        assert_eq!(
-            ports.clients.add(&client, &hash).await.unwrap(),
-            Added::Added
-        );
+        for (name, tenant, token) in [
+            ("shop", SUPER_TENANT, API_TOKEN),
+            ("shop-of-a", "a.example", API_TOKEN_OF_A),
+        ] {
+            let client = ApiClient {
+                name: name.to_owned(),
+                tenant: TenantId::parse(tenant).unwrap(),
+                created_at: Timestamp(0),
+            };
+            let hash: [u8; 32] = Sha256::digest(token).into();
+            assert_eq!(
+                ports.clients.add(&client, &hash).await.unwrap(),
+                Added::Added
+            );
+        }
         let ready = Arc::new(AtomicBool::new(true));
         let state = WebState::new(WebParts {
-            logins: Logins::new(Arc::new(ports)),
-            tenant: TenantId::super_tenant(),
-            brand: "Postern".to_owned(),
+            all_logins: Logins::new(Arc::new(ports)),
+            tenants: Arc::new(Known),
             public_url: PublicUrl::parse(public_url).unwrap(),
             other_hosts: vec!["internal:8443".to_owned()],
             trusted_proxies: TrustedProxies::default(),
             clock: clock.clone(),
-            form_key: FormKey::new([7; 32]),
+            all_form_keys: FormKey::new([7; 32]),
             plugins: Arc::new(NoPlugins),
             federation: Federation {
                 peers: Arc::new(Entries::default()),
@@ -136,6 +143,7 @@ impl World {
     pub fn browser(&self) -> Browser {
         Browser {
             router: self.public.clone(),
+            base: String::new(),
             cookies: BTreeMap::new(),
             token: String::new(),
             extra: HeaderMap::new(),
@@ -144,7 +152,13 @@ impl World {
 
     /// A browser that has passed the first step as alice; the code is on the phone.
     pub async fn at_the_code(&self) -> Browser {
+        self.at_the_code_of("").await
+    }
+
+    /// At `base`, the address of a tenant.
+    pub async fn at_the_code_of(&self, base: &str) -> Browser {
         let mut browser = self.browser();
+        browser.base = base.to_owned();
         browser.get("/sign-in").await;
         let answer = browser.password("alice", PASSWORD).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -154,10 +168,14 @@ impl World {
     }
 
     pub async fn signed_in(&self) -> Browser {
-        let mut browser = self.at_the_code().await;
+        self.signed_in_at("").await
+    }
+
+    pub async fn signed_in_at(&self, base: &str) -> Browser {
+        let mut browser = self.at_the_code_of(base).await;
         let code = self.phone.last_code();
         let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
-        assert_eq!(answer.location(), "/account", "{}", answer.body);
+        assert_eq!(answer.location(), format!("{base}/account"));
         browser
     }
 
@@ -205,6 +223,8 @@ impl Answer {
 #[derive(Clone)]
 pub struct Browser {
     pub router: Router,
+    /// In front of every path it asks for.
+    pub base: String,
     pub cookies: BTreeMap<String, String>,
     pub token: String,
     /// Sent with every request.
@@ -238,7 +258,7 @@ impl Browser {
     pub async fn send(&mut self, method: &str, path: &str, form: Option<String>) -> Answer {
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{}{path}", self.base))
             .header(header::HOST, HOST);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self
@@ -334,7 +354,32 @@ impl Settings {
 #[async_trait]
 impl SettingsSource for Settings {
     async fn of(&self, tenant: &TenantId) -> Result<Option<Arc<TenantSettings>>, StoreError> {
-        Ok((*tenant == TenantId::super_tenant()).then(|| Arc::clone(&self.0)))
+        if tenant.as_str() == BROKEN {
+            return Err(StoreError::new("its document says `secret-word` on line 3"));
+        }
+        Ok(TENANTS
+            .contains(&tenant.as_str())
+            .then(|| Arc::clone(&self.0)))
+    }
+}
+
+/// The tenants there are: two beside the super tenant, and one whose settings cannot be read.
+const TENANTS: [&str; 3] = [SUPER_TENANT, "a.example", "b.example"];
+pub const BROKEN: &str = "broken.example";
+
+struct Known;
+
+impl Tenants for Known {
+    fn face(&self, tenant: &TenantId) -> Option<Arc<Face>> {
+        let name = tenant.as_str();
+        (TENANTS.contains(&name) || name == BROKEN).then(|| {
+            Arc::new(Face {
+                brand: match name {
+                    SUPER_TENANT => "Postern".to_owned(),
+                    name => format!("The house of {name}"),
+                },
+            })
+        })
     }
 }
 
