@@ -3,4 +3,5 @@
 //! Users, API clients and plugins for now; the web console and the command line both call this.
 
 pub mod plugins;
+pub mod tenants;
 pub mod users;

@@ -124,10 +124,8 @@ impl Logins {
 
     /// Another tenant's login is gone, not forbidden (attacks ).
     pub(crate) async fn load(&self, id: &LoginId) -> Result<Login, LoginError> {
-        let login = self.ports.logins.load(id, self.now()).await?;
-        login
-            .filter(|login| login.tenant == self.tenant)
-            .ok_or(LoginError::Gone)
+        let login = self.ports.logins.load(&self.tenant, id, self.now()).await?;
+        login.ok_or(LoginError::Gone)
     }
 
     /// As `load`, for a browser's acts: a challenge of the API or of the account page is not one of

@@ -7,8 +7,8 @@ use crate::{LoginError, Logins};
 impl Logins {
     /// Another tenant's is none.
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, LoginError> {
-        let session = self.ports.sessions.find(id, self.now()).await?;
-        Ok(session.filter(|session| session.tenant == self.tenant))
+        let sessions = &self.ports.sessions;
+        Ok(sessions.find(&self.tenant, id, self.now()).await?)
     }
 
     /// Nothing to do, and no error, if it has ended already.
@@ -17,7 +17,7 @@ impl Logins {
         let Some(session) = self.session(id).await? else {
             return Ok(());
         };
-        self.ports.sessions.close(id).await?;
+        self.ports.sessions.close(&self.tenant, id).await?;
         let closed = AuditEvent {
             at: now,
             tenant: session.tenant,

@@ -41,6 +41,13 @@ impl std::fmt::Display for TenantId {
     }
 }
 
+impl std::str::FromStr for TenantId {
+    type Err = TenantError;
+    fn from_str(text: &str) -> Result<Self, TenantError> {
+        Self::parse(text)
+    }
+}
+
 impl TryFrom<String> for TenantId {
     type Error = TenantError;
     fn try_from(text: String) -> Result<Self, TenantError> {

@@ -5,17 +5,19 @@ use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Isolation, Problem, Sender};
 use crate::desk::Desk;
+use crate::directories::Directories;
 use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
 use crate::outbound::Edge;
 use crate::peers::FilePeers;
 use crate::readiness::HostReadiness;
-use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
+use crate::tenants::{BareTenants, TenantBook};
 use crate::users::LocalAccounts;
 use anyhow::Context;
 use postern_admin::plugins::{PluginReport, Plugins as PluginList, RefusedFile};
+use postern_admin::tenants::Tenants;
 use postern_admin::users::Accounts;
 use postern_egress::Client;
 use postern_egress::SystemResolver;
@@ -25,7 +27,7 @@ use postern_federation::ports::{Once, Parking};
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
-    Idempotency, LoginStore, Ports, Senders, SessionStore, UserResolver,
+    Idempotency, LoginStore, Ports, Senders, SessionStore, TenantStore, UserResolver,
 };
 use postern_login::{Logins, TenantId};
 use postern_store::directory::hashing::Hashing;
@@ -87,7 +89,10 @@ pub struct Stores {
     pub counters: Arc<dyn Counters>,
     pub clients: Arc<dyn ApiClients>,
     pub replies: Arc<dyn Idempotency>,
+    pub tenants: Arc<dyn TenantStore>,
+    /// Of every tenant.
     pub directory: Arc<dyn Directory>,
+    pub(crate) directories: Arc<Directories>,
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn AuditLog>,
     pub parking: Arc<dyn Parking>,
@@ -106,7 +111,7 @@ pub struct Assembled {
     pub web: WebState,
     pub gateway: Gateway,
     pub plugins: Plugins,
-    pub settings: Arc<FileSettings>,
+    pub tenants: Arc<TenantBook>,
     pub peers: Arc<FilePeers>,
     pub stores: Stores,
     pub desk: Desk,
@@ -128,19 +133,24 @@ pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
 }
 
 /// The desk without a host around it.
-pub fn desk(config: &Config) -> anyhow::Result<Desk> {
+pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
     let stores = stores(config, Backing::Sqlite)?;
-    Ok(desk_of(&stores, config, Arc::new(SystemClock), None))
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let bare = Arc::new(BareTenants::new(config));
+    let tenants = Tenants::new(stores.tenants.clone(), bare, clock.clone());
+    Ok(desk_of(&stores, config, clock, tenants, None))
 }
 
 fn desk_of(
     stores: &Stores,
     config: &Config,
     clock: Arc<dyn Clock>,
+    tenants: Tenants,
     plugins: Option<Arc<dyn PluginList>>,
 ) -> Desk {
     Desk {
         tenant: TenantId::super_tenant(),
+        tenants,
         accounts: stores.accounts.clone(),
         directory: stores.directory.clone(),
         logins: stores.logins.clone(),
@@ -178,6 +188,7 @@ where
         + Counters
         + ApiClients
         + Idempotency
+        + TenantStore
         + AuditLog
         + Users
         + Parking
@@ -186,23 +197,12 @@ where
         + 'static,
 {
     let primary = Local::new(store.clone(), hashing.clone());
-    let others = config
-        .sms_otp
-        .user_stores
-        .iter()
-        .map(|domain| {
-            let other =
-                Local::secondary(store.clone(), hashing.clone(), domain).map_err(|refused| {
-                    anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}")
-                })?;
-            Ok((domain.clone(), Arc::new(other) as Arc<dyn Directory>))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let directory: Arc<dyn Directory> = if others.is_empty() {
-        Arc::new(primary.clone())
-    } else {
-        Arc::new(Secondary::new(Arc::new(primary.clone()), others)?)
-    };
+    let super_tenant = directory_of(&store, &hashing, &config.sms_otp.user_stores)?;
+    let of_all = store.clone();
+    let directories = Arc::new(Directories::new(
+        super_tenant,
+        Box::new(move |domains| directory_of(&of_all, &hashing, domains)),
+    ));
     let store = Arc::new(store);
     Ok(Stores {
         logins: store.clone(),
@@ -212,11 +212,38 @@ where
         counters: store.clone(),
         clients: store.clone(),
         replies: store.clone(),
-        directory,
+        tenants: store.clone(),
+        directory: directories.clone(),
+        directories,
         accounts: Arc::new(LocalAccounts(primary)),
         audit: store.clone(),
         parking: store.clone(),
         once: store,
+    })
+}
+
+/// The primary store and the named ones, in their order. Rows are told apart by tenant, so one
+/// directory of this kind serves any tenant.
+fn directory_of<S: Users + Clone + 'static>(
+    store: &S,
+    hashing: &Hashing,
+    domains: &[String],
+) -> anyhow::Result<Arc<dyn Directory>> {
+    let primary = Arc::new(Local::new(store.clone(), hashing.clone()));
+    let others = domains
+        .iter()
+        .map(|domain| {
+            let other =
+                Local::secondary(store.clone(), hashing.clone(), domain).map_err(|refused| {
+                    anyhow::anyhow!("sms_otp.secondary_userstore: `{domain}`: {refused}")
+                })?;
+            Ok((domain.clone(), Arc::new(other) as Arc<dyn Directory>))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(if others.is_empty() {
+        primary
+    } else {
+        Arc::new(Secondary::new(primary, others)?)
     })
 }
 
@@ -234,7 +261,6 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     // The store first: its lock keeps a second host away from keys and cache as well.
     let stores = stores(config, backing)?;
     let keys = Keys::open(&config.server.data_dir)?;
-    let settings = Arc::new(FileSettings::new(config, keys.ring(clock.now())?));
 
     let plugins = start_plugins(config, worker).await?;
     let outbox = config.outbox.as_ref().map(|_| Outbox::default());
@@ -249,8 +275,14 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         outbox: outbox.clone(),
     });
     gateway.reconcile().await;
-    // The gateway has logged what is wrong with a sender; the others serve.
-    let _ = gateway.configure(senders(config)?).await;
+    let book = TenantBook::open(
+        config,
+        keys.ring(clock.now())?,
+        stores.tenants.clone(),
+        gateway.clone(),
+        stores.directories.clone(),
+    );
+    let book = Arc::new(book.await?);
 
     let senders: Arc<dyn Senders> = Arc::new(gateway.clone());
     let resolver: Arc<dyn UserResolver> = Arc::new(gateway.clone());
@@ -263,7 +295,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         clients: stores.clients.clone(),
         replies: stores.replies.clone(),
         directory: stores.directory.clone(),
-        settings: settings.clone(),
+        settings: book.clone(),
         senders: senders.clone(),
         resolver,
         clock: clock.clone(),
@@ -282,9 +314,11 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         Some(token) => Zeroizing::new(token.expose().to_owned()),
         None => keys.admin_token()?,
     };
+    let tenants = Tenants::new(stores.tenants.clone(), book.clone(), clock.clone());
     let web = WebState::new(WebParts {
         all_logins: logins.clone(),
-        tenants: settings.clone(),
+        tenants: book.clone(),
+        tenant_acts: tenants.clone(),
         public_url: PublicUrl::parse(&config.server.public_url)?,
         other_hosts: config.server.other_hosts.clone(),
         trusted_proxies: TrustedProxies::parse(
@@ -305,19 +339,19 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             tenant,
             counters: stores.counters.clone(),
             senders,
-            settings: settings.clone(),
+            settings: book.clone(),
             clock: clock.clone(),
         }),
         metrics,
         admin_token: AdminToken::new(&admin_token),
     });
-    let desk = desk_of(&stores, config, clock.clone(), Some(listed));
+    let desk = desk_of(&stores, config, clock.clone(), tenants, Some(listed));
     Ok(Assembled {
         logins,
         web,
         gateway,
         plugins,
-        settings,
+        tenants: book,
         peers,
         stores,
         desk,
@@ -347,12 +381,15 @@ async fn start_plugins(config: &Config, worker: WorkerCommand) -> anyhow::Result
         .context("the plugins cannot be started")
 }
 
-/// The configured senders as the gateway takes them.
+/// The super tenant's senders as the gateway takes them.
 pub fn senders(config: &Config) -> anyhow::Result<Vec<SenderConfig>> {
-    config.senders.values().map(sender).collect()
+    let tenant = TenantId::super_tenant();
+    let senders = config.senders.values();
+    senders.map(|one| sender(one, &tenant)).collect()
 }
 
-fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
+/// A sender as the gateway takes it, of one tenant.
+pub(crate) fn sender(sender: &Sender, tenant: &TenantId) -> anyhow::Result<SenderConfig> {
     let ca_pems = sender
         .ca_files
         .iter()
@@ -368,7 +405,7 @@ fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
         .collect::<anyhow::Result<_>>()?;
     Ok(SenderConfig {
         name: sender.name.clone(),
-        tenant: TenantId::super_tenant(),
+        tenant: tenant.clone(),
         plugin: sender.plugin.clone(),
         settings: sender
             .settings

@@ -10,6 +10,7 @@ mod output;
 mod plugin;
 mod serve;
 mod store;
+mod tenant;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +52,9 @@ enum Command {
     /// Applications that call the JSON API.
     #[command(subcommand)]
     Client(client::Command),
+    /// Tenants beside the super tenant, and their settings documents.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// Write, build, test and look at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -70,6 +74,17 @@ pub(crate) struct ConfigFile {
     config: PathBuf,
 }
 
+/// Which configuration, and whose users or clients.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfTenant {
+    /// The configuration file.
+    #[arg(long, default_value = "postern.toml")]
+    config: PathBuf,
+    /// The tenant; without it the super tenant.
+    #[arg(long)]
+    tenant: Option<postern_login::TenantId>,
+}
+
 /// Runs one command; what went wrong is one sentence on standard error.
 pub fn run() -> ExitCode {
     // Before anything else of the process exists: the worker builds walls around its first thread.
@@ -86,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::User(command) => user::run(command),
         Command::Client(command) => client::run(command),
+        Command::Tenant(command) => tenant::run(command),
         Command::Plugin(command) => plugin::run(command),
         Command::Migrate(file) => store::migrate(&file.config),
         Command::Openapi => openapi::run(),

@@ -9,6 +9,7 @@ use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
 use postern_admin::plugins::{PluginReport, Plugins};
+use postern_admin::tenants::{TenantReport, TenantShown, Tenants};
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::{
@@ -36,15 +37,58 @@ const BACKUP_CODES: usize = 10;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    UserAdd { name: String, change: Change },
-    UserSet { name: String, change: Change },
-    UserList { from: Option<String> },
-    UserBackupCodes { name: String },
-    UserUnlock { name: String },
-    ClientAdd { name: String },
+    UserAdd {
+        name: String,
+        change: Change,
+    },
+    UserSet {
+        name: String,
+        change: Change,
+    },
+    UserList {
+        from: Option<String>,
+    },
+    UserBackupCodes {
+        name: String,
+    },
+    UserUnlock {
+        name: String,
+    },
+    ClientAdd {
+        name: String,
+    },
     ClientList,
-    ClientRevoke { name: String },
+    ClientRevoke {
+        name: String,
+    },
     PluginList,
+    TenantList,
+    TenantAdd {
+        tenant: TenantId,
+        document: Option<String>,
+    },
+    TenantSet {
+        tenant: TenantId,
+        document: Option<String>,
+    },
+    TenantShow {
+        tenant: TenantId,
+    },
+    TenantEnable {
+        tenant: TenantId,
+        enabled: bool,
+    },
+    TenantRemove {
+        tenant: TenantId,
+        confirmed: String,
+    },
+}
+
+/// What is asked, and of whose users and clients.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Asked {
+    pub tenant: TenantId,
+    pub request: Request,
 }
 
 /// What of a user shall be different; `None` leaves it.
@@ -76,12 +120,19 @@ pub enum Reply {
     Token(String),
     Clients(Vec<ApiClient>),
     Plugins(Vec<PluginReport>),
+    Tenants(Vec<TenantReport>),
+    Tenant(Box<TenantShown>),
+    /// Done, and what is unwise.
+    Warnings(Vec<String>),
+    /// So many rows.
+    Removed(u64),
 }
 
 /// Everything the desk needs.
 #[derive(Clone)]
 pub struct Desk {
     pub tenant: TenantId,
+    pub tenants: Tenants,
     pub accounts: Arc<dyn Accounts>,
     pub directory: Arc<dyn Directory>,
     pub logins: Arc<dyn LoginStore>,
@@ -102,6 +153,19 @@ impl std::fmt::Debug for Desk {
 }
 
 impl Desk {
+    /// Does what is asked, for the tenant it is asked of: one that is there, switched off or not.
+    pub async fn answer_for(&self, asked: Asked) -> anyhow::Result<Reply> {
+        let Asked { tenant, request } = asked;
+        if tenant != TenantId::super_tenant() {
+            self.tenants.show(&tenant).await?;
+        }
+        let desk = Self {
+            tenant,
+            ..self.clone()
+        };
+        desk.answer(request).await
+    }
+
     /// Does what is asked. An error is one sentence for whoever asked.
     pub async fn answer(&self, request: Request) -> anyhow::Result<Reply> {
         match request {
@@ -121,12 +185,37 @@ impl Desk {
                 Ok(Reply::Done)
             }
             Request::ClientAdd { name } => self.add_client(name).await,
-            Request::ClientList => Ok(Reply::Clients(self.clients.list().await?)),
+            Request::ClientList => Ok(Reply::Clients(self.clients.list(&self.tenant).await?)),
             Request::ClientRevoke { name } => {
-                if !self.clients.revoke(&name).await? {
+                if !self.clients.revoke(&self.tenant, &name).await? {
                     bail!("there is no API client `{name}`: `postern client list` names them");
                 }
                 Ok(Reply::Done)
+            }
+            Request::TenantList => Ok(Reply::Tenants(self.tenants.list().await?)),
+            Request::TenantAdd { tenant, document } => {
+                let warnings = self.tenants.add(&tenant, document).await?;
+                tracing::info!(%tenant, "a tenant was added");
+                Ok(Reply::Warnings(warnings))
+            }
+            Request::TenantSet { tenant, document } => {
+                let warnings = self.tenants.set(&tenant, document).await?;
+                tracing::info!(%tenant, "a tenant's document was replaced");
+                Ok(Reply::Warnings(warnings))
+            }
+            Request::TenantShow { tenant } => {
+                let shown = self.tenants.show(&tenant).await?;
+                Ok(Reply::Tenant(Box::new(shown)))
+            }
+            Request::TenantEnable { tenant, enabled } => {
+                self.tenants.enable(&tenant, enabled).await?;
+                tracing::info!(%tenant, enabled, "a tenant was switched");
+                Ok(Reply::Done)
+            }
+            Request::TenantRemove { tenant, confirmed } => {
+                let rows = self.tenants.remove(&tenant, &confirmed).await?;
+                tracing::info!(%tenant, rows, "a tenant was removed");
+                Ok(Reply::Removed(rows))
             }
             Request::PluginList => match &self.plugins {
                 Some(plugins) => Ok(Reply::Plugins(plugins.report())),
@@ -312,8 +401,8 @@ async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
         .read_line(&mut line)
         .await?;
     let answer: Result<Reply, String> = match serde_json::from_str(&line) {
-        Ok(request) => desk
-            .answer(request)
+        Ok(asked) => desk
+            .answer_for(asked)
             .await
             .map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!(
@@ -328,7 +417,7 @@ async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
 }
 
 /// Asks the host that runs. `None`: none does.
-pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Reply>> {
+pub async fn ask(data_dir: &Path, asked: &Asked) -> anyhow::Result<Option<Reply>> {
     let path = socket(data_dir);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
@@ -346,7 +435,7 @@ pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Re
         }
     };
     let (reader, mut writer) = stream.into_split();
-    let mut line = Zeroizing::new(serde_json::to_vec(request)?);
+    let mut line = Zeroizing::new(serde_json::to_vec(asked)?);
     line.push(b'\n');
     writer.write_all(&line).await?;
     let mut answer = Zeroizing::new(String::new());

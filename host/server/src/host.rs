@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
-use crate::settings::FileSettings;
 use crate::shutdown::Shutdown;
 use crate::tasks;
+use crate::tenants::TenantBook;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postern_gateway::Gateway;
@@ -66,6 +66,11 @@ impl Host {
         let (public, admin) = (doors.public.local_addr()?, doors.admin.local_addr()?);
         let mut background = vec![
             parts.gateway.watch(),
+            tokio::spawn(tasks::tenants::run(
+                config.tenants_folder.clone(),
+                parts.tenants.clone(),
+                shutdown.clone(),
+            )),
             tokio::spawn(tasks::sweep::run(
                 parts.stores.clone(),
                 parts.clock.clone(),
@@ -125,7 +130,7 @@ impl Host {
     fn reloadable(&self) -> Reloadable {
         Reloadable {
             gateway: self.parts.gateway.clone(),
-            settings: self.parts.settings.clone(),
+            tenants: self.parts.tenants.clone(),
             peers: self.parts.peers.clone(),
             keys: self.parts.keys.clone(),
             clock: self.parts.clock.clone(),
@@ -137,7 +142,7 @@ impl Host {
 /// What a new configuration reaches without a restart.
 pub(crate) struct Reloadable {
     gateway: Gateway,
-    settings: Arc<FileSettings>,
+    tenants: Arc<TenantBook>,
     peers: Arc<FilePeers>,
     keys: Keys,
     clock: Arc<dyn Clock>,
@@ -182,8 +187,10 @@ impl Reloadable {
             tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
             return false;
         }
-        let _ = self.gateway.configure(senders).await;
-        self.settings.replace(next, ring);
+        if let Err(error) = self.tenants.replace(next, ring).await {
+            tracing::error!("the configuration was not taken over, the old one goes on: {error}");
+            return false;
+        }
         self.peers.replace(next.federation.clone());
         tracing::info!("the configuration was taken over");
         for key in waits_for_restart(before, next) {

@@ -27,6 +27,7 @@ fn tenants_routes(state: &WebState) -> Router<WebState> {
 /// What only the operator's network reaches (attack S-17).
 pub fn admin(state: WebState) -> Router {
     let administrator = Router::new()
+        .route("/admin/tenants", get(admin::tenants::list))
         .route("/admin/plugins", get(admin::plugins::list))
         .route("/admin/plugins/rescan", post(admin::plugins::rescan))
         .route_layer(from_fn_with_state(state.clone(), admin::authorized));

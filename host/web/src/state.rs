@@ -14,8 +14,9 @@ use postern_login::ports::{Clock, Entropy};
 use postern_login::{Logins, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 /// What the server puts together.
@@ -24,6 +25,8 @@ pub struct WebParts {
     /// Of every tenant: a handler takes its own from `Tenant`.
     pub all_logins: Logins,
     pub tenants: Arc<dyn Tenants>,
+    /// What an administrator does with them.
+    pub tenant_acts: postern_admin::tenants::Tenants,
     pub public_url: PublicUrl,
     /// Further values of `Host` that are answered (an internal name of the API, say).
     pub other_hosts: Vec<String>,
@@ -81,9 +84,11 @@ pub struct WebState {
 }
 
 struct Shared {
-    parts: WebParts,
+    parts: Arc<WebParts>,
     /// Most requests are the super tenant's.
     super_tenant: OnceLock<Arc<Own>>,
+    /// The others that were asked for, as long as there are such tenants.
+    others: RwLock<HashMap<TenantId, Arc<Own>>>,
 }
 
 impl WebState {
@@ -96,15 +101,48 @@ impl WebState {
         }
         Self {
             shared: Arc::new(Shared {
-                parts,
+                parts: Arc::new(parts),
                 super_tenant: OnceLock::new(),
+                others: RwLock::default(),
             }),
         }
+    }
+
+    pub(crate) fn parts(&self) -> Arc<WebParts> {
+        Arc::clone(&self.shared.parts)
     }
 
     pub(crate) fn super_tenant(&self) -> Arc<Own> {
         let own = || Arc::new(Own::new(self, &TenantId::super_tenant()));
         Arc::clone(self.shared.super_tenant.get_or_init(own))
+    }
+
+    /// Of a tenant there is. One for all its requests: its places are counted over them.
+    pub(crate) fn own(&self, tenant: &TenantId) -> Arc<Own> {
+        let others = &self.shared.others;
+        let held = others.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get(tenant) {
+            return Arc::clone(own);
+        }
+        drop(held);
+        let mut held = others.write().unwrap_or_else(PoisonError::into_inner);
+        let own = held
+            .entry(tenant.clone())
+            .or_insert_with(|| Arc::new(Own::new(self, tenant)));
+        Arc::clone(own)
+    }
+
+    /// There is no such tenant any more, or never was.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        let others = &self.shared.others;
+        let known = others
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(tenant);
+        if known {
+            let mut held = others.write().unwrap_or_else(PoisonError::into_inner);
+            held.remove(tenant);
+        }
     }
 }
 

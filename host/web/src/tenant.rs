@@ -23,7 +23,18 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Service, ServiceExt};
+
+/// Acts of one tenant under way at once: half of the requests to providers that a host makes at once
+/// (512), so that one tenant's slow provider leaves the others room. Each act waits for one at most.
+pub const ACTS_MAX: usize = 256;
+
+/// One of a tenant's places; free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(
+    #[allow(dead_code, reason = "it is held, not read")] Option<OwnedSemaphorePermit>,
+);
 
 /// Where the other tenants' addresses begin.
 const PREFIX: &str = "/t";
@@ -46,13 +57,15 @@ pub struct Face {
 /// whatever all tenants share. Extract it as `Tenant(state): Tenant`.
 #[derive(Clone)]
 pub struct TenantState {
+    web: WebState,
     own: Arc<Own>,
     face: Arc<Face>,
 }
 
 /// What belongs to one tenant.
 pub struct Own {
-    web: WebState,
+    // Not the whole state: that holds this, and neither would ever go.
+    parts: Arc<WebParts>,
     pub tenant: TenantId,
     /// In front of an address for a browser: empty, or `/t/NAME`.
     pub base: String,
@@ -61,14 +74,20 @@ pub struct Own {
     /// Another tenant's tokens fit no form of this one.
     pub form_key: FormKey,
     cookies: Cookies,
+    /// Places for acts under way; the super tenant is not bounded.
+    places: Option<Arc<Semaphore>>,
 }
 
 impl TenantState {
     /// `None`: there is no such tenant.
     pub fn of(web: &WebState, tenant: &TenantId) -> Option<Self> {
-        let face = web.tenants.face(tenant)?;
+        let Some(face) = web.tenants.face(tenant) else {
+            web.forget(tenant);
+            return None;
+        };
         Some(Self {
-            own: Arc::new(Own::new(web, tenant)),
+            web: web.clone(),
+            own: web.own(tenant),
             face,
         })
     }
@@ -76,11 +95,15 @@ impl TenantState {
     pub(crate) fn of_super(web: &WebState) -> Self {
         let own = web.super_tenant();
         let face = web.tenants.face(&own.tenant).unwrap_or_else(nameless);
-        Self { own, face }
+        Self {
+            web: web.clone(),
+            own,
+            face,
+        }
     }
 
     pub(crate) fn web(&self) -> &WebState {
-        &self.own.web
+        &self.web
     }
 
     pub fn cookies(&self) -> &Cookies {
@@ -99,6 +122,18 @@ impl TenantState {
     /// What other hosts know this tenant by (an OpenID issuer, say): the beginning of all its addresses.
     pub fn issuer(&self) -> String {
         self.address("")
+    }
+
+    /// A place for one act, to be held until the act has ended. `None`: this tenant has as many under
+    /// way as it may (attack Q-11).
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.own.places {
+            None => Some(Place(None)),
+            Some(places) => {
+                let place = Arc::clone(places).try_acquire_owned().ok()?;
+                Some(Place(Some(place)))
+            }
+        }
     }
 
     /// The whole address of a page of this tenant, for whoever is elsewhere: other hosts, messages,
@@ -122,8 +157,10 @@ impl Own {
             logins: web.all_logins.of(tenant),
             form_key: web.all_form_keys.of(tenant),
             cookies: Cookies::new(&web.public_url, tenant),
+            places: (*tenant != TenantId::super_tenant())
+                .then(|| Arc::new(Semaphore::new(ACTS_MAX))),
             tenant: tenant.clone(),
-            web: web.clone(),
+            parts: web.parts(),
         }
     }
 }
@@ -147,7 +184,7 @@ impl Deref for TenantState {
 impl Deref for Own {
     type Target = WebParts;
     fn deref(&self) -> &WebParts {
-        &self.web
+        &self.parts
     }
 }
 

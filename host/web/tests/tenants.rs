@@ -7,7 +7,7 @@ mod world;
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use proptest::prelude::*;
-use world::{API_TOKEN, API_TOKEN_OF_A, Answer, BROKEN, Browser, HOST, World};
+use world::{ADMIN_TOKEN, API_TOKEN, API_TOKEN_OF_A, Answer, BROKEN, Browser, HOST, World};
 
 const A: &str = "/t/a.example";
 const B: &str = "/t/b.example";
@@ -147,6 +147,25 @@ async fn a_tenant_nobody_has_looks_like_a_page_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn an_operator_reads_on_the_administrators_listener_why_a_tenants_logins_fail() {
+    let world = World::new().await;
+    let list = |token: &'static str| {
+        let request = Request::get("/admin/tenants")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        world::ask(&world.admin, request)
+    };
+    let listed = list(ADMIN_TOKEN).await;
+    let broken = listed.body.split("broken.example").nth(1).unwrap();
+    assert!(broken.contains("line 3: not TOML"), "{}", listed.body);
+    let stranger = list("another-token-0123456789").await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    let public = ask(&world, &Method::GET, "/admin/tenants", None).await;
+    assert_eq!(public.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_tenant_whose_settings_cannot_be_read_fails_alone_and_says_nothing_of_why() {
     let world = World::new().await;
     let mut browser = world.browser();
@@ -230,6 +249,45 @@ async fn a_token_at_another_tenants_address_finds_nothing() {
     assert_eq!(world.phone.count(), 1);
 }
 
+/// Q-11, by counts: one tenant fills all its places with requests that wait for its provider; the
+/// next one is refused, and every request of another tenant is served.
+#[tokio::test]
+async fn a_tenant_that_floods_is_refused_and_the_others_are_served() {
+    let world = World::new().await;
+    world.phone.hold();
+    let flood: Vec<_> = (0..postern_web::tenant::ACTS_MAX)
+        .map(|i| {
+            let number = format!("{{\"mobile\":\"+9477{:07}\"}}", 1_000_000 + i);
+            let request = api_request(A, API_TOKEN_OF_A, "", &number);
+            let router = world.public.clone();
+            tokio::spawn(async move { world::ask(&router, request).await })
+        })
+        .collect();
+    while world.phone.waiting() < flood.len() {
+        tokio::task::yield_now().await;
+    }
+    let refused = create(&world, A, API_TOKEN_OF_A).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "5");
+    let mut page = world.browser();
+    page.base = A.to_owned();
+    let page = page.get("/sign-in").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    for base in [B, ""] {
+        for _ in 0..50 {
+            let mut browser = world.browser();
+            browser.base = base.to_owned();
+            assert_eq!(browser.get("/sign-in").await.status, StatusCode::OK);
+        }
+    }
+    world.phone.release();
+    for asked in flood {
+        assert_eq!(asked.await.unwrap().status, StatusCode::CREATED);
+    }
+    let served = create(&world, A, API_TOKEN_OF_A).await;
+    assert_eq!(served.status, StatusCode::CREATED, "places are free again");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -264,13 +322,17 @@ proptest! {
 }
 
 async fn create(world: &World, base: &str, token: &str) -> Answer {
-    let request = Request::post(format!("{base}/api/v1/challenges"))
+    let number = "{\"mobile\":\"+94771234567\"}";
+    world.ask(api_request(base, token, "", number)).await
+}
+
+fn api_request(base: &str, token: &str, below: &str, body: &str) -> Request<Body> {
+    Request::post(format!("{base}/api/v1/challenges{below}"))
         .header(header::HOST, HOST)
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from("{\"mobile\":\"+94771234567\"}"))
-        .unwrap();
-    world.ask(request).await
+        .body(Body::from(body.to_owned()))
+        .unwrap()
 }
 
 async fn ask(world: &World, method: &Method, path: &str, token: Option<&str>) -> Answer {

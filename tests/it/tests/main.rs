@@ -16,6 +16,7 @@ mod layering;
 mod openid;
 mod plugin_cli;
 mod sign_in;
+mod tenants;
 mod worker;
 
 /// A password of the test people.

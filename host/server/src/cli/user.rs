@@ -1,6 +1,6 @@
 //! `postern user`: the people of the embedded store.
 
-use super::{ConfigFile, output, store};
+use super::{OfTenant, output, store};
 use crate::config::Secret;
 use crate::desk::{Change, Reply, Request};
 use anyhow::{Context, bail};
@@ -20,7 +20,7 @@ pub(super) enum Command {
         #[command(flatten)]
         facts: Facts,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// List the people, numbers masked.
     #[command(after_help = "Example: postern user list --json")]
@@ -29,7 +29,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Change what is known about a person.
     #[command(
@@ -52,14 +52,14 @@ pub(super) enum Command {
         #[arg(long)]
         unlock_codes: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Set a new password.
     #[command(after_help = "Example: postern user passwd alice")]
     Passwd {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Make ten new backup codes and print them, once; all earlier ones are dead.
     #[command(after_help = "Example: postern user backup-codes alice")]
@@ -68,7 +68,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
 }
 
@@ -96,7 +96,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 name: name.clone(),
                 change,
             };
-            store::ask(&file.config, request)?;
+            store::ask_of(&file, request)?;
             output::line(format!("added user {name}"));
         }
         Command::List { json, file } => list(json, &file)?,
@@ -117,15 +117,15 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             if no_number {
                 change.number = Some(None);
             }
-            store::ask(
-                &file.config,
+            store::ask_of(
+                &file,
                 Request::UserSet {
                     name: name.clone(),
                     change,
                 },
             )?;
             if unlock_codes {
-                store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+                store::ask_of(&file, Request::UserUnlock { name: name.clone() })?;
             }
             output::line(format!("changed user {name}"));
         }
@@ -134,8 +134,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 password: Some(password()?),
                 ..Change::default()
             };
-            store::ask(
-                &file.config,
+            store::ask_of(
+                &file,
                 Request::UserSet {
                     name: name.clone(),
                     change,
@@ -144,10 +144,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             output::line(format!("changed the password of {name}"));
         }
         Command::BackupCodes { name, json, file } => {
-            let reply = store::ask(
-                &file.config,
-                Request::UserBackupCodes { name: name.clone() },
-            )?;
+            let reply = store::ask_of(&file, Request::UserBackupCodes { name: name.clone() })?;
             let Reply::BackupCodes(codes) = reply else {
                 bail!("the host answered something else: is it of another version?");
             };
@@ -165,11 +162,11 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
+fn list(json: bool, file: &OfTenant) -> anyhow::Result<()> {
     let mut users = Vec::new();
     let mut from = None;
     loop {
-        let Reply::Users(page) = store::ask(&file.config, Request::UserList { from: from.take() })?
+        let Reply::Users(page) = store::ask_of(file, Request::UserList { from: from.take() })?
         else {
             bail!("the host answered something else: is it of another version?");
         };

@@ -13,6 +13,7 @@ mod logins;
 mod once;
 mod parking;
 mod sessions;
+mod tenants;
 mod users;
 
 use crate::backup_set::Set;
@@ -21,11 +22,11 @@ use crate::directory::users::User;
 use crate::port::from_port;
 use postern_federation::Moment;
 use postern_federation::ports::Parked;
-use postern_login::Login;
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, TenantRecord};
 use postern_login::session::Session;
+use postern_login::{Login, TenantId};
 use postern_otp::Timestamp;
 use postern_otp::lock::Ledger;
 use std::collections::{BTreeMap, HashMap};
@@ -47,7 +48,8 @@ struct Tables {
     sessions: HashMap<[u8; 32], Session>,
     counters: HashMap<(String, u128), (u32, Timestamp)>,
     clients: HashMap<[u8; 32], ApiClient>,
-    replies: HashMap<(String, String), Reply>,
+    replies: HashMap<idempotency::Named, Reply>,
+    tenants: BTreeMap<TenantId, TenantRecord>,
     audit: Vec<AuditEvent>,
     users: BTreeMap<users::Whose, User>,
     links: BTreeMap<users::Link, users::Whose>,

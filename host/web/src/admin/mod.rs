@@ -2,6 +2,7 @@
 //! address (attack S-17).
 
 pub mod plugins;
+pub mod tenants;
 
 use crate::api::problem::{self, Problem};
 use crate::state::WebState;

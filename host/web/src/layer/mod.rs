@@ -11,11 +11,12 @@ use crate::api::problem::{self, Problem};
 use crate::error::PageError;
 use crate::extract::client::locale;
 use crate::state::WebState;
-use crate::tenant;
+use crate::tenant::{self, Place};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header;
+use postern_login::TenantId;
 
 /// Around the pages: who may ask, one act to its end, errors drawn, headers set.
 pub async fn pages(State(state): State<WebState>, request: Request, next: Next) -> Response {
@@ -42,9 +43,10 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
     } else {
         None
     };
-    let mut response = match refusal {
-        Some(error) => error.into_response(),
-        None => match act::to_its_end(next.run(request)).await {
+    let mut response = match (refusal, tenant.place()) {
+        (Some(error), _) => error.into_response(),
+        (None, None) => PageError::busy(&Crowded(tenant.tenant.clone())).into_response(),
+        (None, Some(place)) => match act::to_its_end(held(place, next.run(request))).await {
             Ok(response) => response,
             Err(failure) => failure.page().into_response(),
         },
@@ -62,6 +64,18 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
     response
 }
 
+/// The act, and its place until it has ended, whoever goes away in between.
+async fn held(place: Place, act: impl Future<Output = Response>) -> Response {
+    let response = act.await;
+    drop(place);
+    response
+}
+
+/// For the log; the browser sees the sentence of any overload.
+#[derive(Debug, thiserror::Error)]
+#[error("tenant `{0}` has {max} requests under way already", max = tenant::ACTS_MAX)]
+struct Crowded(TenantId);
+
 /// Around the JSON API: the same, in its own language and as light as it can be.
 pub async fn api(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let mut response = if !host::known(&request, &state) {
@@ -71,9 +85,13 @@ pub async fn api(State(state): State<WebState>, request: Request, next: Next) ->
             .detail("a header that changes the method is refused")
             .into_response()
     } else {
-        match act::to_its_end(next.run(request)).await {
-            Ok(response) => response,
-            Err(failure) => failure.problem().into_response(),
+        let tenant = tenant::of_request(request.extensions(), &state);
+        match tenant.place() {
+            None => Problem::unavailable(&Crowded(tenant.tenant.clone())).into_response(),
+            Some(place) => match act::to_its_end(held(place, next.run(request))).await {
+                Ok(response) => response,
+                Err(failure) => failure.problem().into_response(),
+            },
         }
     };
     headers::api(response.headers_mut(), state.public_url.secure());

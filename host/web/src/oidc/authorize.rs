@@ -286,10 +286,7 @@ async fn begin(
                 .await
         }
         Recognized::Enough(_) | Recognized::Nobody => {
-            state
-                .logins
-                .begin_for(application, origin, client)
-                .await
+            state.logins.begin_for(application, origin, client).await
         }
     };
     let Moved { id, .. } = begun.map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;

@@ -3,8 +3,8 @@
 
 use super::now;
 use crate::error::chain;
-use crate::texts::LANGUAGES;
 use crate::tenant::Tenant;
+use crate::texts::LANGUAGES;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};

@@ -3,8 +3,8 @@
 use super::moved;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
-use crate::texts::{Texts, counted};
 use crate::tenant::Tenant;
+use crate::texts::{Texts, counted};
 use askama::Template;
 use axum::response::Response;
 use postern_login::login::Notice;

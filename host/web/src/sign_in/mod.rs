@@ -103,7 +103,11 @@ pub async fn finish(Tenant(state): Tenant, form: LoginForm) -> Response {
 }
 
 /// What follows an act: the one page again, or the session.
-async fn moved(state: &TenantState, form: &LoginForm, outcome: Result<Moved, LoginError>) -> Response {
+async fn moved(
+    state: &TenantState,
+    form: &LoginForm,
+    outcome: Result<Moved, LoginError>,
+) -> Response {
     went_on(state, &form.id, &form.client, &form.headers, outcome).await
 }
 

@@ -15,6 +15,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use postern_admin::plugins::{PluginReport, Plugins};
+use postern_admin::tenants::{DocumentCheck, TenantDocuments, Tenants as Acts};
 use postern_federation::Entries;
 use postern_federation::identity_provider::Network;
 use postern_federation::oidc::provider::{SigningKeys, SigningRing};
@@ -29,8 +30,7 @@ use postern_store::memory::Memory;
 use postern_web::extract::client::Peer;
 use postern_web::{
     AdminToken, Face, Federation, FormKey, PublicUrl, Readiness, Ready, Tenants, TrustedProxies,
-    WebParts,
-    WebState,
+    WebParts, WebState,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -111,6 +111,7 @@ impl World {
         let state = WebState::new(WebParts {
             all_logins: Logins::new(Arc::new(ports)),
             tenants: Arc::new(Known),
+            tenant_acts: Acts::new(Arc::new(store.clone()), Arc::new(Known), clock.clone()),
             public_url: PublicUrl::parse(public_url).unwrap(),
             other_hosts: vec!["internal:8443".to_owned()],
             trusted_proxies: TrustedProxies::default(),
@@ -369,6 +370,35 @@ pub const BROKEN: &str = "broken.example";
 
 struct Known;
 
+#[async_trait]
+impl TenantDocuments for Known {
+    async fn check(&self, _: &TenantId, _: &str) -> DocumentCheck {
+        DocumentCheck::default()
+    }
+    async fn files(&self) -> Result<BTreeMap<TenantId, String>, StoreError> {
+        let names = ["a.example", "b.example", BROKEN].into_iter();
+        let file = |name| {
+            (
+                TenantId::parse(name).unwrap(),
+                format!("tenants/{name}.toml"),
+            )
+        };
+        Ok(names.map(file).collect())
+    }
+    async fn file_text(&self, _: &TenantId) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+    fn hide_secrets(&self, text: &str) -> String {
+        text.to_owned()
+    }
+    async fn reload(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn trouble(&self, tenant: &TenantId) -> Option<String> {
+        (tenant.as_str() == BROKEN).then(|| "line 3: not TOML".to_owned())
+    }
+}
+
 impl Tenants for Known {
     fn face(&self, tenant: &TenantId) -> Option<Arc<Face>> {
         let name = tenant.as_str();
@@ -387,6 +417,9 @@ impl Tenants for Known {
 #[derive(Default)]
 pub struct Phone {
     messages: Mutex<Vec<(String, String, Option<String>)>>,
+    /// While it is held, the provider does not answer.
+    held: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+    waiting: std::sync::atomic::AtomicUsize,
     pub broken: AtomicBool,
     aloud: AtomicBool,
 }
@@ -399,6 +432,21 @@ impl Phone {
 
     pub fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
+    }
+
+    pub fn hold(&self) {
+        *self.held.lock().unwrap() = Some(Arc::new(tokio::sync::Semaphore::new(0)));
+    }
+
+    /// Messages the provider has and has not answered.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    pub fn release(&self) {
+        if let Some(held) = self.held.lock().unwrap().take() {
+            held.close();
+        }
     }
 
     pub fn last_code(&self) -> String {
@@ -417,6 +465,11 @@ pub const PROVIDER_TEXT: &str = "upstream says: account 4711 at /srv/plugins/x.w
 #[async_trait]
 impl Senders for Phone {
     async fn send(&self, _: &str, message: &Message, _: Instant) -> Delivery {
+        let held = self.held.lock().unwrap().clone();
+        if let Some(held) = held {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let _ = held.acquire().await;
+        }
         if self.broken.load(Ordering::SeqCst) {
             return Delivery::Failed(SendFailure {
                 reason: FailureReason::ProviderDown,
