@@ -7,7 +7,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp",
         name: "",
-        about: "The second step. An entry of `sms_otp.identity_provider` wins over what stands here; what stands nowhere has its default.",
+        about: "The second step. An entry of `sms_otp.identity_provider` wins over what stands here; what stands nowhere has its default. Read and checked, but not in effect yet: enable_user_based_resend_blocking, resend_block_duration, backup_codes_use_identity_claims, screen_user_attribute_mask_regex, mobile_number_regex and its message, show_auth_failure_reason, use_internal_error_codes, show_detailed_error_info, values_to_be_masked, redirect_to_multi_option_page_on_failure, and the addresses of pages of your own.",
         keys: &[
             Key::new("senders", Example("[\"twilio\"]"), "names of `[sender.NAME]` tables, in the order of fail-over"),
             Key::new("mandatory", Default("true"), "false: who is not in the directory, and who opted out, signs in with the first step alone").formerly("SMSOTPMandatory"),
@@ -60,7 +60,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.after.NAME",
         name: "google",
-        about: "What differs after a first step at the identity provider of that name.",
+        about: "What differs after a first step at the identity provider of that name. Read and checked, but not in effect yet: `user_attribute` in `[identity_provider.NAME]` is.",
         keys: &[
             Key::new("user_attribute", Example("\"email\""), "wins over `sms_otp.user_attribute`").formerly("SMSOTP-userAttribute"),
             Key::new("federated_mobile_attribute_key", Example("\"phone_number\""), "wins over `sms_otp.federated_mobile_attribute_key`").formerly("federatedMobileAttributeKey"),
@@ -69,7 +69,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.identity_provider.NAME",
         name: "bank",
-        about: "An identity provider's SMSOTP entry. The default one is in force wherever an application names no other.",
+        about: "An identity provider's SMSOTP entry. The default one is in force; an application cannot name another yet. Read and checked, but not in effect yet: mobile_number_regex and its message, show_detailed_error_info, values_to_be_masked.",
         keys: &[
             Key::new("enable", Default("true"), "false: as if it were not there").formerly("Enable"),
             Key::new("default", Default("false"), "in force wherever no other is named; at most one is").formerly("Default"),
