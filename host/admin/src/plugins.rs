@@ -18,6 +18,8 @@ pub struct PluginReport {
     pub state: String,
     /// Admission stage and reason of the newest file, if it was refused; an older version may still serve.
     pub refused: Option<RefusedFile>,
+    /// One sentence more, where the state does not say it all: which version serves instead, and why.
+    pub note: Option<String>,
     pub calls: u64,
     pub faults: u64,
     pub last_fault: Option<String>,

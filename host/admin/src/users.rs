@@ -203,11 +203,7 @@ impl Administration {
         Ok(UserView {
             ledger: self.ports.attempts.ledger(&subject).await?,
             backup_codes_left: self.ports.backup_codes.remaining(&subject).await?,
-            sessions: self
-                .ports
-                .sessions
-                .all_of(tenant, &record.name, self.now())
-                .await?,
+            sessions: self.ports.sessions.all_of(&subject, self.now()).await?,
             role,
             record,
         })
@@ -466,7 +462,8 @@ impl Administration {
         tenant: &TenantId,
         account: &str,
     ) -> Result<u64, AdminError> {
-        let sessions = self.ports.sessions.close_all_of(tenant, account, None);
+        let whose = subject(tenant, account);
+        let sessions = self.ports.sessions.close_all_of(&whose, None);
         let consoles = self.close_consoles_of(tenant, account);
         Ok(sessions.await? + consoles.await?)
     }

@@ -50,7 +50,7 @@ pub const KEPT_TOTAL_MAX: usize = 4096;
 pub const KEPT_LIFETIME_MAX: u32 = 86_400;
 
 /// What one exchange with a provider may cost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Waiting for a permit, resolving, connecting and the TLS handshake together. 3 s: whoever is not there by then makes
     /// the person wait longer than the next sender would.

@@ -181,12 +181,13 @@ impl<'a> Talk<'a> {
 
             self.steps += 1;
             bound.version.calls.fetch_add(1, Ordering::Relaxed);
-            let action = bound
-                .version
-                .guest
+            let guest = bound.version.guest().map_err(Stop::Guest)?;
+            let action = guest
                 .provider_step(&bound.settings, &told, &event, &state)
                 .await
                 .map_err(Stop::Guest)?;
+            // Not held while the network is waited for: a version may be retired meanwhile.
+            drop(guest);
             let outgoing = match action {
                 provider::Action::Done(verdict) => return Ok(verdict),
                 provider::Action::Send(outgoing) => outgoing,

@@ -217,6 +217,11 @@ impl Folder {
         }
     }
 
+    /// A content that was refused gets another chance when it comes again.
+    pub fn pardon(&mut self, sha256: &Sha) {
+        self.refused.forget(sha256);
+    }
+
     /// Forgets why files were refused, so that each is judged again: what a plugin may do was
     /// changed by configuration.
     pub fn reconsider(&mut self) {
@@ -249,6 +254,16 @@ impl Folder {
             (name.as_str(), Standing::Refused(refused))
         });
         files.chain(odd)
+    }
+
+    /// The files whose content is refused. Names that are no plugin file's are not among them.
+    pub fn refusals(&self) -> impl Iterator<Item = (&str, &Refused)> {
+        self.files
+            .iter()
+            .filter_map(|(name, known)| match &known.standing {
+                Standing::Refused(refused) => Some((name.as_str(), refused)),
+                Standing::Pending { .. } | Standing::Admitted { .. } | Standing::Gone => None,
+            })
     }
 
     /// Why the folder itself cannot be used.
@@ -662,6 +677,12 @@ impl Refusals {
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_sha.remove(&oldest);
+        }
+    }
+
+    fn forget(&mut self, sha256: &Sha) {
+        if self.by_sha.remove(sha256).is_some() {
+            self.order.retain(|known| known != sha256);
         }
     }
 

@@ -4,7 +4,7 @@
 //! keeping of the two scores, the provider's and the plugin's. One pass of [`Gateway::reconcile`]
 //! brings everything up to date; the background task only decides when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -28,12 +28,14 @@ use crate::breaker::Sentence;
 use crate::conversation::{Ended, Place, Wire, failed, lead};
 use crate::folder::{Candidate, Folder, Refused, Sha, Standing};
 use crate::guest::Loader;
+use crate::last_good::{Kept, LastGood};
 use crate::provider::{Problem, SenderConfig, Shipped, Terms, agree, secrets_that_would_be_read};
 use crate::registry::{Bound, Experience, Sender, Slot, Table, Version, held};
 use crate::report::{FileState, PluginReport, RefusedReport, SenderReport};
 use crate::resolver;
 
-/// How long conversations may go on after their version was replaced. None lasts longer.
+/// How long conversations may go on after their version was replaced. What is left then is cut short:
+/// the version is unloaded, and its next step fails.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
 /// The part of a gateway that the world outside decides.
@@ -41,6 +43,10 @@ pub(crate) struct Parts {
     pub(crate) folder: PathBuf,
     pub(crate) file_bytes_max: u64,
     pub(crate) kept: Option<PathBuf>,
+    /// Where the last good content of each file is kept for the next start.
+    pub(crate) last_good: Option<PathBuf>,
+    /// How long the conversations of a replaced version may go on.
+    pub(crate) drain: Duration,
     pub(crate) loader: Arc<dyn Loader>,
     pub(crate) wire: Arc<dyn Wire>,
     pub(crate) directory: Arc<dyn Directory>,
@@ -66,6 +72,9 @@ struct Inner {
     shipped: Shipped,
     outbox: bool,
     archive: Option<Archive>,
+    file_bytes_max: u64,
+    drain: Duration,
+    last_good: Option<Arc<LastGood>>,
     kept: KeptValues,
     table: ArcSwap<Table>,
     /// One pass at a time.
@@ -81,13 +90,15 @@ struct State {
     /// The version each file in the folder gave last.
     admitted: BTreeMap<String, Arc<Version>>,
     draining: Vec<Draining>,
+    /// Files whose kept contents were tried and do not serve either.
+    beyond_help: BTreeSet<String>,
 }
 
 struct Draining {
     version: Weak<Version>,
     file: String,
+    /// When it stopped serving, or was last seen in reserve.
     since: Instant,
-    told: bool,
 }
 
 /// What an operator's test message did.
@@ -110,6 +121,9 @@ impl Gateway {
                 shipped: parts.shipped,
                 outbox: parts.outbox,
                 archive: parts.kept.map(Archive::new),
+                file_bytes_max: parts.file_bytes_max,
+                drain: parts.drain,
+                last_good: parts.last_good.map(|place| Arc::new(LastGood::new(place))),
                 kept: KeptValues::default(),
                 table: ArcSwap::default(),
                 pass: tokio::sync::Mutex::new(()),
@@ -118,6 +132,7 @@ impl Gateway {
                     senders: Vec::new(),
                     admitted: BTreeMap::new(),
                     draining: Vec::new(),
+                    beyond_help: BTreeSet::new(),
                 }),
                 wake: Notify::new(),
             }),
@@ -132,6 +147,7 @@ impl Gateway {
         {
             let mut state = held(&self.inner.state);
             state.folder.reconsider();
+            state.beyond_help.clear();
             state.senders = senders.into_iter().map(Arc::new).collect();
         }
         self.bind(Instant::now()).await;
@@ -191,16 +207,30 @@ impl Gateway {
 
         for file in &look.removed {
             self.remove(file, now);
+            let pardoned = self.last_good(file, |kept, file| kept.forget(file)).await;
+            let mut state = held(&self.inner.state);
+            for sha256 in pardoned.unwrap_or_default() {
+                state.folder.pardon(&sha256);
+            }
         }
         let mut changed = !look.removed.is_empty();
         for candidate in look.candidates {
-            if self.judge(candidate, now).await {
+            let (file, sha256) = (candidate.file.clone(), candidate.sha256);
+            let bytes = Arc::clone(&candidate.bytes);
+            if let Some(id) = self.judge(candidate, now).await {
                 // Live at once: the next file may take a minute to compile.
                 self.bind(now).await;
                 changed = false;
+                self.last_good(&file, move |kept, file| {
+                    kept.keep(file, &id, &sha256, &bytes);
+                })
+                .await;
             }
         }
-        if self.condemn_the_condemned() || changed {
+        if self.recover(now).await {
+            changed = true;
+        }
+        if self.condemn_the_condemned().await || changed {
             self.bind(now).await;
         }
         self.heal(now).await;
@@ -210,15 +240,30 @@ impl Gateway {
         [reading, healing].into_iter().flatten().min()
     }
 
-    /// Judges one file. True if something new may serve.
-    async fn judge(&self, candidate: Candidate, now: Instant) -> bool {
+    /// Judges one file. The plugin's id if something new may serve.
+    async fn judge(&self, candidate: Candidate, now: Instant) -> Option<String> {
         let Candidate {
             file,
             sha256,
             bytes,
         } = candidate;
         let known = self.loaded(&sha256);
+        let condemned = self
+            .last_good(&file, move |kept, file| kept.is_condemned(file, &sha256))
+            .await
+            .unwrap_or_default();
         let version = match known {
+            _ if condemned => Err((
+                Refused {
+                    sha256: Some(sha256),
+                    stage: "observe".into(),
+                    reason: "it misbehaved before the last start and was taken out of service: \
+                             put another version here, or take the file away and put it back to \
+                             try it again"
+                        .into(),
+                },
+                true,
+            )),
             Some(version) => Ok(version),
             None => match self.inner.loader.admit(Arc::clone(&bytes)).await {
                 Ok(admitted) => Ok(Arc::new(Version::new(admitted, now))),
@@ -259,11 +304,12 @@ impl Gateway {
                     "plugin `{}` {} admitted from {file}", version.id(), version.version
                 );
                 state.folder.admitted(&file, sha256);
+                state.beyond_help.remove(&file);
                 let before = state.admitted.insert(file.clone(), Arc::clone(&version));
                 if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &version)) {
                     state.drain(&before, &file, now);
                 }
-                true
+                Some(version.id().to_owned())
             }
             Err((refused, lasting)) => {
                 let serves = state
@@ -278,13 +324,103 @@ impl Gateway {
                     "{file} refused at {}: {}{on}", refused.stage, refused.reason
                 );
                 state.folder.refused(&file, refused, lasting, now);
-                false
+                None
             }
         }
     }
 
+    /// For each file whose content is refused and of which nothing serves, the last good content of an
+    /// earlier start, judged like any file. True if something new may serve.
+    async fn recover(&self, now: Instant) -> bool {
+        if self.inner.last_good.is_none() {
+            return false;
+        }
+        let lost: Vec<(String, Refused)> = {
+            let state = held(&self.inner.state);
+            let refusals = state.folder.refusals();
+            refusals
+                .filter(|(file, _)| !state.admitted.contains_key(*file))
+                .filter(|(file, _)| !state.beyond_help.contains(*file))
+                .map(|(file, refused)| (file.to_owned(), refused.clone()))
+                .collect()
+        };
+        let mut changed = false;
+        for (file, refused) in lost {
+            let bytes_max = self.inner.file_bytes_max;
+            let kept = self
+                .last_good(&file, move |kept, file| kept.of_file(file, bytes_max))
+                .await
+                .unwrap_or_default();
+            let other = kept
+                .into_iter()
+                .filter(|kept| Some(kept.sha256) != refused.sha256);
+            let mut found = None;
+            for kept in other {
+                found = self.admit_again(&file, kept, now).await;
+                if found.is_some() {
+                    break;
+                }
+            }
+            let mut state = held(&self.inner.state);
+            match found {
+                Some(version) => {
+                    tracing::warn!(
+                        { plugin.id = version.id(), plugin.version = version.version, plugin.file = file },
+                        "{file} is refused ({}): version {} of plugin `{}`, kept from before, serves on",
+                        refused.reason, version.version, version.id()
+                    );
+                    state.admitted.insert(file, version);
+                    changed = true;
+                }
+                None => {
+                    state.beyond_help.insert(file);
+                }
+            }
+        }
+        changed
+    }
+
+    async fn admit_again(&self, file: &str, kept: Kept, now: Instant) -> Option<Arc<Version>> {
+        let passed_over = |reason: &str| {
+            tracing::warn!(
+                { plugin.file = file },
+                "a kept version of {file} does not serve: {reason}"
+            );
+        };
+        let version = match self.loaded(&kept.sha256) {
+            Some(version) => version,
+            None => match self.inner.loader.admit(kept.bytes.into()).await {
+                Ok(admitted) => Arc::new(Version::new(admitted, now)),
+                Err(refusal) => {
+                    passed_over(&refusal.reason);
+                    return None;
+                }
+            },
+        };
+        match self.fits_the_senders(&version).await {
+            Ok(()) => Some(version),
+            Err((_, reason)) => {
+                passed_over(&reason);
+                None
+            }
+        }
+    }
+
+    /// Reads or writes what is kept of a file, off the runtime's threads. `None` if nothing is kept.
+    async fn last_good<T: Send + 'static>(
+        &self,
+        file: &str,
+        act: impl FnOnce(&LastGood, &str) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (kept, file) = (Arc::clone(self.inner.last_good.as_ref()?), file.to_owned());
+        tokio::task::spawn_blocking(move || act(&kept, &file))
+            .await
+            .ok()
+    }
+
     fn remove(&self, file: &str, now: Instant) {
         let mut state = held(&self.inner.state);
+        state.beyond_help.remove(file);
         if let Some(version) = state.admitted.remove(file) {
             tracing::info!(
                 { plugin.id = version.id(), plugin.version = version.version, plugin.file = file },
@@ -491,7 +627,11 @@ impl Gateway {
             return Err(vec![problem(Some("sha256"), words)]);
         }
         let terms = agree(config, &version.manifest, &self.inner.shipped)?;
-        match version.guest.check(&terms.settings).await {
+        let checked = match version.guest() {
+            Ok(guest) => guest.check(&terms.settings).await,
+            Err(retired) => Err(retired),
+        };
+        match checked {
             Ok(found) if found.is_empty() => Ok(terms),
             Ok(found) => Err(found
                 .into_iter()
@@ -533,14 +673,22 @@ impl Gateway {
     }
 
     /// Files whose version was condemned since the last pass are kept out by content.
-    fn condemn_the_condemned(&self) -> bool {
+    async fn condemn_the_condemned(&self) -> bool {
+        let condemned: Vec<(String, Arc<Version>)> = {
+            let state = held(&self.inner.state);
+            state
+                .admitted
+                .iter()
+                .filter(|(_, version)| version.is_condemned())
+                .map(|(file, version)| (file.clone(), Arc::clone(version)))
+                .collect()
+        };
+        for (file, version) in &condemned {
+            let (id, sha256) = (version.id().to_owned(), version.sha256);
+            self.last_good(file, move |kept, file| kept.condemn(file, &id, &sha256))
+                .await;
+        }
         let mut state = held(&self.inner.state);
-        let condemned: Vec<(String, Arc<Version>)> = state
-            .admitted
-            .iter()
-            .filter(|(_, version)| version.is_condemned())
-            .map(|(file, version)| (file.clone(), Arc::clone(version)))
-            .collect();
         for (_, version) in &condemned {
             let refused = Refused {
                 sha256: Some(version.sha256),
@@ -569,7 +717,11 @@ impl Gateway {
             if !version.health().due(now) {
                 continue;
             }
-            let tested = version.guest.self_test().await;
+            let tested = match version.guest() {
+                Ok(guest) => guest.self_test().await,
+                // Not in use any more; the next pass does not come here.
+                Err(_) => continue,
+            };
             if let Err(words) = &tested {
                 version.remember_fault(format!("self-test: {words}"));
             }
@@ -591,21 +743,32 @@ impl Gateway {
         waits.min()
     }
 
+    /// Lets go of replaced versions whose conversations ended, and of those that had their time. The
+    /// periodic pass is often enough: a little late is no harm.
     fn watch_drains(&self, now: Instant) {
+        let table = self.inner.table.load_full();
         let mut state = held(&self.inner.state);
-        state.draining.retain_mut(|draining| {
-            let held_by = draining.version.strong_count();
-            if held_by > 0
-                && !draining.told
-                && now.saturating_duration_since(draining.since) > DRAIN
-            {
-                draining.told = true;
-                tracing::debug!(
-                    { plugin.file = draining.file },
-                    "a replaced version is still held {held_by} times"
-                );
+        let State {
+            draining, admitted, ..
+        } = &mut *state;
+        draining.retain_mut(|draining| {
+            let Some(version) = draining.version.upgrade() else {
+                return false;
+            };
+            if in_reserve(&version, &table, admitted) {
+                draining.since = now;
+                return true;
             }
-            held_by > 0
+            if now.saturating_duration_since(draining.since) < self.inner.drain {
+                return true;
+            }
+            tracing::warn!(
+                { plugin.id = version.id(), plugin.version = version.version, plugin.file = draining.file },
+                "plugin `{}` {} was replaced {} s ago and is unloaded: a conversation that still holds it ends",
+                version.id(), version.version, self.inner.drain.as_secs()
+            );
+            version.retire();
+            false
         });
     }
 
@@ -877,10 +1040,23 @@ impl State {
                 version,
                 file: file.to_owned(),
                 since: now,
-                told: false,
             });
         }
     }
+}
+
+/// Whether a version that does not serve may yet: it is what a plugin falls back on, or a file's.
+fn in_reserve(
+    version: &Arc<Version>,
+    table: &Table,
+    admitted: &BTreeMap<String, Arc<Version>>,
+) -> bool {
+    let same = |other: &Arc<Version>| Arc::ptr_eq(other, version);
+    admitted.values().any(same)
+        || table
+            .plugins
+            .values()
+            .any(|slot| same(&slot.serving) || slot.last_good.as_ref().is_some_and(same))
 }
 
 /// For each plugin id the version that serves: the highest; among equals the one that serves
@@ -1007,6 +1183,13 @@ fn row(
         (Standing::Pending { reason }, Some(_)) if serves => (
             FileState::Serving,
             Some(format!("a newer content: {reason}")),
+        ),
+        (Standing::Refused(_), Some(version)) if serves => (
+            FileState::Serving,
+            Some(format!(
+                "version {} serves on: the file's newest content was refused",
+                version.version
+            )),
         ),
         (_, _) if serves => (FileState::Serving, None),
         (_, _) => (
@@ -1153,18 +1336,7 @@ mod tests {
             fs::create_dir(home.path().join("plugins")).unwrap();
             let loader = Arc::new(ScriptedLoader::default());
             let wire = Arc::new(ScriptedWire::answering(answers));
-            let gateway = Gateway::from_parts(Parts {
-                kept: Some(home.path().join("kept")),
-                folder: home.path().join("plugins"),
-                file_bytes_max: 1 << 20,
-                loader: Arc::clone(&loader) as Arc<dyn Loader>,
-                wire: Arc::clone(&wire) as Arc<dyn Wire>,
-                directory: Arc::new(Names::default()),
-                clock: Arc::new(StoppedClock),
-                entropy: Arc::new(Zeros),
-                shipped: Shipped::default(),
-                outbox: false,
-            });
+            let gateway = Gateway::from_parts(parts(&home, &loader, &wire));
             Desk {
                 home,
                 gateway,
@@ -1181,6 +1353,22 @@ mod tests {
             desk.settle().await;
             assert_eq!(desk.gateway.configure(vec![config(&[])]).await, []);
             desk
+        }
+
+        /// The same folders and another process, whose first look comes before its senders.
+        async fn restarted(self) -> Self {
+            let loader = Arc::new(ScriptedLoader::default());
+            let wire = Arc::new(ScriptedWire::default());
+            let gateway = Gateway::from_parts(parts(&self.home, &loader, &wire));
+            gateway.reconcile_at(self.now).await;
+            let _ = gateway.configure(vec![config(&[])]).await;
+            gateway.reconcile_at(self.now).await;
+            Desk {
+                gateway,
+                loader,
+                wire,
+                ..self
+            }
         }
 
         fn put(&self, name: &str, content: &[u8]) {
@@ -1221,6 +1409,30 @@ mod tests {
                 .senders()
                 .first()
                 .and_then(|sender| sender.version.clone())
+        }
+    }
+
+    /// The clock of these tests runs in leaps, that of conversations does not.
+    const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn parts(
+        home: &tempfile::TempDir,
+        loader: &Arc<ScriptedLoader>,
+        wire: &Arc<ScriptedWire>,
+    ) -> Parts {
+        Parts {
+            kept: Some(home.path().join("kept")),
+            folder: home.path().join("plugins"),
+            file_bytes_max: 1 << 20,
+            last_good: Some(home.path().join("last-good")),
+            drain: PATIENCE,
+            loader: Arc::clone(loader) as Arc<dyn Loader>,
+            wire: Arc::clone(wire) as Arc<dyn Wire>,
+            directory: Arc::new(Names::default()),
+            clock: Arc::new(StoppedClock),
+            entropy: Arc::new(Zeros),
+            shipped: Shipped::default(),
+            outbox: false,
         }
     }
 
@@ -1669,6 +1881,8 @@ mod tests {
             kept: None,
             folder: desk.home.path().join("plugins"),
             file_bytes_max: 1 << 20,
+            last_good: None,
+            drain: PATIENCE,
             loader: Arc::clone(&desk.loader) as Arc<dyn Loader>,
             wire: Arc::clone(&desk.wire) as Arc<dyn Wire>,
             directory: Arc::new(Names::default()),
@@ -1685,6 +1899,135 @@ mod tests {
         assert!(!gateway.ready(&TenantId::super_tenant(), "main"));
         assert!(gateway.ready(&TenantId::super_tenant(), "test"));
         let _ = Outbox::new();
+    }
+
+    #[tokio::test]
+    async fn after_a_restart_with_a_bad_file_the_last_good_version_serves_and_says_why() {
+        let mut desk = Desk::serving([]).await;
+        for (content, stage) in [
+            (b"half a file".to_vec(), "format"),
+            (file("acme", "2.0.0", "fails-vectors"), "self-test"),
+            (vec![b' '; 2 << 20], "file"),
+        ] {
+            desk.put("acme.wasm", &content);
+            desk = desk.restarted().await;
+            assert_eq!(reason(&desk.send().await), None, "{stage}");
+            let row = desk.row("acme.wasm");
+            assert_eq!(
+                (row.state, row.version.as_deref()),
+                (FileState::Serving, Some("1.0.0"))
+            );
+            assert_eq!(row.refused.unwrap().stage, stage);
+            assert!(row.note.unwrap().contains("1.0.0 serves on"));
+        }
+        // A file in order takes over again.
+        desk.put("acme.wasm", &file("acme", "2.0.0", "sends"));
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("2.0.0"));
+    }
+
+    #[tokio::test]
+    async fn what_the_operator_took_away_does_not_come_back() {
+        let mut desk = Desk::serving([]).await;
+        desk.remove("acme.wasm");
+        desk.settle().await;
+        desk.put("acme.wasm", b"half a file");
+        let desk = desk.restarted().await;
+        assert_eq!(
+            reason(&desk.send().await),
+            Some(FailureReason::Misconfigured)
+        );
+        assert_eq!(desk.row("acme.wasm").state, FileState::Rejected);
+    }
+
+    /// A kept version is judged like any file: what it may do is decided anew.
+    #[tokio::test]
+    async fn a_kept_version_that_may_no_longer_serve_stays_out() {
+        let desk = Desk::serving([]).await;
+        let kept = desk.home.path().join("last-good/acme.wasm");
+        for entry in fs::read_dir(kept).unwrap() {
+            fs::write(entry.unwrap().path(), file("acme", "9.0.0", "sends")).unwrap();
+        }
+        desk.put("acme.wasm", b"half a file");
+        let desk = desk.restarted().await;
+        assert_eq!(
+            reason(&desk.send().await),
+            Some(FailureReason::Misconfigured)
+        );
+        let row = desk.row("acme.wasm");
+        assert_eq!((row.state, row.version), (FileState::Rejected, None));
+    }
+
+    #[tokio::test]
+    async fn what_misbehaved_is_not_tried_again_by_a_restart() {
+        let mut desk = Desk::serving([]).await;
+        desk.put("acme.wasm", &file("acme", "2.0.0", "trap"));
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("2.0.0"));
+        for _ in 0..crate::breaker::FAULTS_WHEN_NEW {
+            assert!(reason(&desk.send().await).is_some());
+        }
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("1.0.0"));
+
+        let mut desk = desk.restarted().await;
+        assert_eq!(desk.version().as_deref(), Some("1.0.0"));
+        assert_eq!(reason(&desk.send().await), None);
+        assert_eq!(desk.row("acme.wasm").refused.unwrap().stage, "observe");
+
+        // Taken away and put back it is a file like any other.
+        desk.remove("acme.wasm");
+        desk.settle().await;
+        desk.put("acme.wasm", &file("acme", "2.0.0", "trap"));
+        desk.settle().await;
+        assert_eq!(desk.version().as_deref(), Some("2.0.0"));
+    }
+
+    /// A conversation ends on the version it began with, and not later than the bound.
+    #[tokio::test]
+    async fn a_replaced_version_is_unloaded_when_its_conversations_had_their_time() {
+        let told = Arc::new(Notify::new());
+        let mut desk = Desk::serving([
+            Answers::Waits(Arc::clone(&told)),
+            Answers::Waits(Arc::clone(&told)),
+            Answers::Status(200, "{}"),
+        ])
+        .await;
+        let old = {
+            let table = desk.gateway.inner.table.load();
+            Arc::downgrade(&table.plugins["acme"].serving)
+        };
+        let begin = || {
+            let gateway = desk.gateway.clone();
+            tokio::spawn(async move { gateway.send("main", &message(), soon()).await })
+        };
+        let (in_time, too_late) = (begin(), begin());
+        while desk.wire.count.load(Ordering::Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
+        // Twice, so that it is no longer what the next one falls back on.
+        for version in ["2.0.0", "3.0.0"] {
+            desk.now += Duration::from_secs(1);
+            desk.put("acme.wasm", &file("acme", version, "sends"));
+            desk.gateway.reconcile_at(desk.now).await;
+        }
+        assert_eq!(desk.version().as_deref(), Some("3.0.0"));
+        let almost = desk.now + PATIENCE - Duration::from_secs(2);
+        desk.gateway.reconcile_at(almost).await;
+        told.notify_one();
+        assert_eq!(reason(&in_time.await.unwrap()), None);
+
+        desk.now += PATIENCE;
+        desk.gateway.reconcile_at(desk.now).await;
+        let version = old.upgrade().expect("the conversation holds it");
+        assert!(version.guest().is_err(), "unloaded all the same");
+        drop(version);
+        told.notify_one();
+        let cut_short = too_late.await.unwrap();
+        assert_eq!(reason(&cut_short), Some(FailureReason::OutcomeUnknown));
+        assert!(old.upgrade().is_none());
+        assert_eq!(reason(&desk.send().await), None);
+        assert_eq!(desk.row("acme.wasm").faults, 0, "nobody's fault");
     }
 
     /// The events are enough: the periodic look is ten seconds away.

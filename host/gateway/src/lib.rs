@@ -11,6 +11,7 @@ mod conversation;
 pub mod folder;
 mod gateway;
 mod guest;
+mod last_good;
 pub mod outbox;
 pub mod provider;
 mod registry;

@@ -21,7 +21,7 @@ pub const PLUGIN: &str = "fake";
 /// Where it sends. The name ends in `.invalid` (RFC 2606): it can reach nothing else.
 pub const ORIGIN: &str = "http://outbox.postern.invalid";
 
-/// Messages kept; the oldest go first.
+/// Messages kept where nobody says how many; the oldest go first.
 pub const MESSAGES_MAX: usize = 10_000;
 
 /// A message as it would have reached a person.
@@ -129,10 +129,19 @@ struct Content {
     /// What a sender's next messages are answered; the name is empty for any sender's.
     scripts: HashMap<String, VecDeque<Answer>>,
     otherwise: Answer,
+    /// Messages kept.
+    messages_max: usize,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
+        Self::keeping(MESSAGES_MAX)
+    }
+}
+
+impl Outbox {
+    /// An empty outbox that accepts everything and keeps so many messages.
+    pub fn keeping(messages_max: usize) -> Self {
         Outbox {
             inner: Arc::new(Inner {
                 content: Mutex::new(Content {
@@ -140,14 +149,13 @@ impl Default for Outbox {
                     taken: 0,
                     scripts: HashMap::new(),
                     otherwise: Answer::accept(),
+                    messages_max: messages_max.max(1),
                 }),
                 count: watch::Sender::new(0),
             }),
         }
     }
-}
 
-impl Outbox {
     /// An empty outbox that accepts everything.
     pub fn new() -> Self {
         Self::default()
@@ -242,7 +250,7 @@ impl Outbox {
             let answer = content.next_answer(&message.sender);
             if !matches!(answer.kind, AnswerKind::Unreachable) {
                 content.taken += 1;
-                if content.messages.len() >= MESSAGES_MAX {
+                if content.messages.len() >= content.messages_max {
                     content.messages.pop_front();
                 }
                 content.messages.push_back(message);

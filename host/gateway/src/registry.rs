@@ -13,6 +13,7 @@ use postern_egress::{Route, Secrets};
 use postern_login::tenant::TenantId;
 use postern_wasm::manifest::{Kind, Manifest};
 use postern_wasm::types::Pair;
+use postern_wasm::{Fault, FaultKind};
 
 use crate::breaker::{Breaker, Quarantine};
 use crate::folder::Sha;
@@ -27,7 +28,8 @@ pub(crate) struct Version {
     pub(crate) version: String,
     pub(crate) sha256: Sha,
     pub(crate) size: usize,
-    pub(crate) guest: Arc<dyn Guest>,
+    /// `None` once it was retired.
+    guest: Mutex<Option<Arc<dyn Guest>>>,
     pub(crate) calls: AtomicU64,
     pub(crate) faults: AtomicU64,
     last_fault: Mutex<Option<String>>,
@@ -43,13 +45,33 @@ impl Version {
             manifest: admitted.manifest,
             sha256: admitted.sha256,
             size: admitted.size,
-            guest: admitted.guest,
+            guest: Mutex::new(Some(admitted.guest)),
             calls: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             last_fault: Mutex::new(None),
             health: Mutex::new(Quarantine::activated(now)),
             condemned: AtomicBool::new(false),
         }
+    }
+
+    /// The loaded plugin, for one call.
+    ///
+    /// # Errors
+    /// If the version was retired: its conversations had their time.
+    pub(crate) fn guest(&self) -> Result<Arc<dyn Guest>, Fault> {
+        held(&self.guest).clone().ok_or_else(|| Fault {
+            kind: FaultKind::Misuse,
+            detail: format!(
+                "version {} of plugin `{}` was retired meanwhile",
+                self.version,
+                self.id()
+            ),
+        })
+    }
+
+    /// Unloads it, whoever still holds it. A call under way ends first.
+    pub(crate) fn retire(&self) {
+        drop(held(&self.guest).take());
     }
 
     pub(crate) fn id(&self) -> &str {

@@ -105,11 +105,12 @@ async fn ask(
     let mut found: Vec<Option<AccountRef>> = Vec::new();
     for _ in 0..STEPS_MAX {
         version.calls.fetch_add(1, Ordering::Relaxed);
-        let action = version
-            .guest
+        let guest = version.guest().map_err(Stop::Guest)?;
+        let action = guest
             .resolver_step(settings, &told, &event, &state)
             .await
             .map_err(Stop::Guest)?;
+        drop(guest);
         let lookup = match action {
             resolver::Action::Done(resolution) => return judge(resolution, found),
             resolver::Action::Lookup(lookup) => lookup,

@@ -12,8 +12,8 @@ use postern_egress::{Finished, Reason, Reply, SendFailure, Sent};
 use postern_login::error::StoreError;
 use postern_login::login::Purpose;
 use postern_login::ports::{
-    AccountRef, Association, Clock, Directory, DirectoryError, Entropy, Message, PasswordCheck,
-    Profile,
+    AccountRef, Association, Clock, Directory, DirectoryError, Entropy, FirstNumber, Message,
+    PasswordCheck, Profile,
 };
 use postern_login::tenant::TenantId;
 use postern_login::text::MessageText;
@@ -238,6 +238,8 @@ pub(crate) enum Answers {
     Fails(Sent),
     /// The request's body comes back.
     Echo,
+    /// 200, once it is told to.
+    Waits(Arc<tokio::sync::Notify>),
     Never,
 }
 
@@ -300,6 +302,15 @@ impl Wire for ScriptedWire {
                 sent,
                 detail: "scripted".into(),
             }),
+            Answers::Waits(told) => {
+                told.notified().await;
+                Ok(Reply::clean(
+                    finished,
+                    200,
+                    &http::HeaderMap::new(),
+                    "{}".into(),
+                ))
+            }
             Answers::Never => std::future::pending().await,
         }
     }
@@ -390,6 +401,14 @@ impl Directory for Names {
     }
     async fn profile(&self, _: &TenantId, _: &AccountRef) -> Result<Profile, DirectoryError> {
         unreachable!()
+    }
+    async fn save_first_number(
+        &self,
+        _: &TenantId,
+        _: &AccountRef,
+        _: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        Err(DirectoryError::ReadOnly)
     }
     async fn save_number(
         &self,

@@ -11,7 +11,7 @@ use postern_login::ports::{Clock, Directory, Entropy};
 use postern_wasm::Plugins;
 
 use crate::conversation::Wire;
-use crate::gateway::{Gateway, Parts};
+use crate::gateway::{DRAIN, Gateway, Parts};
 use crate::outbox::{ORIGIN, Outbox, PLUGIN};
 use crate::provider::Shipped;
 use crate::registry::Bound;
@@ -20,6 +20,8 @@ use crate::registry::Bound;
 pub struct Setup {
     /// The plugin folder. It need not exist yet.
     pub folder: PathBuf,
+    /// Where the last good content of each plugin file is kept for the next start; the host's own.
+    pub last_good: Option<PathBuf>,
     pub plugins: Plugins,
     /// Through which requests leave.
     pub client: Client,
@@ -54,6 +56,8 @@ impl Gateway {
         let file_bytes_max = setup.plugins.limits().component_bytes as u64;
         Gateway::from_parts(Parts {
             folder: setup.folder,
+            last_good: setup.last_good,
+            drain: DRAIN,
             file_bytes_max,
             kept: setup.kept,
             loader: Arc::new(setup.plugins),
@@ -212,6 +216,16 @@ mod tests {
         assert!(!outbox.wait_for(2, Duration::from_millis(5)).await);
         outbox.clear();
         assert_eq!((outbox.messages().len(), outbox.count()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn the_outbox_keeps_as_many_as_it_is_told_and_forgets_the_oldest() {
+        let outbox = Outbox::keeping(2);
+        for attempt in 1..=3 {
+            assert_eq!(sent(Some(&outbox)).await, Ok(()));
+            assert_eq!(outbox.messages().len(), attempt.min(2));
+        }
+        assert_eq!(outbox.count(), 3);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use postern_login::error::StoreError;
 use postern_login::login::Purpose;
 use postern_login::ports::{
     AccountRef, Association, Clock, Delivery, Directory, DirectoryError, Entropy, FailureReason,
-    Message, PasswordCheck, Profile, Senders,
+    FirstNumber, Message, PasswordCheck, Profile, Senders,
 };
 use postern_login::text::MessageText;
 use postern_otp::{PhoneNumber, Timestamp};
@@ -60,6 +60,14 @@ impl Directory for Nothing {
     }
     async fn profile(&self, _: &TenantId, _: &AccountRef) -> Result<Profile, DirectoryError> {
         Ok(Profile::default())
+    }
+    async fn save_first_number(
+        &self,
+        _: &TenantId,
+        _: &AccountRef,
+        _: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        Err(DirectoryError::ReadOnly)
     }
     async fn save_number(
         &self,
@@ -173,6 +181,7 @@ impl Desk {
         let gateway = Gateway::new(Setup {
             kept: None,
             folder: home.path().join("plugins"),
+            last_good: None,
             plugins,
             client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
             directory: Arc::new(Nothing),

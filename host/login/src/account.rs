@@ -1,6 +1,8 @@
 //! What a person does with their own account. Anything that weakens or moves a factor needs a
 //! session with a second factor that is at most 10 minutes old.
 
+mod password;
+
 use crate::application::Application;
 use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
@@ -12,16 +14,18 @@ use crate::login::{
 };
 use crate::ports::{AccountRef, Association, Message, Profile, Spending, Subject, TenantSettings};
 use crate::routing::{self, Routed};
-use crate::second_step::{default_region, facts, read_number};
+use crate::second_step::{default_region, facts, locked, read_number};
 use crate::session::Session;
 use crate::submit::{Judged, Typed};
 use crate::text::{self, MessageText};
 use crate::throttle::{number_key, send_budgets};
-use crate::{LoginError, Logins};
+use crate::{LoginError, Logins, Step};
 use postern_otp::lock::Standing;
 use postern_otp::{BackupCode, Closed, PhoneNumber, Requested, Verified};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use password::{NewPassword, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 
 /// Long enough to find the page and type a number, short enough that a session left open on a
 /// shared computer moves nothing.
@@ -40,6 +44,8 @@ pub struct Overview {
     pub opt_out_allowed: bool,
     pub backup_codes_allowed: bool,
     pub backup_codes_left: u32,
+    /// Whether the account's user store takes a new password from here.
+    pub password_changeable: bool,
     pub sessions: Vec<Session>,
     pub associations: Vec<Association>,
     /// False: acts that move a factor will ask for a fresh sign-in.
@@ -60,7 +66,7 @@ impl Logins {
         let sessions = self
             .ports
             .sessions
-            .all_of(&session.tenant, &session.account, self.now())
+            .all_of(&session.subject(), self.now())
             .await?;
         let Ok(account) = local_account(session) else {
             return Ok(Overview {
@@ -71,6 +77,7 @@ impl Logins {
                 opt_out_allowed: false,
                 backup_codes_allowed: false,
                 backup_codes_left: 0,
+                password_changeable: false,
                 sessions,
                 associations: Vec::new(),
                 fresh: false,
@@ -95,6 +102,7 @@ impl Logins {
             opt_out_allowed: opt_out_allowed(&settings),
             backup_codes_allowed: settings.factor.backup_codes,
             backup_codes_left: left?,
+            password_changeable: profile.password_changeable,
             sessions,
             associations: associations.map_err(unavailable)?,
         })
@@ -122,9 +130,25 @@ impl Logins {
             Some(&client.address),
         );
         let login = self.number_login(session, account, number, &settings, client)?;
+        let now = self.now();
+        // A number whose proof is locked is sent nothing: no code for it would be taken.
+        let standing = match login.state.who() {
+            Some(who) => self
+                .ports
+                .attempts
+                .ledger(&who.subject)
+                .await?
+                .standing(now),
+            None => return Err(LoginError::OutOfOrder),
+        };
+        if let Some(reason) = locked(standing) {
+            self.ports.logins.insert(&login).await?;
+            let login = self.stop(login, reason, Some(&client.address)).await?;
+            return Ok(Ok(self.moved(&login, &settings)));
+        }
         let (inserted, spending) = tokio::join!(
             self.ports.logins.insert(&login),
-            self.ports.counters.spend(&budgets, self.now())
+            self.ports.counters.spend(&budgets, now)
         );
         inserted?;
         if let Spending::Spent { .. } = spending? {
@@ -146,13 +170,7 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Proven, LoginError> {
         let account = local_account(session)?;
-        let login = self.load(id).await?;
-        let own = login.tenant == session.tenant
-            && login.purpose == Purpose::VerifyNumber
-            && login.origin == origin(session);
-        if !own {
-            return Err(LoginError::Gone);
-        }
+        let login = self.own_proof(session, id).await?;
         // The account may have got a factor since the proof began (attack B-01).
         let profile = self.profile(session, &account).await?;
         if profile.had_factor && !has_second_factor(session) {
@@ -184,6 +202,41 @@ impl Logins {
                 Ok(Proven::Done)
             }
             None => Err(LoginError::Conflict),
+        }
+    }
+
+    /// The page of a number's proof that this session began.
+    pub async fn number_step(&self, session: &Session, id: &LoginId) -> Result<Step, LoginError> {
+        let login = self.own_proof(session, id).await?;
+        self.step_of(&login).await
+    }
+
+    /// Another code to the number that this session wants to prove.
+    pub async fn resend_number(
+        &self,
+        session: &Session,
+        id: &LoginId,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        let login = self.own_proof(session, id).await?;
+        self.resend_for(login, client).await
+    }
+
+    pub async fn abandon_number(&self, session: &Session, id: &LoginId) -> Result<(), LoginError> {
+        let login = self.own_proof(session, id).await?;
+        self.give_up(login).await
+    }
+
+    /// A number's proof by the session that began it. Another's looks like none.
+    async fn own_proof(&self, session: &Session, id: &LoginId) -> Result<Login, LoginError> {
+        let login = self.load(id).await?;
+        let own = login.tenant == session.tenant
+            && login.purpose == Purpose::VerifyNumber
+            && login.origin == origin(session);
+        if own {
+            Ok(login)
+        } else {
+            Err(LoginError::Gone)
         }
     }
 
@@ -276,7 +329,7 @@ impl Logins {
         let ended = self
             .ports
             .sessions
-            .close_named(&session.tenant, &session.account, name)
+            .close_named(&session.subject(), name)
             .await?;
         if ended {
             let event = self.event(session, client, What::SessionClosed);
@@ -293,7 +346,7 @@ impl Logins {
         let ended = self
             .ports
             .sessions
-            .close_all_of(&session.tenant, &session.account, Some(&session.id))
+            .close_all_of(&session.subject(), Some(&session.id))
             .await?;
         if ended > 0 {
             let event = self.event(session, client, What::SessionClosed);
@@ -499,6 +552,7 @@ impl Logins {
 enum Told {
     NumberChanged,
     BackupCodesReplaced,
+    PasswordChanged,
 }
 
 impl Told {
@@ -510,6 +564,10 @@ impl Told {
             }
             Self::BackupCodesReplaced => {
                 "{brand}: the backup codes of your account were replaced. \
+                 If this was not you, contact your administrator."
+            }
+            Self::PasswordChanged => {
+                "{brand}: the password of your account was changed. \
                  If this was not you, contact your administrator."
             }
         }

@@ -69,6 +69,8 @@ pub enum What {
         identity_provider: String,
     },
     PasswordChanged,
+    /// Somebody in an open session did not know the current one.
+    PasswordChangeRefused,
     TenantBudgetSpent,
     Relayed {
         client: String,

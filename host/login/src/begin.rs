@@ -58,13 +58,21 @@ impl Logins {
 
     /// The page a browser that comes back shall see.
     pub async fn step(&self, id: &LoginId) -> Result<Step, LoginError> {
-        let login = self.load(id).await?;
+        let login = self.load_browser(id).await?;
+        self.step_of(&login).await
+    }
+
+    pub(crate) async fn step_of(&self, login: &Login) -> Result<Step, LoginError> {
         let settings = self.settings(&login.tenant).await?;
-        Ok(next_step(&login, &settings.factor, self.now()))
+        Ok(next_step(login, &settings.factor, self.now()))
     }
 
     pub async fn abandon(&self, id: &LoginId) -> Result<(), LoginError> {
-        let login = self.load(id).await?;
+        let login = self.load_browser(id).await?;
+        self.give_up(login).await
+    }
+
+    pub(crate) async fn give_up(&self, login: Login) -> Result<(), LoginError> {
         match &login.state {
             State::Started(_)
             | State::Identified(_)

@@ -113,6 +113,7 @@ impl Logins {
         });
         let origin = Origin::Api {
             client: client.name.clone(),
+            address: new.client_ip.clone(),
         };
         let locale = new.locale.unwrap_or_default();
         let login = self.new_login(
@@ -155,6 +156,8 @@ impl Logins {
         code: &str,
     ) -> Result<Verification, ChallengeError> {
         let login = self.challenge_of(client, id).await?;
+        let address = person_address(&login);
+        let address = address.as_deref();
         let settings = self.settings(&login.tenant).await?;
         let login = self.after_sending(login).await?;
         let who = match &login.state {
@@ -162,7 +165,7 @@ impl Logins {
             state => {
                 let refused = over(state).ok_or(ChallengeError::NotFound)?;
                 if let RefusedReason::Used = refused {
-                    self.replay(&login, None).await?;
+                    self.replay(&login, address).await?;
                 }
                 return Ok(Verification::Refused {
                     reason: refused,
@@ -172,7 +175,7 @@ impl Logins {
         };
         let typed = Typed {
             text: code,
-            address: None,
+            address,
         };
         match self.judge(login.clone(), typed, &settings).await? {
             Judged::Accept(_) => {
@@ -180,7 +183,8 @@ impl Logins {
                     reason: StopReason::Closed(Closed::Used),
                     who: Some(who),
                 });
-                let accepted = event(&login, self.now(), None, What::CodeAccepted);
+                let from = address.map(str::to_owned);
+                let accepted = event(&login, self.now(), from, What::CodeAccepted);
                 Ok(match self.accept(login, used, accepted).await? {
                     Some(_) => Verification::Accepted,
                     None => Verification::Refused {
@@ -231,7 +235,10 @@ impl Logins {
                 }
             });
         }
-        let resent = self.send_again(login, &settings, None).await?;
+        let address = person_address(&login);
+        let resent = self
+            .send_again(login, &settings, address.as_deref())
+            .await?;
         let login = match resent {
             Resent::Tried(login) | Resent::Joined(login) | Resent::Stopped(login) => login,
             Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, at) => {
@@ -395,7 +402,7 @@ impl Logins {
     ) -> Result<Login, ChallengeError> {
         let login = self.load(id).await?;
         match &login.origin {
-            Origin::Api { client: name }
+            Origin::Api { client: name, .. }
                 if *name == client.name && login.tenant == client.tenant =>
             {
                 Ok(login)
@@ -404,6 +411,13 @@ impl Logins {
                 Err(ChallengeError::NotFound)
             }
         }
+    }
+}
+
+fn person_address(login: &Login) -> Option<String> {
+    match &login.origin {
+        Origin::Api { address, .. } => address.clone(),
+        Origin::Browser { .. } | Origin::Account { .. } => None,
     }
 }
 
@@ -424,9 +438,9 @@ fn reason_of(reason: StopReason) -> RefusedReason {
         StopReason::Closed(Closed::AttemptsExhausted) => RefusedReason::AttemptsExhausted,
         StopReason::Locked { .. } | StopReason::FactorDisabled => RefusedReason::Locked,
         // The code is dead before its time: its number changed, or it was given up.
-        StopReason::Closed(Closed::Undeliverable | Closed::Abandoned)
-        | StopReason::Refused(_)
-        | StopReason::Abandoned => RefusedReason::Expired,
+        StopReason::Closed(Closed::Abandoned) | StopReason::Refused(_) | StopReason::Abandoned => {
+            RefusedReason::Expired
+        }
     }
 }
 

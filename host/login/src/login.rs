@@ -43,8 +43,12 @@ impl std::fmt::Debug for LoginId {
 pub enum Origin {
     /// A browser; `return_to` is opaque to this crate (a parked SAML or OIDC request, or the account page).
     Browser { return_to: String },
-    /// An API client that ran its own first step.
-    Api { client: String },
+    /// An API client that ran its own first step. The address is the person's, as the client told it:
+    /// what is sent again counts for it too.
+    Api {
+        client: String,
+        address: Option<String>,
+    },
     /// The account page: proving a number that shall become the account's.
     Account { session_subject: String },
 }

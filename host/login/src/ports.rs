@@ -198,9 +198,9 @@ pub trait AttemptStore: Send + Sync {
         now: Timestamp,
         policy: &AttemptPolicy,
     ) -> Result<Payment, StoreError>;
-    /// As `pay`, for a backup code (`Ledger::backup_open`, `Ledger::paid_backup`): while the factor is
-    /// free it counts like any attempt, on the challenge and the subject; a locked or disabled factor
-    /// leaves a few tries of its own, and the challenge's budget is not asked then.
+    /// As `pay`, for a backup code (`Ledger::backup_open`, `Ledger::paid_backup`): the challenge's
+    /// budget bears it like any attempt; on the subject it counts like any while the factor is free,
+    /// and a locked or disabled factor leaves a few tries of its own.
     async fn pay_backup(
         &self,
         subject: &Subject,
@@ -258,23 +258,12 @@ pub trait SessionStore: Send + Sync {
     async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;
     async fn close(&self, id: &SessionId) -> Result<(), StoreError>;
     /// By the session's name (its id is a secret of its browser).
-    async fn close_named(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        name: &str,
-    ) -> Result<bool, StoreError>;
-    async fn all_of(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Session>, StoreError>;
+    async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError>;
+    async fn all_of(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Session>, StoreError>;
     /// All but `except`. Returns how many.
     async fn close_all_of(
         &self,
-        tenant: &TenantId,
-        account: &str,
+        subject: &Subject,
         except: Option<&SessionId>,
     ) -> Result<u64, StoreError>;
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
@@ -379,6 +368,8 @@ pub struct Profile {
     pub opted_out: bool,
     pub locked: bool,
     pub had_factor: bool,
+    /// Whether `set_password` works for this account.
+    pub password_changeable: bool,
     pub locale: Option<String>,
     /// Claim URI and value, for `screenUserAttribute` and the account page.
     pub claims: Vec<(String, String)>,
@@ -415,6 +406,17 @@ pub enum DirectoryError {
     Failed(#[from] StoreError),
 }
 
+/// What came of saving an account's first number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum FirstNumber {
+    Saved,
+    /// It is the account's number already.
+    Known,
+    /// The account has another one, or had one once.
+    Taken,
+}
+
 /// The user directory of a tenant: primary store and secondary ones in order.
 #[async_trait]
 pub trait Directory: Send + Sync {
@@ -442,6 +444,15 @@ pub trait Directory: Send + Sync {
         tenant: &TenantId,
         account: &AccountRef,
     ) -> Result<Profile, DirectoryError>;
+    /// The account's first number, in one atomic step: of two that are proven at once one is kept
+    /// (attack B-01). Not saved if the account has or ever had a factor, unless it is that very
+    /// number. Also marks that the account has had a factor.
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError>;
     /// Also marks that the account has had a factor.
     async fn save_number(
         &self,

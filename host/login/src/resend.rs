@@ -2,7 +2,7 @@
 
 use crate::begin::{ClientFacts, Moved};
 use crate::deliver::is_stale;
-use crate::login::{Challenge, Challenged, Login, LoginId, Notice, Origin, State};
+use crate::login::{Challenge, Challenged, Login, LoginId, Notice, State};
 use crate::ports::{Advanced, Spending, Subject, TenantSettings};
 use crate::second_step::{is_sending, locked};
 use crate::throttle::send_budgets;
@@ -36,10 +36,16 @@ pub(crate) enum Resent {
 
 impl Logins {
     pub async fn resend(&self, id: &LoginId, client: &ClientFacts) -> Result<Moved, LoginError> {
-        let login = self.load(id).await?;
-        if let Origin::Api { .. } = login.origin {
-            return Err(LoginError::OutOfOrder);
-        }
+        let login = self.load_browser(id).await?;
+        self.resend_for(login, client).await
+    }
+
+    /// Once it is settled that whoever asks may.
+    pub(crate) async fn resend_for(
+        &self,
+        login: Login,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
         let settings = self.settings(&login.tenant).await?;
         let resent = self
             .send_again(login, &settings, Some(&client.address))

@@ -61,7 +61,7 @@ impl Session {
         })
     }
 
-    /// Who it is, so that no two people are the same: not the same name at two identity providers,
+    /// Whose it is, for what lists and ends a person's sessions. No two people are the same: not the same name at two identity providers,
     /// and none of these the account of that name here (attack B-08).
     pub fn subject(&self) -> Subject {
         match &self.first {

@@ -7,7 +7,7 @@ use crate::login::{
     Authenticated, Challenge, Challenged, Login, LoginId, Notice, Origin, SecondFactor, State,
     StopReason, Stopped, Who,
 };
-use crate::ports::{Advanced, Payment, Settlement, TenantSettings};
+use crate::ports::{Advanced, FirstNumber, Payment, Settlement, TenantSettings};
 use crate::second_step::stop_event;
 use crate::step::{backup_offered, takes_backup_codes};
 use crate::throttle::tenant_failures;
@@ -469,24 +469,17 @@ impl Logins {
         let Some(account) = &challenged.who.account else {
             return Ok(());
         };
-        let directory = &self.ports.directory;
-        let profile = directory
-            .profile(&login.tenant, account)
+        let saved = self
+            .ports
+            .directory
+            .save_first_number(&login.tenant, account, &verified.number)
             .await
             .map_err(crate::first_step::unavailable)?;
-        let facts = crate::second_step::facts(Some(&profile), None);
-        if facts.had_factor {
-            let same = profile.number.as_deref() == Some(verified.number.e164());
-            return if same {
-                Ok(())
-            } else {
-                Err(LoginError::Conflict)
-            };
+        match saved {
+            FirstNumber::Saved => (),
+            FirstNumber::Known => return Ok(()),
+            FirstNumber::Taken => return Err(LoginError::Conflict),
         }
-        directory
-            .save_number(&login.tenant, account, &verified.number)
-            .await
-            .map_err(crate::first_step::unavailable)?;
         let what = What::NumberChanged {
             from: None,
             to: verified.number.masked(),
@@ -549,7 +542,7 @@ fn awaits_the_same(older: &State, newer: &State) -> bool {
             StopReason::Locked { .. }
             | StopReason::FactorDisabled
             | StopReason::Closed(Closed::AttemptsExhausted) => true,
-            StopReason::Closed(Closed::Used | Closed::Undeliverable | Closed::Abandoned)
+            StopReason::Closed(Closed::Used | Closed::Abandoned)
             | StopReason::Refused(_)
             | StopReason::Abandoned => false,
         },

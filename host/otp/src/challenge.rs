@@ -53,7 +53,6 @@ pub struct Verified {
 pub enum Closed {
     AttemptsExhausted,
     Used,
-    Undeliverable,
     Abandoned,
 }
 

@@ -107,8 +107,12 @@ impl Ledger {
             };
         }
         let own_lock = self.lock_of_this_window();
+        let failures = self.failures.saturating_sub(1);
         Self {
-            failures: self.failures.saturating_sub(1),
+            failures,
+            // A window without a failure is none: the next failure begins its own, and a subject
+            // that is always right leaves no row in a store.
+            window_start: self.window_start.filter(|_| failures > 0),
             in_a_row: 0,
             locks: self.locks.saturating_sub(u32::from(own_lock.is_some())),
             locked_until: self.locked_until.filter(|_| own_lock.is_none()),
@@ -259,6 +263,17 @@ mod tests {
             assert_eq!(ledger.standing(Timestamp(second)), Standing::Free);
             ledger = ledger.paid(Timestamp(second), &policy()).cleared();
         }
+    }
+
+    #[test]
+    fn a_ledger_holds_nothing_once_every_attempt_was_right() {
+        let ledger = fail(Ledger::default(), 1, 0).cleared();
+        assert_eq!(ledger, Ledger::default());
+        let ledger = fail(Ledger::default(), 2, 0).cleared();
+        assert_eq!(
+            (ledger.failures, ledger.window_start),
+            (1, Some(Timestamp(0)))
+        );
     }
 
     /// D-02

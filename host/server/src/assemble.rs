@@ -262,9 +262,13 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     let settings = Arc::new(FileSettings::new(config, keys.ring(clock.now())?));
 
     let plugins = start_plugins(config, worker).await?;
-    let outbox = config.outbox.as_ref().map(|_| Outbox::default());
+    let outbox = config
+        .outbox
+        .as_ref()
+        .map(|outbox| Outbox::keeping(outbox.messages as usize));
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: config.plugins.folder.clone(),
+        last_good: Some(config.server.data_dir.join("last-good")),
         plugins: plugins.clone(),
         client: Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
         directory: stores.directory.clone(),
@@ -479,6 +483,7 @@ pub fn sender_problems(config: &Config) -> anyhow::Result<Vec<Problem>> {
         let hashing = store.hashing();
         let gateway = Gateway::new(postern_gateway::Setup {
             folder: config.plugins.folder.clone(),
+            last_good: None,
             plugins,
             client: Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
             directory: Arc::new(Local::new(store, hashing)),

@@ -36,6 +36,7 @@ impl Plugins for LoadedPlugins {
                     stage: refused.stage,
                     reason: refused.reason,
                 }),
+                note: plugin.note,
                 calls: plugin.calls,
                 faults: plugin.faults,
                 last_fault: plugin.last_fault,

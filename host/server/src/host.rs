@@ -16,7 +16,7 @@ use postern_gateway::Gateway;
 use postern_login::TenantId;
 use postern_login::ports::Clock;
 use postern_store::directory::Secondary;
-use postern_web::{Bounds, Tls, listener, router};
+use postern_web::{Bounds, Tls, TrustedProxies, listener, router};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,12 +83,18 @@ impl Host {
                 "`postern user`, `client` and `plugin list` cannot reach this host: {error:#}"
             ),
         }
+        let bounds = Bounds {
+            trusted_proxies: TrustedProxies::parse(
+                config.server.trusted_proxies.iter().map(String::as_str),
+            )?,
+            ..Bounds::default()
+        };
         let serve = |socket, tls, router| {
             tokio::spawn(listener::serve(
                 socket,
                 tls,
                 router,
-                Bounds::default(),
+                bounds.clone(),
                 shutdown.begun(),
             ))
         };
@@ -246,6 +252,10 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.outbox != next.outbox, "outbox");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
+    note(
+        before.limits.request != next.limits.request,
+        "limits.request",
+    );
     keys
 }
 

@@ -16,16 +16,16 @@ use postern_federation::ports::{Once, Parked, Parking, ParkingKey};
 use postern_login::application::Application;
 use postern_login::audit::{AuditEvent, What};
 use postern_login::login::{
-    Challenge, Challenged, FirstFactor, Identified, Origin, Purpose, SecondFactor, Started, Who,
+    Challenge, Challenged, FirstFactor, NumberWanted, Origin, Purpose, SecondFactor, Started, Who,
 };
 use postern_login::ports::{
     AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
-    Budget, Counters, Idempotency, LoginStore, Payment, Reservation, SessionStore, Settlement,
-    Spending, Subject,
+    Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, SessionStore,
+    Settlement, Spending, Subject,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
-use postern_otp::lock::Standing;
+use postern_otp::lock::{Ledger, Standing};
 use postern_otp::{AttemptPolicy, BackupCode, PhoneNumber, Timestamp};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -131,6 +131,7 @@ suite! {
     a_user_is_found_by_key_within_tenant_and_domain
     names_and_looks_are_taken_once
     a_change_touches_only_what_it_names
+    one_of_many_first_numbers_is_kept
     a_password_is_replaced_only_if_it_is_the_one_seen
     users_are_listed_in_order_and_deleted_with_their_links
     an_association_belongs_to_one_user
@@ -178,7 +179,7 @@ pub async fn one_of_many_advances_wins(store: &impl Store) {
     let mut racers = JoinSet::new();
     for _ in 0..64 {
         let (store, seen) = (store.clone(), login.clone());
-        racers.spawn(async move { store.advance(&seen, identified("alice")).await });
+        racers.spawn(async move { store.advance(&seen, number_wanted("alice")).await });
     }
     let mut winners = Vec::new();
     for outcome in racers.join_all().await {
@@ -208,7 +209,7 @@ pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
     store.insert(&login).await.expect("insert");
     let id = login_id();
     let renamed = store
-        .advance_renamed(&login, identified("alice"), id.clone())
+        .advance_renamed(&login, number_wanted("alice"), id.clone())
         .await
         .expect("advance");
     let Advanced::Won(renamed) = renamed else {
@@ -289,7 +290,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     store.insert(&elsewhere).await.expect("insert");
     let someone = login("t1.example", challenged(&unique("bob")));
     store.insert(&someone).await.expect("insert");
-    let earlier = login("t1.example", identified(&name));
+    let earlier = login("t1.example", number_wanted(&name));
     store.insert(&earlier).await.expect("insert");
 
     let closed = store.close_challenges_of(&tenant, &account).await;
@@ -429,7 +430,11 @@ pub async fn a_success_clears_only_its_own_subject(store: &impl Store) {
         assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
     }
     store.clear(&mine).await.expect("clear");
-    assert_eq!(store.ledger(&mine).await.expect("ledger").in_a_row, 0);
+    assert_eq!(
+        store.ledger(&mine).await.expect("ledger"),
+        Ledger::default(),
+        "nothing is left of one who was right"
+    );
     assert_eq!(store.ledger(&others).await.expect("ledger").in_a_row, 1);
     store
         .clear(&subject(&unique("nobody")))
@@ -561,14 +566,18 @@ pub async fn a_session_is_found_until_it_ends(store: &impl Store) {
 }
 
 pub async fn sessions_are_closed_by_name_and_all_but_one(store: &impl Store) {
-    let (alice, bob) = (unique("alice"), unique("bob"));
-    let mine: Vec<_> = (0..4).map(|_| session(&alice)).collect();
-    let other = session(&bob);
-    for session in mine.iter().chain([&other]) {
+    let (name, other) = (unique("alice"), session(&unique("bob")));
+    let mine: Vec<_> = (0..4).map(|_| session(&name)).collect();
+    let (alice, bob) = (mine[0].subject(), other.subject());
+    // Called the same by an identity provider, and somebody else.
+    let namesake = Session {
+        has_local_account: false,
+        ..session(&name)
+    };
+    for session in mine.iter().chain([&other, &namesake]) {
         SessionStore::open(store, session).await.expect("open");
     }
-    let tenant = &other.tenant;
-    let listed = store.all_of(tenant, &alice, NOW).await.expect("list");
+    let listed = store.all_of(&alice, NOW).await.expect("list");
     assert_eq!(listed.len(), 4);
     for listed in &listed {
         let by_listed_id = SessionStore::find(store, &listed.id, NOW).await;
@@ -577,22 +586,28 @@ pub async fn sessions_are_closed_by_name_and_all_but_one(store: &impl Store) {
             "a listed id opens nothing"
         );
     }
-    let close = |account: String, name: String| async move {
-        let closed = store.close_named(tenant, &account, &name).await;
+    let close = |subject: Subject, name: String| async move {
+        let closed = store.close_named(&subject, &name).await;
         closed.expect("close")
     };
     assert!(!close(bob.clone(), mine[0].name.clone()).await, "not bob's");
     assert!(close(alice.clone(), mine[0].name.clone()).await);
     assert!(!close(alice.clone(), mine[0].name.clone()).await);
+    assert!(
+        !close(alice.clone(), namesake.name.clone()).await,
+        "a namesake's"
+    );
 
-    let rest = store.close_all_of(tenant, &alice, Some(&mine[1].id)).await;
+    let rest = store.close_all_of(&alice, Some(&mine[1].id)).await;
     assert_eq!(rest.expect("close"), 2);
     let kept = SessionStore::find(store, &mine[1].id, NOW).await;
     assert!(kept.expect("find").is_some());
-    let last = store.close_all_of(tenant, &alice, None).await;
+    let last = store.close_all_of(&alice, None).await;
     assert_eq!(last.expect("close"), 1);
-    let others = store.all_of(tenant, &bob, NOW).await.expect("list");
-    assert_eq!(others.len(), 1);
+    for subject in [&bob, &namesake.subject()] {
+        let others = store.all_of(subject, NOW).await.expect("list");
+        assert_eq!(others.len(), 1, "{subject:?}");
+    }
 }
 
 // ---------------------------------------------------------------- budgets
@@ -1042,6 +1057,59 @@ pub async fn a_change_touches_only_what_it_names(store: &impl Store) {
     assert!(!nobody.expect("change"));
 }
 
+/// B-01: two first enrolments at once.
+pub async fn one_of_many_first_numbers_is_kept(store: &impl Store) {
+    let user = user("t1.example", &unique("alice"));
+    assert!(store.create_user(&user).await.expect("create"));
+    let save = |number: String| {
+        let (store, user) = (store.clone(), user.clone());
+        async move {
+            let saved = store
+                .save_first_number(&user.tenant, "", &user.key, &number)
+                .await;
+            (number, saved.expect("save"))
+        }
+    };
+    let mut racers = JoinSet::new();
+    for last in 0..32 {
+        racers.spawn(save(format!("+120255501{last:02}")));
+    }
+    let saved: Vec<_> = racers
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|(_, saved)| *saved != Some(FirstNumber::Taken))
+        .collect();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    assert_eq!(saved[0].1, Some(FirstNumber::Saved));
+    let find = || async {
+        let found = store.user(&user.tenant, "", &user.key).await;
+        found.expect("find").expect("it is there")
+    };
+    let kept = find().await;
+    assert_eq!(kept.number.as_ref(), Some(&saved[0].0));
+    assert!(kept.had_factor);
+    let again = save(saved[0].0.clone()).await.1;
+    assert_eq!(again, Some(FirstNumber::Known));
+
+    // The number may go; that there was one stays.
+    let change = Change {
+        number: Some(None),
+        ..Change::default()
+    };
+    let changed = store
+        .change_user(&user.tenant, "", &user.key, &change)
+        .await;
+    assert!(changed.expect("change"));
+    let later = save("+12025550199".into()).await.1;
+    assert_eq!(later, Some(FirstNumber::Taken));
+    assert_eq!(find().await.number, None);
+    let nobody = store
+        .save_first_number(&user.tenant, "", &unique("bob"), "+12025550199")
+        .await;
+    assert_eq!(nobody.expect("save"), None);
+}
+
 pub async fn a_password_is_replaced_only_if_it_is_the_one_seen(store: &impl Store) {
     let user = User {
         password: Some("old".into()),
@@ -1377,8 +1445,12 @@ fn started() -> State {
     State::Started(Started::default())
 }
 
-fn identified(name: &str) -> State {
-    State::Identified(Identified { who: who(name) })
+fn number_wanted(name: &str) -> State {
+    State::NumberWanted(NumberWanted {
+        who: who(name),
+        keep: true,
+        notice: None,
+    })
 }
 
 fn challenged(name: &str) -> State {

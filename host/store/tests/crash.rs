@@ -1,4 +1,5 @@
-//! kill -9 under load: whatever was acknowledged is still there, and nothing is accepted twice.
+//! kill -9 under load, and a disk that fails: whatever was acknowledged is still there, and nothing is
+//! accepted twice. And the order of it all: on the disk first, acknowledged afterwards.
 //!
 //! This program starts itself again as a child that works on a store and tells on its standard
 //! output, line by line, what the store acknowledged. The parent kills it somewhere in the middle,
@@ -18,30 +19,64 @@ use postern_store::sqlite::{Options, Sqlite};
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const STORE: &str = "POSTERN_CRASH_STORE";
 const ROUND: &str = "POSTERN_CRASH_ROUND";
-/// Enough that kills land in inserts, payments, takes and checkpoints; each takes about 0.2 s.
-const ROUNDS: u64 = 25;
+/// The child does one thing after the other, and says what the store refuses.
+const IN_TURN: &str = "POSTERN_CRASH_IN_TURN";
+/// Enough that kills land in inserts, payments, takes and checkpoints, each of them many times.
+const ROUNDS: u64 = 1_000;
+/// How long the rounds may take together. A round takes about 0.2 s: by default some 25 of them run, and
+/// a long test run asks for more.
+const SECONDS: &str = "POSTERN_KILL_SECONDS";
+const SECONDS_DEFAULT: u64 = 5;
 const BACKUP_CODES: u64 = 6;
+
+type Test = (&'static str, fn());
+const TESTS: [Test; 3] = [
+    (
+        "nothing_acknowledged_is_lost_by_kill_nine",
+        nothing_acknowledged_is_lost_by_kill_nine,
+    ),
+    (
+        "a_commit_is_on_the_disk_before_it_is_acknowledged",
+        a_commit_is_on_the_disk_before_it_is_acknowledged,
+    ),
+    (
+        "nothing_acknowledged_is_lost_by_a_disk_that_fails",
+        nothing_acknowledged_is_lost_by_a_disk_that_fails,
+    ),
+];
 
 fn main() -> ExitCode {
     if let Ok(dir) = std::env::var(STORE) {
         let round = std::env::var(ROUND).unwrap().parse().unwrap();
-        runtime().block_on(child(Path::new(&dir), round));
+        let dir = Path::new(&dir);
+        if std::env::var(IN_TURN).is_ok() {
+            runtime().block_on(in_turn(dir, round));
+        } else {
+            runtime().block_on(child(dir, round));
+        }
         return ExitCode::SUCCESS;
     }
-    // The test runner's questions: this is one test.
+    // The test runner's questions.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        println!("nothing_acknowledged_is_lost_by_kill_nine: test");
-        return ExitCode::SUCCESS;
+    let list = arguments.iter().any(|argument| argument == "--list");
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    for (name, test) in TESTS {
+        if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
+            continue;
+        }
+        if list {
+            println!("{name}: test");
+        } else {
+            test();
+            println!("test {name} ... ok");
+        }
     }
-    nothing_acknowledged_is_lost_by_kill_nine();
-    println!("test nothing_acknowledged_is_lost_by_kill_nine ... ok");
     ExitCode::SUCCESS
 }
 
@@ -51,7 +86,14 @@ fn nothing_acknowledged_is_lost_by_kill_nine() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::default();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let seconds = std::env::var(SECONDS).map_or(SECONDS_DEFAULT, |text| text.parse().unwrap());
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut rounds = 0;
     for round in 0..ROUNDS {
+        if Instant::now() >= until {
+            break;
+        }
+        rounds += 1;
         // xorshift: the same lines are waited for in every run.
         random ^= random << 13;
         random ^= random >> 7;
@@ -75,7 +117,107 @@ fn nothing_acknowledged_is_lost_by_kill_nine() {
         child.wait().unwrap();
         runtime().block_on(ledger.compare(dir.path(), round));
     }
-    assert!(ledger.acknowledged > ROUNDS * 20, "the children worked");
+    assert!(ledger.acknowledged > rounds * 20, "the children worked");
+    println!(
+        "{rounds} kills, {} acknowledgements kept ({SECONDS}={seconds})",
+        ledger.acknowledged
+    );
+}
+
+/// The fault fsync_before_ack, by what the kernel saw: between the last byte of a commit and the line
+/// that acknowledges it the log was synced.
+fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let watch = [
+        "-f",
+        "-y",
+        "-qq",
+        "-e",
+        "trace=pwrite64,fdatasync,fsync,write",
+        "-o",
+        trace.to_str().unwrap(),
+    ];
+    let mut child = traced(&watch, &dir.path().join("store"), 0);
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+
+    let (mut unsynced, mut syncing) = (false, false);
+    let (mut syncs, mut acknowledged) = (0, 0);
+    for line in std::fs::read_to_string(&trace).unwrap().lines() {
+        let of_log = line.contains("-wal>");
+        if line.contains("pwrite64(") && of_log {
+            unsynced = true;
+        } else if line.contains("sync(") && of_log {
+            syncing = true;
+        }
+        // A call that another thread's was printed into ends on a line of its own.
+        let ended = line.contains("sync(") && of_log || line.contains("sync resumed>");
+        if syncing && ended && line.ends_with("= 0") {
+            (unsynced, syncing) = (false, false);
+            syncs += 1;
+        }
+        if line.contains(" write(1<") {
+            assert!(!unsynced, "acknowledged before it was synced: {line}");
+            acknowledged += 1;
+        }
+    }
+    assert!(acknowledged >= 100, "{acknowledged} acknowledgements");
+    // A payment is two lines; nothing else shares a commit, for there is one caller.
+    assert!(
+        2 * syncs >= acknowledged,
+        "{syncs} syncs for {acknowledged} acknowledgements"
+    );
+}
+
+/// The fault io_error_every_k: the k-th write or sync of the store's thread fails, once with a broken
+/// and once with a full disk. What is refused is said; what was said to be done is there afterwards.
+fn nothing_acknowledged_is_lost_by_a_disk_that_fails() {
+    let mut refused = 0;
+    let mut round = 0;
+    for (call, error) in [("fdatasync", "EIO"), ("pwrite64", "ENOSPC")] {
+        for k in [1, 2, 3, 5, 8, 13, 21, 34] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = dir.path().join("store");
+            let failing = format!("inject={call}:error={error}:when={k}+{k}");
+            let mut child = traced(
+                &[
+                    "-f",
+                    "-qq",
+                    "-e",
+                    "trace=none",
+                    "-e",
+                    &failing,
+                    "-o",
+                    "/dev/null",
+                ],
+                &store,
+                round,
+            );
+            let mut ledger = Ledger::default();
+            let mut told = BufReader::new(child.stdout.take().unwrap());
+            while ledger.read(&mut told) {}
+            child.wait().unwrap();
+            refused += ledger.refused;
+            runtime().block_on(ledger.compare(&store, round));
+            round += 1;
+        }
+    }
+    assert!(refused > 0, "the disk failed, and somebody was told");
+}
+
+/// The child, one thing after the other, under `strace`.
+fn traced(options: &[&str], store: &Path, round: u64) -> Child {
+    Command::new("strace")
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .env(STORE, store)
+        .env(ROUND, round.to_string())
+        .env(IN_TURN, "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("`strace` is there: `cargo xtask test` installs it")
 }
 
 /// What the children were told.
@@ -90,6 +232,8 @@ struct Ledger {
     used: HashSet<(u64, u64)>,
     opened: HashSet<u64>,
     closed: HashSet<u64>,
+    /// What the store did not do, and said so.
+    refused: u64,
 }
 
 impl Ledger {
@@ -120,6 +264,7 @@ impl Ledger {
             ),
             "opened" => assert!(self.opened.insert(number(1))),
             "closed" => assert!(self.closed.insert(number(1))),
+            "refused" => self.refused += 1,
             other => panic!("what is `{other}`?"),
         }
         true
@@ -190,6 +335,38 @@ async fn child(dir: &Path, round: u64) {
     }
 }
 
+/// A store that refuses is asked for the next thing; one that does not open is a refusal too.
+async fn in_turn(dir: &Path, round: u64) {
+    let Ok(store) = Sqlite::open(dir, Options::default()) else {
+        return tell(format_args!("refused open"));
+    };
+    let said = |done: bool, line: std::fmt::Arguments<'_>| match done {
+        true => tell(line),
+        false => tell(format_args!("refused {line}")),
+    };
+    for turn in 0..30 {
+        let name = round * 1_000_000 + turn;
+        let inserted = store.insert(&login(name)).await.is_ok();
+        said(inserted, format_args!("inserted {name}"));
+        for _ in 0..3 {
+            match try_pay(&store, &subject(name), name).await {
+                Ok(Payment::Paid(_)) => {
+                    tell(format_args!("paid {name}"));
+                    tell(format_args!("failed {name}"));
+                }
+                Ok(_) => tell(format_args!("refused no such login")),
+                Err(_) => tell(format_args!("refused payment")),
+            }
+        }
+        if name.is_multiple_of(2) {
+            let taken = store.take(&login(name)).await;
+            said(matches!(taken, Ok(Some(_))), format_args!("taken {name}"));
+        }
+        let opened = SessionStore::open(&store, &session(name)).await.is_ok();
+        said(opened, format_args!("opened {name}"));
+    }
+}
+
 async fn work(store: &Sqlite, name: u64, codes: &[BackupCode], with_codes: bool) {
     store.insert(&login(name)).await.unwrap();
     tell(format_args!("inserted {name}"));
@@ -248,6 +425,14 @@ fn tell(line: std::fmt::Arguments<'_>) {
 }
 
 async fn pay(store: &Sqlite, subject: &Subject, login: u64) -> Payment {
+    try_pay(store, subject, login).await.unwrap()
+}
+
+async fn try_pay(
+    store: &Sqlite,
+    subject: &Subject,
+    login: u64,
+) -> Result<Payment, postern_login::error::StoreError> {
     let policy = AttemptPolicy {
         attempts_max: 5,
         failures_max: 10,
@@ -257,8 +442,7 @@ async fn pay(store: &Sqlite, subject: &Subject, login: u64) -> Payment {
         failures_in_a_row_max: 100,
         backup_tries_when_locked: 5,
     };
-    let paid = store.pay(subject, &login_id(login), NOW, &policy).await;
-    paid.unwrap()
+    store.pay(subject, &login_id(login), NOW, &policy).await
 }
 
 fn runtime() -> tokio::runtime::Runtime {

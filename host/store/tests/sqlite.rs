@@ -96,6 +96,31 @@ fn only_the_owner_reads_the_files() {
     drop(store);
 }
 
+#[test]
+fn a_folder_that_others_write_to_is_refused_and_its_rights_are_left_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    for (mode, refused) in [
+        (0o700, false),
+        (0o750, false),
+        (0o755, false),
+        (0o720, true),
+        (0o702, true),
+        (0o1777, true),
+    ] {
+        let dir = parent.path().join(format!("{mode:o}"));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+        let opened = Sqlite::open(&dir, Options::default());
+        match opened {
+            Err(OpenError::Writable { .. }) => assert!(refused, "{mode:o}"),
+            Ok(_) => assert!(!refused, "{mode:o}"),
+            Err(other) => panic!("{mode:o}: {other}"),
+        }
+        let after = std::fs::metadata(&dir).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(after, mode, "left as it was");
+    }
+}
+
 /// The fault fsync_before_ack, by what SQLite is told: FULL syncs the log at every commit.
 #[tokio::test]
 async fn a_commit_is_synced_before_it_is_answered() {

@@ -43,7 +43,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// A worker that lived this long did not die of its start.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// A plugin whose loading ends the worker this often is not loaded again.
+/// A plugin whose loading ends the worker this often is not loaded again, and one that was at work
+/// whenever a worker ended this often in a row is to blame for it: once may be anybody's doing.
 const STRIKES: u32 = 2;
 
 /// How the worker is started: a program and the arguments before ours.
@@ -93,6 +94,44 @@ struct Shared {
     /// What a new worker has to be given.
     plugins: Mutex<BTreeMap<u32, Arc<Stored>>>,
     last_request: AtomicU64,
+    last_worker: AtomicU64,
+}
+
+/// How often in a row a worker ended with this content of a plugin file at work in it. Several calls
+/// in one worker are one death; a call that ends in good order clears it, so that whoever was only
+/// there when another brought the worker down is soon free of suspicion.
+#[derive(Debug, Default)]
+pub(crate) struct Strikes {
+    count: AtomicU32,
+    newest: Mutex<Option<u64>>,
+}
+
+impl Strikes {
+    fn add(&self, worker: u64) -> u32 {
+        let mut newest = lock(&self.newest);
+        if *newest != Some(worker) {
+            *newest = Some(worker);
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn clear(&self) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            self.count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The fault of a call that a worker's end cut short.
+    fn fault(&self, worker: u64, how: &str) -> Fault {
+        match self.add(worker) {
+            count if count >= STRIKES => Fault::new(
+                FaultKind::EndsWorker,
+                format!("{how}; it was at work at {count} such ends in a row"),
+            ),
+            _ => Fault::new(FaultKind::WorkerDied, how),
+        }
+    }
 }
 
 /// Code of a loaded plugin, to be sent again to the next worker.
@@ -127,6 +166,8 @@ struct Link {
     end: Notify,
     code_key: String,
     pid: Option<u32>,
+    /// Counts the workers.
+    number: u64,
 }
 
 /// Answers that are waited for. Closed when the connection ends: nobody may begin to wait then.
@@ -169,6 +210,7 @@ impl Client {
             link: watch::Sender::new(None),
             plugins: Mutex::default(),
             last_request: AtomicU64::new(0),
+            last_worker: AtomicU64::new(0),
         });
         let first = shared.open().await.map_err(StartError::Worker)?;
         shared.link.send_replace(Some(Arc::clone(&first.link)));
@@ -189,7 +231,13 @@ impl Client {
     }
 
     /// Loads compiled code into the worker, and into every later one.
-    pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: Code) -> Result<(), Refusal> {
+    pub(crate) async fn load(
+        &self,
+        plugin: u32,
+        shape: Shape,
+        code: Code,
+        strikes: &Strikes,
+    ) -> Result<(), Refusal> {
         let stored = Arc::new(Stored {
             shape,
             code,
@@ -198,7 +246,18 @@ impl Client {
         // Before it is sent: should the worker end meanwhile, the next one gets it as well.
         self.shared.plugins().insert(plugin, Arc::clone(&stored));
         let loaded = match self.shared.wait_for_link().await {
-            Some(link) => link.load(plugin, &stored, &self.shared.limits).await,
+            Some(link) => {
+                let loaded = link.load(plugin, &stored, &self.shared.limits).await;
+                let died = stored.strikes.load(Ordering::Relaxed) > 0;
+                if died && strikes.add(link.number) >= STRIKES {
+                    Err(Refusal::new(
+                        Stage::Link,
+                        "the plugin worker ended whenever the component was loaded",
+                    ))
+                } else {
+                    loaded
+                }
+            }
             None => Err(worker_away()),
         };
         if loaded.is_err() {
@@ -217,11 +276,20 @@ impl Client {
     }
 
     /// Runs one call in the worker.
-    pub(crate) async fn call(&self, plugin: u32, shape: Shape, call: CallRef<'_>) -> Outcome {
+    pub(crate) async fn call(
+        &self,
+        plugin: u32,
+        shape: Shape,
+        call: CallRef<'_>,
+        strikes: &Strikes,
+    ) -> Outcome {
         let shared = &self.shared;
         let request = shared.last_request.fetch_add(1, Ordering::Relaxed);
         let Some((link, answered)) = shared.join(request).await else {
-            return died("the plugin worker is away");
+            return Outcome::failed(Fault::new(
+                FaultKind::WorkerAway,
+                "the plugin worker is away",
+            ));
         };
         let _pending = Pending {
             link: &link,
@@ -240,12 +308,20 @@ impl Client {
         }
         let patience = shared.limits.wait() + shared.limits.class(shape.class).wall() + GRACE;
         match tokio::time::timeout(patience, answered).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => died("the plugin worker died while the step was in it"),
+            Ok(Ok(outcome)) => {
+                strikes.clear();
+                outcome
+            }
+            Ok(Err(_)) => Outcome::failed(strikes.fault(
+                link.number,
+                "the plugin worker died while the step was in it",
+            )),
             Err(_) => {
                 // The guest is past every limit of its own process: only ending that helps.
                 link.end.notify_one();
-                died("the plugin worker did not answer and is ended")
+                Outcome::failed(
+                    strikes.fault(link.number, "the plugin worker did not answer and is ended"),
+                )
             }
         }
     }
@@ -358,6 +434,7 @@ impl Shared {
                 end: Notify::new(),
                 code_key,
                 pid,
+                number: self.last_worker.fetch_add(1, Ordering::Relaxed),
             }),
             child,
             stream: reading,
@@ -648,10 +725,6 @@ fn ended_from_outside(signal: Option<i32>) -> bool {
 
 async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(time, work).await.ok()
-}
-
-fn died(how: &str) -> Outcome {
-    Outcome::failed(Fault::new(FaultKind::WorkerDied, how))
 }
 
 fn worker_away() -> Refusal {

@@ -38,6 +38,11 @@ pub enum FaultKind {
     Busy,
     /// The worker process died, or was ended, while the call was in it.
     WorkerDied,
+    /// It did so again and again, each time with a call of this plugin in it and without one of its
+    /// calls that ended well in between.
+    EndsWorker,
+    /// There was no worker process to call: one had just ended and the next was not up yet.
+    WorkerAway,
     /// The engine panicked or failed in a way no guest should bring about.
     Engine,
     /// The caller asked for what this plugin is not: a step of another world, a released handle.
@@ -53,10 +58,12 @@ impl FaultKind {
             | FaultKind::Stack
             | FaultKind::Memory
             | FaultKind::TooLarge
-            | FaultKind::Contract => Blame::Guest,
+            | FaultKind::Contract
+            | FaultKind::EndsWorker => Blame::Guest,
             FaultKind::WallClock
             | FaultKind::Busy
             | FaultKind::WorkerDied
+            | FaultKind::WorkerAway
             | FaultKind::Engine
             | FaultKind::Misuse => Blame::Host,
         }
@@ -74,6 +81,8 @@ impl FaultKind {
             FaultKind::WallClock => "wall-clock",
             FaultKind::Busy => "busy",
             FaultKind::WorkerDied => "worker-died",
+            FaultKind::EndsWorker => "ends-worker",
+            FaultKind::WorkerAway => "worker-away",
             FaultKind::Engine => "engine",
             FaultKind::Misuse => "misuse",
         }

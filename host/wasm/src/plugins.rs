@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::admission::{self, Candidate};
 use crate::cache::{Cache, CachePlace, Known};
-use crate::client::{Client, Code, WorkerCommand};
+use crate::client::{Client, Code, Strikes, WorkerCommand};
 use crate::contract;
 use crate::engine::{self, Engine};
 use crate::error::{Fault, FaultKind, Refusal, Stage, StartError, one_line};
@@ -56,6 +56,8 @@ struct Host {
     compiling: Semaphore,
     /// Files the compiler refused, by SHA-256, so that none is compiled twice.
     verdicts: Mutex<HashMap<[u8; 32], Refusal>>,
+    /// By SHA-256, so that a file that is judged again is not a new one.
+    strikes: Mutex<HashMap<[u8; 32], Arc<Strikes>>>,
 }
 
 /// Verdicts remembered at most; a folder holds far fewer files.
@@ -79,6 +81,7 @@ struct Entry {
     shape: Shape,
     turns: Semaphore,
     waiting: AtomicUsize,
+    strikes: Arc<Strikes>,
     host: Arc<Host>,
 }
 
@@ -123,6 +126,7 @@ impl Plugins {
                 cache,
                 compiling: Semaphore::new(1),
                 verdicts: Mutex::default(),
+                strikes: Mutex::default(),
             }),
         })
     }
@@ -144,15 +148,16 @@ impl Plugins {
         };
         let code = self.compiled(&bytes, &candidate).await?;
         let number = self.host.last_number.fetch_add(1, Ordering::Relaxed);
+        let strikes = self.strikes_of(candidate.sha256);
         match &self.host.place {
             Place::Here(engine) => {
                 let code = code.read().ok_or_else(code_is_gone)?;
                 engine.load(number, shape, &code).await?;
             }
-            Place::Worker(client) => client.load(number, shape, code).await?,
+            Place::Worker(client) => client.load(number, shape, code, &strikes).await?,
         }
         Ok(Loaded {
-            handle: self.handle(number, shape, &candidate.manifest),
+            handle: self.handle(number, shape, &candidate.manifest, strikes),
             manifest: Arc::new(candidate.manifest),
             sha256: candidate.sha256,
             size: bytes.len(),
@@ -249,7 +254,11 @@ impl Plugins {
         let _turn = entry.turn(&self.host.limits).await?;
         let Outcome { result, log } = match &self.host.place {
             Place::Here(engine) => engine.call(entry.number, &call).await,
-            Place::Worker(client) => client.call(entry.number, entry.shape, call).await,
+            Place::Worker(client) => {
+                client
+                    .call(entry.number, entry.shape, call, &entry.strikes)
+                    .await
+            }
         };
         entry.write(&log, &self.host.limits);
         result
@@ -369,7 +378,26 @@ impl Plugins {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn handle(&self, number: u32, shape: Shape, manifest: &Manifest) -> PluginHandle {
+    fn strikes_of(&self, sha256: [u8; 32]) -> Arc<Strikes> {
+        // Each operation under the lock is whole in itself.
+        let mut strikes = self
+            .host
+            .strikes
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if strikes.len() >= VERDICTS {
+            strikes.clear();
+        }
+        Arc::clone(strikes.entry(sha256).or_default())
+    }
+
+    fn handle(
+        &self,
+        number: u32,
+        shape: Shape,
+        manifest: &Manifest,
+        strikes: Arc<Strikes>,
+    ) -> PluginHandle {
         PluginHandle {
             entry: Arc::new(Entry {
                 number,
@@ -383,6 +411,7 @@ impl Plugins {
                         .clamp(1, Semaphore::MAX_PERMITS),
                 ),
                 waiting: AtomicUsize::new(0),
+                strikes,
                 host: Arc::clone(&self.host),
             }),
         }

@@ -135,6 +135,22 @@ fn filter_system_calls() -> Result<String, seccompiler::Error> {
     let me = u64::from(std::process::id());
     allowed.insert(libc::SYS_tgkill, vec![argument_is(0, me)?]);
     allowed.insert(libc::SYS_prlimit64, vec![argument_is(0, 0)?]);
+    // Flags of what is open, a second descriptor for it, and seals of a memory file. Not the
+    // commands that send signals to other processes or hold leases on files.
+    let commands = [
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_ADD_SEALS,
+        libc::F_GET_SEALS,
+    ];
+    let commands = commands.map(|command| argument_is(1, u64::from(command.unsigned_abs())));
+    allowed.insert(
+        libc::SYS_fcntl,
+        commands.into_iter().collect::<Result<_, _>>()?,
+    );
     // Ask whether pages were written to, and nothing else of devices.
     const PAGEMAP_SCAN: u64 = 0xc060_6610;
     allowed.insert(
@@ -181,7 +197,6 @@ const PLAIN: &[i64] = &[
     libc::SYS_sendmsg,
     libc::SYS_shutdown,
     libc::SYS_close,
-    libc::SYS_fcntl,
     libc::SYS_fstat,
     libc::SYS_lseek,
     libc::SYS_dup,

@@ -94,6 +94,27 @@ async fn each_fault_costs_its_own_step_only_across_the_pipe() {
     );
 }
 
+/// P-07, CVE-2026-119134: a handle costs the host memory that no limit of the guest's counts. The step
+/// ends at the bound on handles, long before its CPU time does.
+#[tokio::test]
+async fn handles_of_a_resource_are_bounded() {
+    let plugins = in_process().await;
+    let with_resource = |wit: &str| {
+        wit.replace(
+            "world sms-provider {",
+            "interface things { resource thing { constructor(); } }\nworld sms-provider { export things;",
+        )
+    };
+    let guest = Guest::named("handles").wit(with_resource).build();
+    let loaded = plugins.admit(guest).await.unwrap();
+    let fault = step(&plugins, &loaded).await.unwrap_err();
+    assert_eq!(fault.blame(), Blame::Guest, "{fault}");
+    assert_ne!(fault.kind, FaultKind::Cpu, "{fault}");
+    assert!(fault.detail.contains("handle"), "{fault}");
+    let ok = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    assert_eq!(step(&plugins, &ok).await, Ok(accepted()));
+}
+
 /// Guests that ask for too much, are denied, and go on, as they may.
 #[tokio::test]
 async fn what_is_denied_is_denied_and_not_a_fault() {

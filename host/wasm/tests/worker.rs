@@ -146,3 +146,65 @@ async fn calls_around_the_death_of_a_worker_end_one_way_or_the_other() {
         assert!(failed <= 3, "{failed} calls of one caller failed");
     }
 }
+
+/// Returns when every thread of the process is stopped.
+fn stand_still(pid: u32) {
+    let id = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::STOP).unwrap();
+    let running = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        // The name before it stands in parentheses and may hold anything.
+        !stat.rsplit(") ").next().unwrap().starts_with('T')
+    };
+    let tasks = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    while tasks().any(|task| running(task.unwrap())) {
+        std::thread::yield_now();
+    }
+}
+
+/// P-31: whoever was at work at every worker's end is to blame for it, and a single end is nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_is_there_whenever_a_worker_ends_is_to_blame() {
+    let plugins = in_worker().await;
+    let loaded = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let last = std::cell::Cell::new(None);
+    // A worker that stands still, so that what is asked of it is in it when it dies.
+    let standing = async || {
+        let pid = loop {
+            match plugins.worker_pid() {
+                Some(pid) if last.get() != Some(pid) => break pid,
+                _ => tokio::task::yield_now().await,
+            }
+        };
+        last.set(Some(pid));
+        stand_still(pid);
+        pid
+    };
+    let die_with_it = async || {
+        let pid = standing().await;
+        let calls = tokio::join!(
+            step(&plugins, &loaded.handle),
+            step(&plugins, &loaded.handle),
+            async { kill(pid) }
+        );
+        (calls.0.unwrap_err(), calls.1.unwrap_err())
+    };
+    let (one, other) = die_with_it().await;
+    for fault in [one, other] {
+        assert_eq!(fault.kind, FaultKind::WorkerDied, "two calls, one end");
+    }
+    let (fault, _) = die_with_it().await;
+    assert_eq!(fault.kind, FaultKind::EndsWorker, "{fault}");
+    assert_eq!(fault.blame(), Blame::Guest);
+
+    // The same file, judged again, is not a new one.
+    let again = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let pid = standing().await;
+    let (fault, ()) = tokio::join!(step(&plugins, &again.handle), async { kill(pid) });
+    assert_eq!(fault.unwrap_err().kind, FaultKind::EndsWorker);
+
+    // One call in good order, and an end is anybody's again.
+    assert_eq!(step(&plugins, &again.handle).await.unwrap(), accepted());
+    let (fault, _) = die_with_it().await;
+    assert_eq!(fault.kind, FaultKind::WorkerDied);
+}

@@ -168,6 +168,10 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
         ("account-bare", overview_page(f, value, false)),
         ("account-number", crate::account::tests::number_page(f)),
         (
+            "account-password",
+            crate::account::tests::password_page(f, value),
+        ),
+        (
             "backup-codes",
             crate::account::tests::backup_codes_page(f, value),
         ),

@@ -2,10 +2,15 @@
 //!
 //! Knows sockets, TLS and HTTP framing; never looks at a request.
 
+mod arrivals;
+
 use crate::extract::client::Peer;
+use crate::proxies::TrustedProxies;
 use arc_swap::ArcSwap;
+use arrivals::{Arrival, Arrivals};
 use axum::Router;
 use axum::body::Body;
+use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
@@ -14,7 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,12 +33,19 @@ use tower::Service;
 pub struct Bounds {
     /// Open connections; further ones wait in the kernel's queue.
     pub connections_max: usize,
+    /// Of those from one address (one /64 of IPv6); a further one is closed at once. Loopback and the
+    /// trusted proxies are not counted: everybody comes through them.
+    pub connections_per_address_max: usize,
+    pub trusted_proxies: TrustedProxies,
     /// Request line and headers together; more is answered with 431. At least 8 KiB.
     pub header_bytes_max: usize,
     pub headers_max: usize,
     /// A TLS handshake, and every request's headers, arrive within this. Also how long an idle
     /// HTTP/1.1 connection stays open.
     pub headers_within: Duration,
+    /// An HTTP/2 connection without a request under way is sent away after this, however well it
+    /// answers pings.
+    pub idle_within: Duration,
     /// On stopping, requests under way have this long.
     pub drain_within: Duration,
 }
@@ -42,10 +54,15 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            // An office behind one address has some hundred people; one of them opens a few.
+            connections_per_address_max: 512,
+            trusted_proxies: TrustedProxies::default(),
             // Our own cookies and a browser's headers take less than 4 KiB.
             header_bytes_max: 16 * 1024,
             headers_max: 64,
             headers_within: Duration::from_secs(15),
+            // Long enough to type a code without a new handshake.
+            idle_within: Duration::from_secs(60),
             drain_within: Duration::from_secs(10),
         }
     }
@@ -60,6 +77,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let protocol = Arc::new(Protocol::new(&bounds));
+    let arrivals = Arrivals::new(&bounds);
     let places = Arc::new(Semaphore::new(bounds.connections_max));
     let (stopping, watching) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -78,12 +96,17 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
+                let Some(arrival) = arrivals.count(peer.ip()) else {
+                    tracing::debug!(%peer, "an address has too many connections: closed");
+                    continue;
+                };
                 let connection = Connection {
                     protocol: Arc::clone(&protocol),
                     tls: tls.clone(),
                     router: router.clone(),
                     peer,
                     stopping: watching.clone(),
+                    _arrival: arrival,
                 };
                 connections.spawn(async move {
                     connection.attend(stream).await;
@@ -116,6 +139,7 @@ struct Protocol {
     http1: Builder<TokioExecutor>,
     http2: Builder<TokioExecutor>,
     headers_within: Duration,
+    idle_within: Duration,
 }
 
 impl Protocol {
@@ -141,7 +165,41 @@ impl Protocol {
             http1,
             http2,
             headers_within: bounds.headers_within,
+            idle_within: bounds.idle_within,
         }
+    }
+}
+
+/// Requests of one connection: those under way, answers that are still being read included, and
+/// how many there ever were.
+#[derive(Default)]
+struct Requests {
+    under_way: AtomicUsize,
+    begun: AtomicUsize,
+}
+
+impl Requests {
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn any_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// From a request's headers to the end of its answer.
+struct UnderWay(Arc<Requests>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -151,6 +209,8 @@ struct Connection {
     router: Router,
     peer: SocketAddr,
     stopping: watch::Receiver<bool>,
+    /// Counted until the connection ends.
+    _arrival: Arrival,
 }
 
 impl Connection {
@@ -180,16 +240,26 @@ impl Connection {
             router,
             peer,
             mut stopping,
+            _arrival,
             ..
         } = self;
-        let asked = Arc::new(AtomicBool::new(false));
+        let requests = Arc::new(Requests::default());
         let service = hyper::service::service_fn({
-            let asked = Arc::clone(&asked);
+            let requests = Arc::clone(&requests);
             move |request: http::Request<hyper::body::Incoming>| {
-                asked.store(true, Ordering::Relaxed);
+                let under_way = requests.begin();
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Peer(peer));
-                router.clone().call(request)
+                let answer = router.clone().call(request);
+                async move {
+                    let answer = answer.await?;
+                    Ok::<_, std::convert::Infallible>(answer.map(|body| {
+                        body.map_frame(move |frame| {
+                            let _until_the_last = &under_way;
+                            frame
+                        })
+                    }))
+                }
             }
         });
         let builder = if two {
@@ -198,9 +268,10 @@ impl Connection {
             &protocol.http1
         };
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        // HTTP/2 has no bound of its own on the time before the first request.
-        let mut first_request = pin!(tokio::time::sleep(protocol.headers_within));
-        let mut waiting = true;
+        // HTTP/2 has no bound of its own on the time before the first request, nor between two.
+        let mut look = pin!(tokio::time::sleep(protocol.headers_within));
+        let mut seen = 0;
+        let mut sent_away = false;
         let mut open = true;
         let ended = loop {
             tokio::select! {
@@ -209,11 +280,20 @@ impl Connection {
                     open = false;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = &mut first_request, if waiting => {
-                    waiting = false;
-                    if !asked.load(Ordering::Relaxed) {
+                () = &mut look => {
+                    let begun = requests.begun();
+                    let idle = begun == seen && !requests.any_under_way();
+                    if idle && (begun == 0 || sent_away) {
+                        // Nothing was ever asked, or whoever was sent away stays: cut.
                         return;
                     }
+                    if idle && two {
+                        sent_away = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    seen = begun;
+                    let next = if sent_away { protocol.headers_within } else { protocol.idle_within };
+                    look.as_mut().reset(tokio::time::Instant::now() + next);
                 }
             }
         };

@@ -78,6 +78,10 @@ fn pages(state: &WebState) -> Router<WebState> {
         .route("/account/number/code", post(account::number::confirm))
         .route("/account/number/resend", post(account::number::resend))
         .route("/account/number/abandon", post(account::number::abandon))
+        .route(
+            "/account/password",
+            get(account::password::show).post(account::password::change),
+        )
         .route("/account/sms-codes", post(account::opt_out::set))
         .route("/account/backup-codes", post(account::backup_codes::make))
         .route("/account/links/remove", post(account::links::remove))

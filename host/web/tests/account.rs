@@ -5,7 +5,7 @@ mod world;
 
 use http::StatusCode;
 use std::time::Duration;
-use world::{PASSWORD, World};
+use world::{Browser, PASSWORD, World};
 
 #[tokio::test]
 async fn the_account_page_shows_what_is_theirs_and_no_full_number() {
@@ -222,6 +222,7 @@ async fn an_old_session_cannot_change_how_its_owner_signs_in() {
     for (path, field) in [
         ("/account/number", ("mobile", "+94771234599")),
         ("/account/backup-codes", ("x", "x")),
+        ("/account/password", ("current_password", PASSWORD)),
     ] {
         let answer = browser.post(path, &[field]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
@@ -248,6 +249,7 @@ async fn forms_of_the_account_are_bound_to_the_session() {
         "/account/number/code",
         "/account/number/resend",
         "/account/number/abandon",
+        "/account/password",
         "/account/sms-codes",
         "/account/backup-codes",
         "/account/links/remove",
@@ -317,4 +319,113 @@ async fn signing_in_again_ends_the_earlier_session_of_the_browser() {
     );
     assert_eq!(browser.get("/account").await.status, StatusCode::OK);
     assert_eq!(copy.get("/account").await.location(), "/sign-in");
+}
+
+/// The proof's cookie in another session of the same person: neither its page nor its acts.
+#[tokio::test]
+async fn a_numbers_proof_is_shown_and_moved_only_by_its_session() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let mut other = world.signed_in().await;
+    browser.get("/account/number").await;
+    browser
+        .post("/account/number", &[("mobile", "+94771234599")])
+        .await;
+    let sent = world.phone.count();
+    let name = browser.cookie_name("proof");
+    let proof = browser.cookie("proof").unwrap();
+    other.get("/account").await;
+    other.cookies.insert(name, proof);
+    let page = other.get("/account/number").await;
+    assert!(
+        page.body.contains("Change your mobile number"),
+        "{}",
+        page.body
+    );
+    world.clock.pass(Duration::from_secs(31));
+    other.post("/account/number/resend", &[]).await;
+    assert_eq!(world.phone.count(), sent, "nothing is sent again");
+    other.get("/account").await;
+    other.post("/account/number/abandon", &[]).await;
+    let page = browser.get("/account/number").await;
+    assert!(
+        page.body.contains("Confirm the new number"),
+        "{}",
+        page.body
+    );
+}
+
+async fn change_password(browser: &mut Browser, current: &str, new: &str, again: &str) -> String {
+    browser.get("/account/password").await;
+    let fields = [
+        ("current_password", current),
+        ("new_password", new),
+        ("new_password_again", again),
+    ];
+    let answer = browser.post("/account/password", &fields).await;
+    answer.location().to_owned()
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it_and_every_other_session_ends() {
+    let world = World::new().await;
+    let mut other = world.signed_in().await;
+    world.clock.pass(Duration::from_secs(60));
+    let mut browser = world.signed_in().await;
+    let page = browser.get("/account").await;
+    assert!(page.body.contains("Change the password"), "{}", page.body);
+    let new = "quite another one";
+    for (current, new, again, expected, sentence) in [
+        ("wrong", new, new, "wrong", "current password is not right"),
+        (PASSWORD, new, "other", "differ", "not the same"),
+        (PASSWORD, "1234567", "1234567", "short", "at least 8"),
+        (
+            PASSWORD,
+            PASSWORD,
+            PASSWORD,
+            "same",
+            "the password you have",
+        ),
+    ] {
+        let to = change_password(&mut browser, current, new, again).await;
+        assert_eq!(to, format!("/account/password?{expected}"));
+        assert!(browser.get(&to).await.body.contains(sentence), "{expected}");
+    }
+    assert_eq!(other.get("/account").await.status, StatusCode::OK);
+
+    let to = change_password(&mut browser, PASSWORD, new, new).await;
+    assert_eq!(to, "/account?done=password");
+    assert!(
+        browser
+            .get(&to)
+            .await
+            .body
+            .contains("Your new password is saved")
+    );
+    assert_eq!(other.get("/account").await.location(), "/sign-in");
+    let mut again = world.browser();
+    again.get("/sign-in").await;
+    again.password("alice", PASSWORD).await;
+    assert!(
+        again
+            .get("/sign-in")
+            .await
+            .body
+            .contains("The user name or the password is not right")
+    );
+    again.password("alice", new).await;
+    assert!(again.get("/sign-in").await.body.contains("Enter the code"));
+}
+
+#[tokio::test]
+async fn where_the_user_store_keeps_its_passwords_no_change_is_offered_or_made() {
+    let world = World::new().await;
+    world.people.read_only("alice");
+    let mut browser = world.signed_in().await;
+    let page = browser.get("/account").await;
+    assert!(!page.body.contains("/account/password"));
+    let new = "quite another one";
+    let to = change_password(&mut browser, PASSWORD, new, new).await;
+    assert_eq!(to, "/account/password?elsewhere");
+    assert!(browser.get(&to).await.body.contains("is not kept here"));
 }

@@ -249,12 +249,14 @@ fn issue() -> Issued {
     }
 }
 
-/// Asks for `/` over TLS, trusting `issued`; the protocol agreed on and the answer.
-async fn ask_tls(
+type TlsClient = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// A connection over TLS, trusting `issued`.
+async fn connect_tls(
     address: SocketAddr,
     issued: &Issued,
     protocol: &[u8],
-) -> Result<(Vec<u8>, String), std::io::Error> {
+) -> Result<TlsClient, std::io::Error> {
     use rustls_pki_types::pem::PemObject;
     let mut roots = rustls::RootCertStore::empty();
     let der = rustls_pki_types::CertificateDer::from_pem_slice(issued.chain.as_bytes()).unwrap();
@@ -268,9 +270,18 @@ async fn ask_tls(
     config.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+    tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, stream)
-        .await?;
+        .await
+}
+
+/// Asks for `/` over TLS, trusting `issued`; the protocol agreed on and the answer.
+async fn ask_tls(
+    address: SocketAddr,
+    issued: &Issued,
+    protocol: &[u8],
+) -> Result<(Vec<u8>, String), std::io::Error> {
+    let mut stream = connect_tls(address, issued, protocol).await?;
     let agreed = stream
         .get_ref()
         .1
@@ -316,4 +327,46 @@ async fn a_certificate_is_replaced_while_serving() {
         .unwrap();
     assert!(ask_tls(running.address, &new, b"http/1.1").await.is_ok());
     assert!(ask_tls(running.address, &old, b"http/1.1").await.is_err());
+}
+
+/// S-14: a client that answers every ping and asks nothing is sent away; one that waits for its answer
+/// is not, however long that takes.
+#[tokio::test]
+async fn an_http2_connection_ends_when_it_is_idle_and_not_before() {
+    let issued = issue();
+    let tls = Tls::new(issued.chain.as_bytes(), issued.key.as_bytes()).unwrap();
+    let bounds = Bounds {
+        idle_within: Duration::from_millis(200),
+        ..quick()
+    };
+    let running = start(Some(tls), bounds).await;
+    let stream = connect_tls(running.address, &issued, b"h2").await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let stream = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, stream)
+        .await
+        .unwrap();
+    // Answers pings for as long as it lasts.
+    let mut connection = tokio::spawn(connection);
+    let request = |path: &str| {
+        http::Request::get(format!("https://localhost{path}"))
+            .body(axum::body::Body::empty())
+            .unwrap()
+    };
+    let answer = sender.send_request(request("/slow"));
+    running.begun.notified().await;
+    let several_looks = Duration::from_millis(1_000);
+    let ended = tokio::time::timeout(several_looks, &mut connection).await;
+    assert!(ended.is_err(), "it waits for its answer");
+    running.go.notify_one();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await;
+    assert_eq!(body.unwrap().to_bytes(), "slow");
+    tokio::time::timeout(Duration::from_secs(5), connection)
+        .await
+        .expect("an idle connection is closed")
+        .unwrap()
+        .unwrap();
+    assert!(sender.send_request(request("/")).await.is_err());
 }

@@ -2,14 +2,16 @@
 //! desktop. What it shows lies under `target/screenshots` afterwards.
 
 use crate::{ALICE, PASSWORD};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
-use postern_kit::anyhow::{Context, Result, bail};
+use postern_kit::anyhow::{Context, Error, Result, bail};
 use postern_kit::{Provider, TestHost, paths};
 use serde_json::json;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_signs_in_on_a_phone() -> Result<()> {
@@ -80,6 +82,132 @@ async fn walk(browser: &Client, host: &TestHost, name: &str) -> Result<()> {
     assert!(text.contains("alice"), "{text}");
     assert!(!text.contains(ALICE), "the number is masked: {text}");
     Ok(())
+}
+
+/// S-06: a page of another site that frames the sign-in page shows nothing of it. What frames show
+/// otherwise is looked at too, or the test could not fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_site_cannot_frame_the_sign_in_page() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", elsewhere.local_addr()?);
+    let page = format!(
+        "<!doctype html><title>x</title><iframe id=own src=/own></iframe><iframe id=theirs src={}/sign-in></iframe>",
+        host.origin()
+    );
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = elsewhere.accept().await {
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let own = head[..read].starts_with(b"GET /own");
+            let body = if own { "<form></form>" } else { page.as_str() };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let driver = Driver::start().await?;
+    let browser = driver.browser(1280, 800).await?;
+    let outcome = async {
+        let mut forms = Vec::new();
+        for frame in ["#own", "#theirs"] {
+            browser.goto(&origin).await?;
+            browser
+                .find(Locator::Css(frame))
+                .await?
+                .enter_frame()
+                .await?;
+            forms.push(browser.find_all(Locator::Css("form")).await?.len());
+        }
+        Ok::<_, Error>(forms)
+    };
+    let forms = outcome.await;
+    browser.close().await?;
+    assert_eq!(forms?, [1, 0]);
+    Ok(())
+}
+
+/// WebOTP: the browser is asked for the code of a text message, and what it hands over is entered. The
+/// browser's own dialogue needs a telephone; everything before and after it is real.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_the_browser_reads_from_the_message_signs_in() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    let driver = Driver::start().await?;
+    let browser = driver.browser(390, 844).await?;
+    let outcome = by_web_otp(&browser, &host).await;
+    browser.close().await?;
+    outcome
+}
+
+async fn by_web_otp(browser: &Client, host: &TestHost) -> Result<()> {
+    browser.issue_cmd(OnEveryPage(TELEPHONE)).await?;
+    browser.goto(&format!("{}/sign-in", host.origin())).await?;
+    // What the browser itself makes of the attribute: an unknown one would be empty.
+    let said = "return [...document.querySelectorAll('input:not([type=hidden])')].map(i => i.autocomplete)";
+    let said_of = async || browser.execute(said, Vec::new()).await;
+    assert_eq!(said_of().await?, json!(["username", "current-password"]));
+    let name = browser.find(Locator::Css("input[name=username]")).await?;
+    name.send_keys("alice\t").await?;
+    let password = browser.active_element().await?;
+    password.send_keys(&format!("{PASSWORD}\n")).await?;
+    let field = Locator::Css("input[name=code]");
+    let field = browser.wait().for_element(field).await?;
+    assert_eq!(
+        field.prop("autocomplete").await?.as_deref(),
+        Some("one-time-code")
+    );
+    let asked = browser.execute("return window.asked", Vec::new()).await?;
+    assert_eq!(asked, json!(["sms"]));
+    let code = host.phone(ALICE).next_code().await?;
+    let deliver = "window.deliver(arguments[0])";
+    browser.execute(deliver, vec![json!(code)]).await?;
+    browser
+        .wait()
+        .at_most(Duration::from_secs(10))
+        .for_element(Locator::Css("form[action='/sign-out']"))
+        .await?;
+    Ok(())
+}
+
+/// Stands where the telephone's dialogue would: it keeps what was asked, and hands over what it is given.
+const TELEPHONE: &str = "
+    window.OTPCredential = function () {};
+    navigator.credentials.get = (options) => {
+        window.asked = options.otp.transport;
+        return new Promise((resolve) => { window.deliver = (code) => resolve({ code }); });
+    };
+";
+
+/// Chromium's own command: a script that runs before any of the page's.
+#[derive(Debug)]
+struct OnEveryPage(&'static str);
+
+impl WebDriverCompatibleCommand for OnEveryPage {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let body = json!({
+            "cmd": "Page.addScriptToEvaluateOnNewDocument",
+            "params": { "source": self.0 },
+        });
+        (http::Method::POST, Some(body.to_string()))
+    }
 }
 
 /// Nothing has to be scrolled sideways.

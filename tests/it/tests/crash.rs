@@ -192,7 +192,8 @@ async fn a_broken_configuration_leaves_the_old_one_running() -> Result<()> {
     Ok(())
 }
 
-fn hang_up(id: u32) {
+/// SIGHUP: the configuration is read anew.
+pub(crate) fn hang_up(id: u32) {
     let told = std::process::Command::new("kill")
         .args(["-HUP", &id.to_string()])
         .status();

@@ -14,10 +14,16 @@ mod federated;
 mod guess;
 mod hot_swap;
 mod layering;
+mod logs;
+mod manifests;
 mod openid;
 mod plugin_cli;
+mod recipe;
+mod resolvers;
 mod saml;
 mod sign_in;
+mod time;
+mod tls;
 mod user_stores;
 mod worker;
 

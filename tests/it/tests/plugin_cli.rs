@@ -1,6 +1,9 @@
 //! The command line, as an operator and a plugin author type it.
 
+use crate::ALICE;
+use postern_kit::sms_gateway::{Accounts, Answer, Behaviour, Gateway};
 use postern_kit::{Installation, anyhow::Result, paths};
+use std::net::SocketAddr;
 use std::process::{Command, Output};
 
 fn postern(arguments: &[&str]) -> Output {
@@ -62,6 +65,70 @@ fn plugin_try_shows_the_request_and_sends_nothing() -> Result<()> {
         "{request}"
     );
     assert!(request.contains("To=%2B12025550123"), "{request}");
+    Ok(())
+}
+
+/// The whole conversation, for real: what was shown is what arrived, and no credential is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn plugin_try_with_send_sends_and_says_what_came_of_it() -> Result<()> {
+    let gateway = Gateway::default();
+    let running = gateway.start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let accounts = Accounts::default();
+    let twilio = paths::plugins()?.join("twilio.wasm").display().to_string();
+    let settings = [
+        format!("account_sid={}", accounts.twilio_sid),
+        "from=+15005550006".to_owned(),
+        format!("base_url={}", running.origin()),
+    ];
+    let token = format!("auth_token={}", accounts.twilio_token);
+    let origin = running.origin();
+    let mut arguments = vec!["plugin", "try", &twilio, "--send", "--to", ALICE];
+    arguments.extend(["--text", "Your code is 918273.", "--secret", &token]);
+    for setting in &settings {
+        arguments.extend(["--setting", setting]);
+    }
+
+    let refused = postern(&arguments);
+    assert!(!refused.status.success(), "nobody allowed the origin");
+    assert!(
+        text(&refused.stderr).contains(&origin),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(gateway.phone().count(), 0);
+
+    arguments.extend(["--allow", &origin, "--allow-private-networks"]);
+    let sent = postern(&arguments);
+    let said = text(&sent.stdout);
+    assert!(sent.status.success(), "{said}{}", text(&sent.stderr));
+    assert!(
+        said.starts_with(&format!("POST {origin}/2010-04-01/Accounts/")),
+        "{said}"
+    );
+    assert!(
+        said.trim_end()
+            .lines()
+            .last()
+            .unwrap()
+            .starts_with("accepted, id "),
+        "{said}"
+    );
+    assert!(!said.contains(&accounts.twilio_token), "{said}");
+    let arrived = gateway.phone().messages(None);
+    assert_eq!(arrived.len(), 1);
+    assert_eq!(arrived[0].text, "Your code is 918273.");
+
+    gateway.behave(Behaviour {
+        answer: Answer::BadRecipient,
+        ..Behaviour::default()
+    });
+    let refused = postern(&arguments);
+    assert!(!refused.status.success());
+    assert!(
+        text(&refused.stderr).contains("InvalidRecipient"),
+        "{}",
+        text(&refused.stderr)
+    );
     Ok(())
 }
 

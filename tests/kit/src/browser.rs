@@ -249,7 +249,7 @@ impl Page {
     }
 
     /// Names and values of the inputs of the form with this action that a person does not fill in.
-    pub(crate) fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
+    pub fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
         let mark = format!("action=\"{action}\"");
         let from = self.html.find(&mark).with_context(|| {
             format!(

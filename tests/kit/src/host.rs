@@ -28,6 +28,7 @@ pub enum Provider {
 #[derive(Debug)]
 pub struct Builder {
     provider: Provider,
+    own: Option<(String, String)>,
     backing: Backing,
     clock: Option<TestClock>,
     seed: Option<u64>,
@@ -43,6 +44,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             provider: Provider::StandIn,
+            own: None,
             backing: Backing::Memory,
             clock: None,
             seed: None,
@@ -59,6 +61,13 @@ impl Default for Builder {
 impl Builder {
     pub fn provider(mut self, provider: Provider) -> Self {
         self.provider = provider;
+        self
+    }
+
+    /// The test's own senders instead of a provider's: their sections, and their names in the order of
+    /// fail-over. Their plugins are added by `plugin`.
+    pub fn senders(mut self, sections: &str, order: &[&str]) -> Self {
+        self.own = Some((sections.to_owned(), format!("senders = {order:?}")));
         self
     }
 
@@ -120,6 +129,7 @@ impl Builder {
 
     pub async fn start(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
+            _ if self.own.is_some() => (None, String::new(), Vec::new()),
             Provider::StandIn => {
                 let gateway = Gateway::default();
                 let running = gateway.start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
@@ -132,6 +142,10 @@ impl Builder {
         let names = match self.provider {
             Provider::StandIn => "senders = [\"twilio\", \"vonage\"]",
             Provider::Outbox => "senders = [\"outbox\"]",
+        };
+        let (senders, names) = match &self.own {
+            Some((senders, names)) => (senders.clone(), names.as_str()),
+            None => (senders, names),
         };
         let isolation = if self.in_process {
             "in-process"

@@ -172,6 +172,11 @@ impl Installation {
             .append(true)
             .create(true)
             .open(self.path().join("postern.log"))?;
+        self.serve_logging_to(log).await
+    }
+
+    /// The same, with its log somewhere else.
+    pub async fn serve_logging_to(&self, log: impl Into<Stdio>) -> Result<Process> {
         let child = Command::new(paths::postern()?)
             .args(["serve", "--config"])
             .arg(self.config())

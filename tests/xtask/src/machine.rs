@@ -130,6 +130,11 @@ pub(crate) fn peers() -> Result<()> {
     ])
 }
 
+/// What tests watch and disturb a program's system calls with.
+pub(crate) fn strace() -> Result<()> {
+    packages(&[("strace", "strace")])
+}
+
 /// A Python environment with the API tester in it. Gives its `schemathesis` program.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
     let venv = target_folder()?.join("python");

@@ -12,6 +12,7 @@ fn everything() -> Result<()> {
     machine::node_peers()?;
     machine::python_peers()?;
     machine::peers()?;
+    machine::strace()?;
     build::plugins()?;
     processes::run(
         "lints",
@@ -28,7 +29,9 @@ fn everything() -> Result<()> {
         "tests",
         cargo()
             .args(["test", "--workspace"])
-            .env("POSTERN_PLUGINS", machine::target_folder()?.join("plugins")),
+            .env("POSTERN_PLUGINS", machine::target_folder()?.join("plugins"))
+            // As many kills as fit into a minute; by itself the test takes five seconds.
+            .env("POSTERN_KILL_SECONDS", "60"),
     )?;
     demo::check()?;
     schemathesis::run()

@@ -1,11 +1,11 @@
 //! The account page.
 
 use crate::world::*;
-use postern_login::account::Proven;
+use postern_login::account::{NewPassword, Proven};
 use postern_login::audit::What;
-use postern_login::login::Notice;
+use postern_login::login::{FirstFactor, Notice, StopReason};
 use postern_login::ports::Association;
-use postern_login::session::Session;
+use postern_login::session::{Session, SessionId};
 use postern_login::{LoginError, LoginId, Step};
 
 const NEW: &str = "+94777654321";
@@ -379,4 +379,236 @@ async fn sessions_and_links_are_listed_and_ended() {
             .await
             .unwrap()
     );
+}
+
+/// A number whose proof is locked is sent nothing.
+#[tokio::test]
+async fn a_locked_proof_sends_no_message() {
+    let world = World::with(|settings| {
+        settings.factor.challenge.attempts.failures_max = 3;
+    });
+    let session = world.session_of("alice").await;
+    let (id, code) = asked(&world, &session).await;
+    for _ in 0..3 {
+        let proven = world
+            .logins
+            .confirm_number(&session, &id, wrong(&code), &facts())
+            .await;
+        assert!(matches!(proven.unwrap(), Proven::Again(_)));
+    }
+    let sent = world.calls();
+    let moved = world
+        .logins
+        .change_number(&session, NEW, &facts())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        matches!(
+            moved.step,
+            Step::Stopped {
+                reason: StopReason::Locked { .. },
+                backup_codes: false,
+            }
+        ),
+        "{:?}",
+        moved.step
+    );
+    assert_eq!(world.calls(), sent);
+    // Another number's proof is another matter.
+    let other = world
+        .logins
+        .change_number(&session, "+94777654322", &facts())
+        .await;
+    assert!(matches!(other.unwrap().unwrap().step, Step::AskCode(_)));
+}
+
+/// whoever holds the proof's id without its session sees nothing of it and moves nothing.
+#[tokio::test]
+async fn a_numbers_proof_is_shown_sent_again_and_given_up_by_its_session_only() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let other = world.session_of("alice").await;
+    let (id, _) = asked(&world, &session).await;
+    world.pass(MINUTE);
+    let sent = world.calls();
+    let refused = [
+        world.logins.number_step(&other, &id).await.err(),
+        world
+            .logins
+            .resend_number(&other, &id, &facts())
+            .await
+            .err(),
+        world.logins.abandon_number(&other, &id).await.err(),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Some(LoginError::Gone)), "{refused:?}");
+    }
+    let outside = [
+        world.logins.step(&id).await.err(),
+        world.logins.resend(&id, &facts()).await.err(),
+        world.logins.abandon(&id).await.err(),
+    ];
+    for refused in outside {
+        assert!(
+            matches!(refused, Some(LoginError::OutOfOrder)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.calls(), sent);
+    let moved = world.logins.resend_number(&session, &id, &facts()).await;
+    assert!(matches!(moved.unwrap().step, Step::AskCode(_)));
+    assert_eq!(world.calls(), sent + 1);
+    world.logins.abandon_number(&session, &id).await.unwrap();
+    let step = world.logins.number_step(&session, &id).await.unwrap();
+    assert!(matches!(
+        step,
+        Step::Stopped {
+            reason: StopReason::Abandoned,
+            ..
+        }
+    ));
+}
+
+fn changeable(world: &World) {
+    if let Some(alice) = world.held().users.get_mut("alice") {
+        alice.profile.password_changeable = true;
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_other_sessions_and_open_challenges_and_is_told() {
+    let world = World::new();
+    changeable(&world);
+    let other = world.session_of("alice").await;
+    let session = world.session_of("alice").await;
+    let (open, code) = world.at_code("alice").await;
+    let changed = world
+        .logins
+        .change_password(&session, "right", "better than before", &facts())
+        .await;
+    assert_eq!(changed.unwrap(), NewPassword::Changed);
+    assert_eq!(world.held().users["alice"].password, "better than before");
+    let left = world.held().sessions.clone();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].id, session.id);
+    assert_ne!(left[0].id, other.id);
+    let late = world.logins.submit_code(&open, &code, &facts()).await;
+    assert!(matches!(late, Err(LoginError::OutOfOrder)));
+    assert_eq!(world.count(|what| matches!(what, What::PasswordChanged)), 1);
+    let told = |world: &World| {
+        let held = world.held();
+        let (_, last) = held.sent.last().unwrap();
+        last.code.is_none() && last.text.as_str().contains("password of your account")
+    };
+    while !told(&world) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_has_eight_characters_and_is_another_one() {
+    let world = World::new();
+    changeable(&world);
+    let session = world.session_of("alice").await;
+    let long = "x".repeat(1025);
+    for (current, new, expected) in [
+        ("right", "1234567", NewPassword::TooShort),
+        ("right", "ééééééé", NewPassword::TooShort),
+        ("right", long.as_str(), NewPassword::TooLong),
+        ("wrong", "12345678", NewPassword::CurrentWrong),
+        ("", "12345678", NewPassword::CurrentWrong),
+        ("right", "12345678", NewPassword::Changed),
+        ("12345678", "12345678", NewPassword::Same),
+        ("12345678", "éééééééé", NewPassword::Changed),
+    ] {
+        let outcome = world
+            .logins
+            .change_password(&session, current, new, &facts())
+            .await;
+        assert_eq!(outcome.unwrap(), expected, "{new:?}");
+    }
+}
+
+/// an open session is no way to guess the password at leisure.
+#[tokio::test]
+async fn guesses_at_the_current_password_are_counted_like_those_at_the_first_step() {
+    let world = World::new();
+    changeable(&world);
+    let session = world.session_of("alice").await;
+    let guess = async |current: &str| {
+        world
+            .logins
+            .change_password(&session, current, "better than before", &facts())
+            .await
+    };
+    let mut refused = 0;
+    loop {
+        match guess("wrong").await {
+            Ok(outcome) => assert_eq!(outcome, NewPassword::CurrentWrong),
+            Err(LoginError::Throttled { .. }) => break,
+            Err(error) => panic!("{error}"),
+        }
+        refused += 1;
+        assert!(refused <= 101, "no end");
+    }
+    let right = guess("right").await;
+    assert!(matches!(right, Err(LoginError::Throttled { .. })));
+    let written = world.count(|what| matches!(what, What::PasswordChangeRefused));
+    assert_eq!(written, refused);
+    assert_eq!(world.held().users["alice"].password, "right");
+}
+
+/// C-07
+#[tokio::test]
+async fn a_password_is_changed_only_from_a_fresh_session_and_where_it_is_kept() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let change = async |session: &Session| {
+        world
+            .logins
+            .change_password(session, "right", "better than before", &facts())
+            .await
+    };
+    let elsewhere = change(&session).await;
+    assert_eq!(elsewhere.unwrap(), NewPassword::ReadOnly);
+    changeable(&world);
+    world.held().save_refused = true;
+    let refused = change(&session).await;
+    assert_eq!(refused.unwrap(), NewPassword::ReadOnly);
+    world.held().save_refused = false;
+    world.pass(10 * MINUTE + 1);
+    let stale = change(&session).await;
+    assert!(matches!(stale, Err(LoginError::Reauthenticate)));
+    assert_eq!(world.held().users["alice"].password, "right");
+    assert_eq!(world.count(|what| matches!(what, What::PasswordChanged)), 0);
+}
+
+/// Whoever an identity provider calls `alice` is not the account `alice`.
+#[tokio::test]
+async fn a_federated_namesake_neither_sees_nor_ends_an_accounts_sessions() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    let session = world.session_of("alice").await;
+    let namesake = Session {
+        first: FirstFactor::Federated {
+            identity_provider: "idp".to_owned(),
+        },
+        has_local_account: false,
+        name: "namesake".to_owned(),
+        id: SessionId::from_entropy(&[9; 32]),
+        ..session.clone()
+    };
+    world.held().sessions.push(namesake.clone());
+    let seen = world.logins.overview(&namesake).await.unwrap();
+    assert_eq!(seen.sessions.len(), 1);
+    assert_eq!(seen.sessions[0].name, "namesake");
+    let ended = world
+        .logins
+        .end_session(&namesake, &session.name, &facts())
+        .await;
+    assert!(!ended.unwrap());
+    let others = world.logins.end_other_sessions(&namesake, &facts()).await;
+    assert_eq!(others.unwrap(), 0);
+    let others = world.logins.end_other_sessions(&session, &facts()).await;
+    assert_eq!(others.unwrap(), 0);
 }

@@ -326,3 +326,38 @@ async fn a_numbers_failures_are_the_clients_own() {
         "{keys:?}"
     );
 }
+
+/// what is sent again counts for the person's address too, as the first message did.
+#[tokio::test]
+async fn a_resend_counts_for_the_address_the_application_named() {
+    let world = World::with(|settings| {
+        settings.limits.per_address = (1, Duration::from_secs(3_600));
+    });
+    let new = NewChallenge {
+        client_ip: Some("192.0.2.77".to_owned()),
+        ..mobile(ALICE)
+    };
+    let created = world
+        .logins
+        .create_challenge(&client("shop"), new)
+        .await
+        .unwrap();
+    world.pass(MINUTE);
+    let again = world
+        .logins
+        .resend_challenge(&client("shop"), &created.id)
+        .await;
+    assert!(
+        matches!(again, Err(ChallengeError::TooMany { .. })),
+        "{again:?}"
+    );
+    assert_eq!(world.calls(), 1);
+    let verified = world
+        .logins
+        .verify_challenge(&client("shop"), &created.id, wrong(&world.last_code()))
+        .await;
+    assert!(matches!(verified, Ok(Verification::Refused { .. })));
+    let held = world.held();
+    let last = held.events.last().unwrap();
+    assert_eq!(last.address.as_deref(), Some("192.0.2.77"));
+}

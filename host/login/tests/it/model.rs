@@ -126,6 +126,8 @@ impl Model {
             self.locked_until = 0;
         }
         self.failures -= 1;
+        // Without a failure in it there is no window.
+        self.window = self.window.filter(|_| self.failures > 0);
         self.in_a_row = 0;
         Seen::In
     }

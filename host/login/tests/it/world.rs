@@ -544,43 +544,30 @@ impl SessionStore for Inner {
         self.held().sessions.retain(|session| session.id != *id);
         Ok(())
     }
-    async fn close_named(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        name: &str,
-    ) -> Result<bool, StoreError> {
+    async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError> {
         let mut held = self.held();
         let before = held.sessions.len();
-        held.sessions.retain(|session| {
-            session.tenant != *tenant || session.account != account || session.name != name
-        });
+        held.sessions
+            .retain(|session| session.subject() != *subject || session.name != name);
         Ok(held.sessions.len() < before)
     }
-    async fn all_of(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        _: Timestamp,
-    ) -> Result<Vec<Session>, StoreError> {
+    async fn all_of(&self, subject: &Subject, _: Timestamp) -> Result<Vec<Session>, StoreError> {
         let held = self.held();
         let all = held.sessions.iter();
         Ok(all
-            .filter(|session| session.tenant == *tenant && session.account == account)
+            .filter(|session| session.subject() == *subject)
             .cloned()
             .collect())
     }
     async fn close_all_of(
         &self,
-        tenant: &TenantId,
-        account: &str,
+        subject: &Subject,
         except: Option<&SessionId>,
     ) -> Result<u64, StoreError> {
         let mut held = self.held();
         let before = held.sessions.len();
-        held.sessions.retain(|session| {
-            session.tenant != *tenant || session.account != account || Some(&session.id) == except
-        });
+        held.sessions
+            .retain(|session| session.subject() != *subject || Some(&session.id) == except);
         Ok((before - held.sessions.len()) as u64)
     }
     async fn remove_expired(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
@@ -711,6 +698,25 @@ impl Directory for Inner {
         let user = held.users.get(&account.name);
         Ok(user.map(|user| user.profile.clone()).unwrap_or_default())
     }
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let profile = match self.held().users.get(&account.name) {
+            Some(user) => user.profile.clone(),
+            None => return Err(StoreError::new("no such user in the user store").into()),
+        };
+        if profile.number.as_deref() == Some(number.e164()) {
+            return Ok(FirstNumber::Known);
+        }
+        if profile.had_factor || profile.number.is_some() {
+            return Ok(FirstNumber::Taken);
+        }
+        self.save_number(tenant, account, number).await?;
+        Ok(FirstNumber::Saved)
+    }
     async fn save_number(
         &self,
         _: &TenantId,
@@ -766,10 +772,17 @@ impl Directory for Inner {
     async fn set_password(
         &self,
         _: &TenantId,
-        _: &AccountRef,
-        _: &str,
+        account: &AccountRef,
+        password: &str,
     ) -> Result<(), DirectoryError> {
-        Err(DirectoryError::ReadOnly)
+        let mut held = self.held();
+        if held.save_refused {
+            return Err(DirectoryError::ReadOnly);
+        }
+        if let Some(user) = held.users.get_mut(&account.name) {
+            user.password = password.to_owned();
+        }
+        Ok(())
     }
     async fn take_backup_codes(
         &self,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    telemetry::log(&config.log)?;
+    let _last_lines = telemetry::log(&config.log)?;
     let metrics = telemetry::metrics()?;
     for warning in &config.warnings {
         tracing::warn!(config.key = warning.key, "{}", warning.message);

@@ -9,7 +9,7 @@ use super::password::{self, Stored};
 use super::users::{Change, User, Users};
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::Association;
+use postern_login::ports::{Association, FirstNumber};
 use std::sync::Arc;
 
 /// No name of a store begins with it.
@@ -86,6 +86,32 @@ impl Kept {
             self.change(key, name, &change).await?;
         }
         Ok(())
+    }
+
+    /// Of two first numbers that are proven at once one may go on to be written into the foreign
+    /// store: the mark is set in one statement. Should that write fail the mark stays, and an
+    /// administrator sets the number (attack B-01).
+    pub(super) async fn claim_first_number(
+        &self,
+        key: &str,
+        name: &str,
+        number: &str,
+    ) -> Result<FirstNumber, StoreError> {
+        self.make(key, name, false).await?;
+        let claimed = self
+            .users
+            .save_first_number(&self.tenant, &self.domain, key, number)
+            .await?
+            .ok_or_else(|| StoreError::new("what is kept of a user was removed meanwhile"))?;
+        if claimed == FirstNumber::Saved {
+            // A number marks the row; where it stays is the mapping's to say.
+            let change = Change {
+                number: Some(None),
+                ..Change::default()
+            };
+            self.change(key, name, &change).await?;
+        }
+        Ok(claimed)
     }
 
     pub(super) async fn forget(&self, key: &str) -> Result<(), StoreError> {

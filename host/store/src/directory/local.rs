@@ -15,7 +15,7 @@ use postern_login::TenantId;
 use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
+    AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
 use std::sync::Arc;
@@ -309,8 +309,26 @@ impl Directory for Local {
             opted_out: user.opted_out,
             locked: user.locked,
             had_factor: user.had_factor,
+            password_changeable: true,
             claims,
         })
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let saved = match self.key(&account.name) {
+            Some(key) => {
+                self.users
+                    .save_first_number(tenant, &self.domain, &key, number.e164())
+                    .await?
+            }
+            None => None,
+        };
+        saved.ok_or_else(|| StoreError::new("no such user in the user store").into())
     }
 
     async fn save_number(

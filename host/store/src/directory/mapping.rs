@@ -160,6 +160,8 @@ impl Mapping {
                 kept.is_some_and(|kept| kept.opted_out),
             ),
             locked: self.locked(found, kept),
+            // The store's to say.
+            password_changeable: false,
             locale,
             claims,
         }

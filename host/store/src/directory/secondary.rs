@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
+    AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -265,6 +265,18 @@ impl Directory for Secondary {
         account: &AccountRef,
     ) -> Result<Profile, DirectoryError> {
         self.now().holder(account)?.profile(tenant, account).await
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        self.now()
+            .holder(account)?
+            .save_first_number(tenant, account, number)
+            .await
     }
 
     async fn save_number(

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::Association;
+use postern_login::ports::{Association, FirstNumber};
 
 /// A user of one local user store (`domain`; empty is the primary one).
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +78,15 @@ pub trait Users: Send + Sync {
         key: &str,
         change: &Change,
     ) -> Result<bool, StoreError>;
+    /// In E.164, in one statement: the user's number if there never was one. `None` if there is no
+    /// such user.
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        number: &str,
+    ) -> Result<Option<FirstNumber>, StoreError>;
     /// Only if the hash is still the one seen: an upgrade must not undo a change of password.
     async fn replace_password(
         &self,

@@ -44,21 +44,30 @@ impl AttemptStore for Memory {
     }
 
     async fn clear(&self, subject: &Subject) -> Result<(), StoreError> {
-        if let Some(ledger) = self.tables().ledgers.get_mut(&subject.key()) {
-            *ledger = ledger.cleared();
-        }
+        self.change(subject, Ledger::cleared);
         Ok(())
     }
 
     async fn unlock(&self, subject: &Subject) -> Result<(), StoreError> {
-        if let Some(ledger) = self.tables().ledgers.get_mut(&subject.key()) {
-            *ledger = ledger.unlocked();
-        }
+        self.change(subject, Ledger::unlocked);
         Ok(())
     }
 }
 
 impl Memory {
+    /// A ledger with nothing in it needs no row.
+    fn change(&self, subject: &Subject, change: impl FnOnce(Ledger) -> Ledger) {
+        let mut tables = self.tables();
+        let key = subject.key();
+        let ledger = tables.ledgers.get(&key).copied().unwrap_or_default();
+        let changed = change(ledger);
+        if changed == Ledger::default() {
+            tables.ledgers.remove(&key);
+        } else {
+            tables.ledgers.insert(key, changed);
+        }
+    }
+
     fn count(
         &self,
         what: For,

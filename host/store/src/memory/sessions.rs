@@ -3,9 +3,8 @@
 use super::{Memory, remove_over};
 use crate::digest;
 use async_trait::async_trait;
-use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::SessionStore;
+use postern_login::ports::{SessionStore, Subject};
 use postern_login::session::{Session, SessionId};
 use postern_otp::Timestamp;
 
@@ -35,33 +34,21 @@ impl SessionStore for Memory {
         Ok(())
     }
 
-    async fn close_named(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        name: &str,
-    ) -> Result<bool, StoreError> {
+    async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         let before = tables.sessions.len();
-        tables.sessions.retain(|_, session| {
-            !(session.tenant == *tenant && session.account == account && session.name == name)
-        });
+        tables
+            .sessions
+            .retain(|_, session| session.subject() != *subject || session.name != name);
         Ok(tables.sessions.len() < before)
     }
 
-    async fn all_of(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Session>, StoreError> {
+    async fn all_of(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         let mut sessions: Vec<_> = self
             .tables()
             .sessions
             .iter()
-            .filter(|(_, session)| {
-                session.tenant == *tenant && session.account == account && now < session.expires_at
-            })
+            .filter(|(_, session)| session.subject() == *subject && now < session.expires_at)
             .map(|(id, session)| Session {
                 id: digest::listed(id),
                 ..session.clone()
@@ -73,16 +60,15 @@ impl SessionStore for Memory {
 
     async fn close_all_of(
         &self,
-        tenant: &TenantId,
-        account: &str,
+        subject: &Subject,
         except: Option<&SessionId>,
     ) -> Result<u64, StoreError> {
         let except = except.map(|id| digest::of(id.as_str()));
         let mut tables = self.tables();
         let before = tables.sessions.len();
-        tables.sessions.retain(|id, session| {
-            session.tenant != *tenant || session.account != account || except.as_ref() == Some(id)
-        });
+        tables
+            .sessions
+            .retain(|id, session| session.subject() != *subject || except.as_ref() == Some(id));
         Ok((before - tables.sessions.len()) as u64)
     }
 

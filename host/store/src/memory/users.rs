@@ -5,7 +5,7 @@ use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::Association;
+use postern_login::ports::{Association, FirstNumber};
 
 /// Tenant, domain and key of a user: in the order of a list.
 pub(super) type Whose = (String, String, String);
@@ -82,6 +82,28 @@ impl Users for Memory {
         }
         user.claims.sort();
         Ok(true)
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        number: &str,
+    ) -> Result<Option<FirstNumber>, StoreError> {
+        let mut tables = self.tables();
+        let Some(user) = tables.users.get_mut(&whose(tenant, domain, key)) else {
+            return Ok(None);
+        };
+        if user.number.as_deref() == Some(number) {
+            return Ok(Some(FirstNumber::Known));
+        }
+        if user.had_factor || user.number.is_some() {
+            return Ok(Some(FirstNumber::Taken));
+        }
+        user.number = Some(number.to_owned());
+        user.had_factor = true;
+        Ok(Some(FirstNumber::Saved))
     }
 
     async fn replace_password(

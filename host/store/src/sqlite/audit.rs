@@ -307,6 +307,7 @@ fn decides(what: &What) -> bool {
         | What::LoginStopped { .. }
         | What::SessionClosed
         | What::TenantBudgetSpent
+        | What::PasswordChangeRefused
         | What::Relayed { .. } => false,
     }
 }

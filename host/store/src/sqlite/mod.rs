@@ -102,6 +102,8 @@ pub enum OpenError {
         found: i64,
         known: i64,
     },
+    #[error("the data folder `{}` can be written by others (mode {mode:o}): whoever does replaces the store and the keys; take the right away (`chmod go-w`)", .dir.display())]
+    Writable { dir: PathBuf, mode: u32 },
     #[error("`{}` is not a store of Postern", .file.display())]
     Foreign { file: PathBuf },
     #[error("`{}` is missing or empty although a store was made there: restore it, or remove `{LOCK}` beside it to begin with nothing", .file.display())]
@@ -135,7 +137,8 @@ struct Parts {
 }
 
 impl Sqlite {
-    /// Opens the store in `dir`, or makes it there: the directory 0700, its files 0600. A store of
+    /// Opens the store in `dir`, or makes it there: the directory 0700 if it is made, the files 0600.
+    /// A directory that others can write to is refused. A store of
     /// an older version is brought forward; one of a newer version is refused.
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
         let files = |path: &Path| {
@@ -146,13 +149,7 @@ impl Sqlite {
             dir: dir.to_owned(),
             source,
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(files(dir))?;
-        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-            .map_err(files(dir))?;
+        folder(dir)?;
 
         let (mut lock, made) = lock(dir)?;
         let file = dir.join(FILE);
@@ -307,6 +304,35 @@ impl From<Fault> for StoreError {
             Fault::Unreadable(error) => error,
         }
     }
+}
+
+/// The directory, made 0700 if it is not there. One that was there belongs to whoever made it, and its
+/// rights are left alone: a service manager makes 0755, which lets others see the names of files they
+/// cannot read. Writing is another thing: who can rename in it can replace what the files say.
+fn folder(dir: &Path) -> Result<(), OpenError> {
+    let files = |source| OpenError::Files {
+        path: dir.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(files)?;
+    let mode = std::fs::metadata(dir).map_err(files)?.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(OpenError::Writable {
+            dir: dir.to_owned(),
+            mode,
+        });
+    }
+    if mode & 0o055 != 0 {
+        tracing::warn!(
+            data_dir = %dir.display(),
+            "others can look into the data folder (mode {mode:o}): the files in it are the owner's alone, `chmod 700` hides their names too"
+        );
+    }
+    Ok(())
 }
 
 /// Takes the lock, and says whether a store has been made here before.

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 3] = [FIRST, FEDERATION, CONSOLE];
+const MIGRATIONS: [&str; 4] = [FIRST, FEDERATION, CONSOLE, SESSIONS_BY_SUBJECT];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -232,4 +232,21 @@ CREATE TABLE documents (
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE audit ADD COLUMN link BLOB CHECK (link IS NULL OR length(link) = 32);
+";
+
+/// A person's sessions go by their subject's key: an account's name alone is also what somebody of an
+/// identity provider may be called. What is in progress is of the row format before and goes.
+const SESSIONS_BY_SUBJECT: &str = "
+DELETE FROM logins;
+DROP TABLE sessions;
+CREATE TABLE sessions (
+    id         BLOB NOT NULL CHECK (length(id) = 32),
+    name       TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX sessions_by_subject ON sessions (subject);
 ";

@@ -3,9 +3,8 @@
 use super::{Fault, Sqlite, column, timestamp};
 use crate::{digest, row};
 use async_trait::async_trait;
-use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::SessionStore;
+use postern_login::ports::{SessionStore, Subject};
 use postern_login::session::{Session, SessionId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,22 +15,14 @@ impl SessionStore for Sqlite {
         let id = digest::of(session.id.as_str());
         let body = row::of_session(session)?;
         let name = session.name.clone();
-        let tenant = session.tenant.clone();
-        let account = session.account.clone();
+        let subject = session.subject().key();
         let expires_at = column(session.expires_at);
         self.write(move |db| {
             db.prepare_cached(
-                "INSERT INTO sessions (id, name, tenant, account, expires_at, body)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sessions (id, name, subject, expires_at, body)
+                 VALUES (?, ?, ?, ?, ?)",
             )?
-            .execute(params![
-                id,
-                name,
-                tenant.as_str(),
-                account,
-                expires_at,
-                body
-            ])?;
+            .execute(params![id, name, subject, expires_at, body])?;
             Ok(())
         })
         .await
@@ -64,41 +55,28 @@ impl SessionStore for Sqlite {
         .await
     }
 
-    async fn close_named(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        name: &str,
-    ) -> Result<bool, StoreError> {
-        let (tenant, account, name) = (tenant.clone(), account.to_owned(), name.to_owned());
+    async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError> {
+        let (subject, name) = (subject.key(), name.to_owned());
         self.write(move |db| {
             let rows = db
-                .prepare_cached(
-                    "DELETE FROM sessions WHERE tenant = ? AND account = ? AND name = ?",
-                )?
-                .execute(params![tenant.as_str(), account, name])?;
+                .prepare_cached("DELETE FROM sessions WHERE subject = ? AND name = ?")?
+                .execute(params![subject, name])?;
             Ok(rows > 0)
         })
         .await
     }
 
-    async fn all_of(
-        &self,
-        tenant: &TenantId,
-        account: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Session>, StoreError> {
+    async fn all_of(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         let rows = self.read(|db| {
             Ok(db
                 .prepare_cached(
                     "SELECT id, expires_at, body FROM sessions
-                     WHERE tenant = ? AND account = ? AND expires_at > ?
+                     WHERE subject = ? AND expires_at > ?
                      ORDER BY rowid DESC LIMIT ?",
                 )?
-                .query_map(
-                    params![tenant.as_str(), account, column(now), LISTED_MAX],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )?
+                .query_map(params![subject.key(), column(now), LISTED_MAX], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })?
                 .collect::<rusqlite::Result<Vec<([u8; 32], i64, Vec<u8>)>>>()?)
         })?;
         rows.into_iter()
@@ -110,19 +88,16 @@ impl SessionStore for Sqlite {
 
     async fn close_all_of(
         &self,
-        tenant: &TenantId,
-        account: &str,
+        subject: &Subject,
         except: Option<&SessionId>,
     ) -> Result<u64, StoreError> {
-        let (tenant, account) = (tenant.clone(), account.to_owned());
+        let subject = subject.key();
         // No digest is empty, so the empty one spares nothing.
         let except = except.map_or(Vec::new(), |id| digest::of(id.as_str()).to_vec());
         self.write(move |db| {
             let rows = db
-                .prepare_cached(
-                    "DELETE FROM sessions WHERE tenant = ? AND account = ? AND id <> ?",
-                )?
-                .execute(params![tenant.as_str(), account, except])?;
+                .prepare_cached("DELETE FROM sessions WHERE subject = ? AND id <> ?")?
+                .execute(params![subject, except])?;
             Ok(rows as u64)
         })
         .await

@@ -5,7 +5,7 @@ use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::Association;
+use postern_login::ports::{Association, FirstNumber};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "id, tenant, domain, key, looks, name, display_name, number, opted_out, \
@@ -43,6 +43,19 @@ impl Users for Sqlite {
         let whose = Whose::of(tenant, domain, key);
         let change = change.clone();
         self.write(move |db| self::change(db, &whose, &change))
+            .await
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+        number: &str,
+    ) -> Result<Option<FirstNumber>, StoreError> {
+        let whose = Whose::of(tenant, domain, key);
+        let number = number.to_owned();
+        self.write(move |db| first_number(db, &whose, &number))
             .await
     }
 
@@ -306,6 +319,33 @@ fn change(db: &Connection, whose: &Whose, change: &Change) -> Result<bool, Fault
     ])?;
     set_claims(db, id, &change.claims)?;
     Ok(true)
+}
+
+fn first_number(
+    db: &Connection,
+    whose: &Whose,
+    number: &str,
+) -> Result<Option<FirstNumber>, Fault> {
+    let Some(id) = whose.id(db)? else {
+        return Ok(None);
+    };
+    let saved = db
+        .prepare_cached(
+            "UPDATE users SET number = ?, had_factor = 1
+             WHERE id = ? AND NOT had_factor AND number IS NULL",
+        )?
+        .execute(params![number, id])?;
+    if saved == 1 {
+        return Ok(Some(FirstNumber::Saved));
+    }
+    let known: Option<String> = db
+        .prepare_cached("SELECT number FROM users WHERE id = ?")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(Some(if known.as_deref() == Some(number) {
+        FirstNumber::Known
+    } else {
+        FirstNumber::Taken
+    }))
 }
 
 fn set_claims(db: &Connection, id: i64, claims: &[(String, String)]) -> Result<(), Fault> {

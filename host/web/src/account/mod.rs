@@ -4,6 +4,7 @@ pub mod backup_codes;
 pub mod links;
 pub mod number;
 pub mod opt_out;
+pub mod password;
 pub mod sessions;
 
 use crate::error::unmoved;
@@ -107,6 +108,7 @@ fn draw(
 fn done(t: &'static Texts, query: Option<&str>) -> Option<&'static str> {
     match query?.strip_prefix("done=")? {
         "number" => Some(t.done_number),
+        "password" => Some(t.done_password),
         "sms-off" => Some(t.done_sms_off),
         "sms-on" => Some(t.done_sms_on),
         "unlinked" => Some(t.done_unlinked),
@@ -202,6 +204,7 @@ pub(crate) mod tests {
             opt_out_allowed: true,
             backup_codes_allowed: true,
             backup_codes_left: if full { 7 } else { 0 },
+            password_changeable: full,
             sessions: vec![this.clone()],
             associations: Vec::new(),
             fresh: full,
@@ -222,6 +225,10 @@ pub(crate) mod tests {
 
     pub(crate) fn number_page(f: Frame<'_>) -> Response {
         number::draw(f, "token", Some(f.t.notice_number_refused))
+    }
+
+    pub(crate) fn password_page(f: Frame<'_>, value: &str) -> Response {
+        password::draw(f, "token", value, Some(f.t.password_wrong))
     }
 
     pub(crate) fn backup_codes_page(f: Frame<'_>, value: &str) -> Response {

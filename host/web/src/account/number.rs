@@ -36,7 +36,7 @@ pub async fn show(
     let f = frame(&state, &client.locale);
     let token = &state.form_key.token(session.id.as_str());
     if let Some(id) = state.cookies().proof(&headers) {
-        match state.logins.step(&id).await {
+        match state.logins.number_step(&session, &id).await {
             Ok(Step::AskCode(ask)) => return code::draw(f, token, &ask, &code::NEW_NUMBER),
             Ok(Step::Stopped { reason, .. }) => {
                 let sentence = f.t.stopped(reason, 2);
@@ -106,7 +106,11 @@ pub async fn resend(State(state): State<WebState>, form: SessionForm) -> Respons
     let Some(id) = state.cookies().proof(&form.headers) else {
         return see_other(HERE);
     };
-    match state.logins.resend(&id, &form.client).await {
+    match state
+        .logins
+        .resend_number(&form.session, &id, &form.client)
+        .await
+    {
         Ok(moved) => proving(&state, &moved),
         Err(error) => unmoved(error, state.clock.now(), HERE),
     }
@@ -116,7 +120,7 @@ pub async fn resend(State(state): State<WebState>, form: SessionForm) -> Respons
 pub async fn abandon(State(state): State<WebState>, form: SessionForm) -> Response {
     let gone = |id: Option<LoginId>| async {
         match id {
-            Some(id) => state.logins.abandon(&id).await,
+            Some(id) => state.logins.abandon_number(&form.session, &id).await,
             None => Ok(()),
         }
     };

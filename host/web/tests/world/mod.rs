@@ -406,6 +406,11 @@ impl Browser {
         answer
     }
 
+    pub fn cookie_name(&self, what: &str) -> String {
+        let mut names = self.cookies.keys();
+        names.find(|name| name.contains(what)).unwrap().clone()
+    }
+
     /// The value of the cookie whose name contains `what`.
     pub fn cookie(&self, what: &str) -> Option<String> {
         self.cookies
@@ -546,11 +551,11 @@ impl UserResolver for NoResolver {
 
 /// alice and bob have numbers, carol has none, dave is locked by an administrator; the directory
 /// breaks in two ways for two more names.
-pub struct People(
-    Mutex<BTreeMap<String, Profile>>,
-    /// Passwords that are not everybody's.
-    Mutex<BTreeMap<String, String>>,
-);
+pub struct People {
+    profiles: Mutex<BTreeMap<String, Profile>>,
+    /// Of those who have another one than everybody.
+    passwords: Mutex<BTreeMap<String, String>>,
+}
 
 impl Default for People {
     fn default() -> Self {
@@ -562,6 +567,7 @@ impl Default for People {
             number: number.map(str::to_owned),
             locked: name == "dave",
             had_factor: number.is_some(),
+            password_changeable: true,
             ..Profile::default()
         };
         let people = [
@@ -570,26 +576,38 @@ impl Default for People {
             person("carol", None),
             person("dave", Some("+94771234569")),
         ];
-        let people = people
+        let named = people
             .into_iter()
-            .map(|p| (p.account.as_ref().unwrap().name.clone(), p))
-            .collect();
-        Self(Mutex::new(people), Mutex::default())
+            .map(|p| (p.account.as_ref().unwrap().name.clone(), p));
+        Self {
+            profiles: Mutex::new(named.collect()),
+            passwords: Mutex::default(),
+        }
     }
 }
 
 impl People {
+    pub fn read_only(&self, name: &str) {
+        let mut profiles = self.profiles.lock().unwrap();
+        profiles.get_mut(name).unwrap().password_changeable = false;
+    }
+
     pub fn number(&self, name: &str) -> Option<String> {
-        self.0.lock().unwrap()[name].number.clone()
+        self.profiles.lock().unwrap()[name].number.clone()
     }
 
     /// `None` also for nobody.
     pub fn number_of(&self, name: &str) -> Option<String> {
-        self.0.lock().unwrap().get(name)?.number.clone()
+        self.profiles.lock().unwrap().get(name)?.number.clone()
     }
 
     pub fn rename_display(&self, name: &str, display_name: &str) {
-        self.0.lock().unwrap().get_mut(name).unwrap().display_name = Some(display_name.to_owned());
+        self.profiles
+            .lock()
+            .unwrap()
+            .get_mut(name)
+            .unwrap()
+            .display_name = Some(display_name.to_owned());
     }
 }
 
@@ -610,9 +628,9 @@ impl Directory for People {
         let account = AccountRef {
             name: name.to_owned(),
         };
-        let own = self.1.lock().unwrap().get(name).cloned();
+        let own = self.passwords.lock().unwrap().get(name).cloned();
         let right = password == own.as_deref().unwrap_or(PASSWORD);
-        Ok(match self.0.lock().unwrap().get(name) {
+        Ok(match self.profiles.lock().unwrap().get(name) {
             Some(profile) if right && profile.locked => PasswordCheck::Locked(account),
             Some(_) if right => PasswordCheck::Right(account),
             _ => PasswordCheck::Wrong,
@@ -620,7 +638,7 @@ impl Directory for People {
     }
     async fn find(&self, _: &TenantId, name: &str) -> Result<Option<AccountRef>, DirectoryError> {
         Ok(self
-            .0
+            .profiles
             .lock()
             .unwrap()
             .get(name)
@@ -636,7 +654,23 @@ impl Directory for People {
         Ok(None)
     }
     async fn profile(&self, _: &TenantId, account: &AccountRef) -> Result<Profile, DirectoryError> {
-        Ok(self.0.lock().unwrap()[&account.name].clone())
+        Ok(self.profiles.lock().unwrap()[&account.name].clone())
+    }
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let known = self.number(&account.name);
+        match known {
+            Some(known) if known == number.e164() => Ok(FirstNumber::Known),
+            Some(_) => Ok(FirstNumber::Taken),
+            None => {
+                self.save_number(tenant, account, number).await?;
+                Ok(FirstNumber::Saved)
+            }
+        }
     }
     async fn save_number(
         &self,
@@ -644,7 +678,7 @@ impl Directory for People {
         account: &AccountRef,
         number: &PhoneNumber,
     ) -> Result<(), DirectoryError> {
-        let mut people = self.0.lock().unwrap();
+        let mut people = self.profiles.lock().unwrap();
         let profile = people.get_mut(&account.name).unwrap();
         profile.number = Some(number.e164().to_owned());
         profile.had_factor = true;
@@ -656,7 +690,7 @@ impl Directory for People {
         account: &AccountRef,
         opted_out: bool,
     ) -> Result<(), DirectoryError> {
-        self.0
+        self.profiles
             .lock()
             .unwrap()
             .get_mut(&account.name)
@@ -685,10 +719,12 @@ impl Directory for People {
     async fn set_password(
         &self,
         _: &TenantId,
-        _: &AccountRef,
-        _: &str,
+        account: &AccountRef,
+        password: &str,
     ) -> Result<(), DirectoryError> {
-        Err(DirectoryError::ReadOnly)
+        let mut passwords = self.passwords.lock().unwrap();
+        passwords.insert(account.name.clone(), password.to_owned());
+        Ok(())
     }
 }
 
@@ -716,7 +752,7 @@ impl People {
         profile.locked = change.locked.unwrap_or(profile.locked);
         profile.claims.extend(change.claims.iter().cloned());
         if let Some(password) = &change.password {
-            let mut passwords = self.1.lock().unwrap();
+            let mut passwords = self.passwords.lock().unwrap();
             passwords.insert(name.to_owned(), password.clone());
         }
     }
@@ -730,7 +766,7 @@ impl Accounts for People {
         name: &str,
         change: &UserChange,
     ) -> Result<bool, DirectoryError> {
-        let mut people = self.0.lock().unwrap();
+        let mut people = self.profiles.lock().unwrap();
         if people.contains_key(name) {
             return Ok(false);
         }
@@ -750,7 +786,7 @@ impl Accounts for People {
         name: &str,
         change: &UserChange,
     ) -> Result<bool, DirectoryError> {
-        let mut people = self.0.lock().unwrap();
+        let mut people = self.profiles.lock().unwrap();
         let Some(profile) = people.get_mut(name) else {
             return Ok(false);
         };
@@ -758,10 +794,10 @@ impl Accounts for People {
         Ok(true)
     }
     async fn delete(&self, _: &TenantId, name: &str) -> Result<bool, DirectoryError> {
-        Ok(self.0.lock().unwrap().remove(name).is_some())
+        Ok(self.profiles.lock().unwrap().remove(name).is_some())
     }
     async fn get(&self, _: &TenantId, name: &str) -> Result<Option<UserRecord>, DirectoryError> {
-        Ok(self.0.lock().unwrap().get(name).map(record))
+        Ok(self.profiles.lock().unwrap().get(name).map(record))
     }
     async fn list(
         &self,
@@ -769,7 +805,7 @@ impl Accounts for People {
         from: Option<&str>,
         rows_max: u32,
     ) -> Result<Vec<UserRecord>, DirectoryError> {
-        let people = self.0.lock().unwrap();
+        let people = self.profiles.lock().unwrap();
         let after = people
             .values()
             .map(record)

@@ -41,6 +41,9 @@ pub(super) fn run(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
                 plugin.file, refused.stage, refused.reason
             ));
         }
+        if let Some(note) = &plugin.note {
+            output::line(format!("\n{}: {note}", plugin.file));
+        }
         if let Some(fault) = &plugin.last_fault {
             output::line(format!("\n{}: last fault: {fault}", plugin.file));
         }

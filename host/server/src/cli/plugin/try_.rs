@@ -212,6 +212,7 @@ async fn send(
     let hashing = store.hashing();
     let gateway = Gateway::new(postern_gateway::Setup {
         folder: folder.0.clone(),
+        last_good: None,
         plugins,
         client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
         directory: Arc::new(Local::new(store, hashing)),

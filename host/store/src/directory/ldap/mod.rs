@@ -28,7 +28,7 @@ use postern_login::TenantId;
 use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
+    AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
 use std::collections::HashSet;
@@ -456,9 +456,40 @@ impl Directory for Ldap {
             return Ok(Profile::default());
         };
         let kept = self.kept_of(&entry).await?;
-        Ok(self
-            .mapping()
-            .profile(&self.parts.domain, &entry.found, kept.as_ref()))
+        Ok(Profile {
+            password_changeable: !self.parts.settings.read_only,
+            ..self
+                .mapping()
+                .profile(&self.parts.domain, &entry.found, kept.as_ref())
+        })
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let profile = self.profile(tenant, account).await?;
+        if let Some(known) = &profile.number {
+            let same = known == number.e164();
+            return Ok(if same {
+                FirstNumber::Known
+            } else {
+                FirstNumber::Taken
+            });
+        }
+        let Some(entry) = self.entry_named(tenant, &account.name).await? else {
+            return Err(StoreError::new("no such user in the user store").into());
+        };
+        let claimed = self
+            .kept()
+            .claim_first_number(&entry.key, &entry.found.name, number.e164())
+            .await?;
+        if claimed == FirstNumber::Saved {
+            self.save_number(tenant, account, number).await?;
+        }
+        Ok(claimed)
     }
 
     async fn save_number(

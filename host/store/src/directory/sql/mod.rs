@@ -24,7 +24,7 @@ use postern_login::TenantId;
 use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Association, Directory, DirectoryError, PasswordCheck, Profile,
+    AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
 use std::sync::Arc;
@@ -467,9 +467,39 @@ impl Directory for Sql {
             return Ok(Profile::default());
         };
         let kept = self.kept_of(&person.found).await?;
-        Ok(self
-            .mapping()
-            .profile(&self.parts.domain, &person.found, kept.as_ref()))
+        Ok(Profile {
+            password_changeable: self.allowed(&self.queries().set_password).is_ok(),
+            ..self
+                .mapping()
+                .profile(&self.parts.domain, &person.found, kept.as_ref())
+        })
+    }
+
+    async fn save_first_number(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+        number: &PhoneNumber,
+    ) -> Result<FirstNumber, DirectoryError> {
+        let profile = self.profile(tenant, account).await?;
+        if let Some(known) = &profile.number {
+            let same = known == number.e164();
+            return Ok(if same {
+                FirstNumber::Known
+            } else {
+                FirstNumber::Taken
+            });
+        }
+        let person = self.known(tenant, &account.name).await?;
+        let name = &person.found.name;
+        let claimed = self
+            .kept()
+            .claim_first_number(name, name, number.e164())
+            .await?;
+        if claimed == FirstNumber::Saved {
+            self.save_number(tenant, account, number).await?;
+        }
+        Ok(claimed)
     }
 
     async fn save_number(

@@ -1,0 +1,20 @@
+;; P-07, CVE-2026-119134: makes handles of a resource of its own without end.
+(module
+  (import "[export]postern:plugin/things@0.1.0" "[resource-new]thing" (func $new (param i32) (result i32)))
+  (memory (export "memory") 16)
+  (global $top (mut i32) (i32.const 65536))
+  (data (i32.const 1024) "\01") ;; done(accepted(nothing known))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "postern:plugin/things@0.1.0#[constructor]thing") (result i32)
+    (call $new (i32.const 1)))
+  (func (export "postern:plugin/provider@0.1.0#step") (param i32) (result i32)
+    (loop $again
+      (drop (call $new (i32.const 1)))
+      (br $again))
+    unreachable)
+  (func (export "postern:plugin/provider@0.1.0#check") (param i32 i32) (result i32)
+    (i32.const 2048)))
