@@ -44,6 +44,13 @@ pub const PLUGIN_RESCAN: Act = act("plugin rescan", Changing);
 pub const PLUGIN_ROLL_BACK: Act = act("plugin roll-back", FreshProof);
 pub const SENDER_LIST: Act = act("sender list", Reading);
 pub const SENDER_TEST: Act = act("sender test", Changing);
+pub const TENANT_LIST: Act = act("tenant list", Reading);
+pub const TENANT_SHOW: Act = act("tenant show", Reading);
+pub const TENANT_ADD: Act = act("tenant add", FreshProof);
+pub const TENANT_SET: Act = act("tenant set", FreshProof);
+pub const TENANT_ENABLE: Act = act("tenant enable", Changing);
+pub const TENANT_DISABLE: Act = act("tenant disable", Changing);
+pub const TENANT_REMOVE: Act = act("tenant remove", FreshProof);
 pub const AUDIT_LIST: Act = act("audit list", Reading);
 pub const AUDIT_EXPORT: Act = act("audit export", Reading);
 pub const AUDIT_VERIFY: Act = act("audit verify", Reading);
@@ -62,7 +69,7 @@ pub const SP_PUT: Act = act("sp put", FreshProof);
 pub const SP_DELETE: Act = act("sp delete", FreshProof);
 
 /// All of them, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 34] = [
+pub const ALL: [Act; 41] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -81,6 +88,13 @@ pub const ALL: [Act; 34] = [
     PLUGIN_ROLL_BACK,
     SENDER_LIST,
     SENDER_TEST,
+    TENANT_LIST,
+    TENANT_SHOW,
+    TENANT_ADD,
+    TENANT_SET,
+    TENANT_ENABLE,
+    TENANT_DISABLE,
+    TENANT_REMOVE,
     AUDIT_LIST,
     AUDIT_EXPORT,
     AUDIT_VERIFY,

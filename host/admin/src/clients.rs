@@ -12,9 +12,7 @@ impl Administration {
         tenant: &TenantId,
     ) -> Result<Vec<ApiClient>, AdminError> {
         self.allow(actor, tenant, act::CLIENT_LIST, None).await?;
-        let mut clients = self.ports.clients.list().await?;
-        clients.retain(|client| client.tenant == *tenant);
-        Ok(clients)
+        Ok(self.ports.clients.list(tenant).await?)
     }
 
     /// The token, told once: it is stored as a hash only.
@@ -65,11 +63,8 @@ impl Administration {
     ) -> Result<(), AdminError> {
         let act = act::CLIENT_REVOKE;
         self.allow(actor, tenant, act, Some(name)).await?;
-        let clients = self.ports.clients.list().await?;
-        if !clients
-            .iter()
-            .any(|client| client.name == name && client.tenant == *tenant)
-        {
+        let clients = self.ports.clients.list(tenant).await?;
+        if !clients.iter().any(|client| client.name == name) {
             return Err(AdminError::NotFound {
                 what: "client",
                 name: name.to_owned(),
@@ -77,7 +72,7 @@ impl Administration {
         }
         self.announce(actor, tenant, act, Some(name), Vec::new())
             .await?;
-        let outcome = self.ports.clients.revoke(name).await;
+        let outcome = self.ports.clients.revoke(tenant, name).await;
         let outcome = outcome.map(|_| ()).map_err(AdminError::from);
         self.conclude(actor, tenant, act, Some(name), outcome).await
     }

@@ -5,6 +5,7 @@ use crate::definitions::Definitions;
 use crate::documents::Documents;
 use crate::plugins::Plugins;
 use crate::senders::TestSender;
+use crate::tenants::Tenants;
 use crate::users::Accounts;
 use postern_login::Logins;
 use postern_login::ports::{
@@ -23,6 +24,7 @@ pub struct Ports {
     pub counters: Arc<dyn Counters>,
     pub clients: Arc<dyn ApiClients>,
     pub documents: Arc<dyn Documents>,
+    pub tenants: Tenants,
     pub trail: Arc<dyn AuditTrail>,
     pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,

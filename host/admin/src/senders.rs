@@ -85,7 +85,7 @@ impl Administration {
         }
         let to = self.read_number(number)?;
         let budget = Budget {
-            key: format!("console-test {tenant}"),
+            key: format!("console-test/{tenant}/"),
             window: Duration::from_secs(3600),
             max: TESTS_PER_HOUR,
         };

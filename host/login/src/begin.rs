@@ -24,27 +24,21 @@ pub struct Moved {
 
 impl Logins {
     /// For the person's own account page.
-    pub async fn begin(
-        &self,
-        tenant: &TenantId,
-        origin: Origin,
-        client: &ClientFacts,
-    ) -> Result<Moved, LoginError> {
-        self.begin_for(tenant, Application::account_page(), origin, client)
+    pub async fn begin(&self, origin: Origin, client: &ClientFacts) -> Result<Moved, LoginError> {
+        self.begin_for(Application::account_page(), origin, client)
             .await
     }
 
     pub async fn begin_for(
         &self,
-        tenant: &TenantId,
         application: Application,
         origin: Origin,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let settings = self.settings(tenant).await?;
+        let settings = self.settings(&self.tenant).await?;
         let started = State::Started(Started::default());
         let login = self.new_login(
-            tenant,
+            &self.tenant,
             origin,
             application,
             Purpose::Login,
@@ -102,7 +96,7 @@ impl Logins {
             Ok(()) | Err(LoginError::Gone | LoginError::Conflict) => {}
             Err(error) => return Err(error),
         }
-        self.begin_for(&login.tenant, login.application, login.origin, client)
+        self.begin_for(login.application, login.origin, client)
             .await
     }
 
@@ -136,8 +130,9 @@ impl Logins {
         })
     }
 
+    /// Another tenant's login is gone, not forbidden (attacks ).
     pub(crate) async fn load(&self, id: &LoginId) -> Result<Login, LoginError> {
-        let login = self.ports.logins.load(id, self.now()).await?;
+        let login = self.ports.logins.load(&self.tenant, id, self.now()).await?;
         login.ok_or(LoginError::Gone)
     }
 

@@ -46,7 +46,12 @@ impl Logins {
         let mut session =
             self.session_of(&login, authenticated, settings.session_lifetime, client)?;
         let earlier = match earlier {
-            Some(earlier) => self.ports.sessions.find(earlier, self.now()).await?,
+            Some(earlier) => {
+                self.ports
+                    .sessions
+                    .find(&self.tenant, earlier, self.now())
+                    .await?
+            }
             None => None,
         };
         let same = |earlier: &&Session| earlier.subject() == session.subject();

@@ -43,20 +43,36 @@ use ports::{Advanced, Settlement, TenantSettings};
 use postern_otp::Timestamp;
 use std::sync::Arc;
 
-/// The use cases of a login. Cheap to clone.
+/// The use cases of a login, of one tenant: what belongs to another is not there. Cheap to clone.
 #[derive(Clone)]
 pub struct Logins {
+    pub(crate) tenant: TenantId,
     pub(crate) ports: Arc<Ports>,
     /// Failure budgets known to be spent: asked before work is done, without a round trip.
     pub(crate) spent: Arc<throttle::Spent>,
 }
 
 impl Logins {
+    /// The super tenant's; `of` gives another's.
     pub fn new(ports: Arc<Ports>) -> Self {
         Self {
+            tenant: TenantId::super_tenant(),
             ports,
             spent: Arc::default(),
         }
+    }
+
+    /// The same use cases for the logins, sessions and clients of `tenant`.
+    #[must_use]
+    pub fn of(&self, tenant: &TenantId) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
     }
 
     pub(crate) fn now(&self) -> Timestamp {

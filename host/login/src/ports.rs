@@ -55,8 +55,14 @@ pub trait Entropy: Send + Sync {
 #[async_trait]
 pub trait LoginStore: Send + Sync {
     async fn insert(&self, login: &Login) -> Result<(), StoreError>;
-    /// `None` also if it has expired. A row that cannot be read is an error, never "absent".
-    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError>;
+    /// `None` also if it has expired, or is another tenant's. A row that cannot be read is an error,
+    /// never "absent".
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        id: &LoginId,
+        now: Timestamp,
+    ) -> Result<Option<Login>, StoreError>;
     /// Compare-and-swap: writes `next` only if the version is still the one `seen` carries; one
     /// writer wins. On success gives the login back with its new version.
     async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError>;
@@ -254,9 +260,15 @@ pub trait BackupCodeStore: Send + Sync {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     async fn open(&self, session: &Session) -> Result<(), StoreError>;
-    /// `None` also if it has expired.
-    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;
-    async fn close(&self, id: &SessionId) -> Result<(), StoreError>;
+    /// `None` also if it has expired, or is another tenant's.
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
+    /// Another tenant's stays.
+    async fn close(&self, tenant: &TenantId, id: &SessionId) -> Result<(), StoreError>;
     /// By the session's name (its id is a secret of its browser).
     async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError>;
     async fn all_of(&self, subject: &Subject, now: Timestamp) -> Result<Vec<Session>, StoreError>;
@@ -301,7 +313,8 @@ pub enum Spending {
 
 // ---------------------------------------------------------------- API clients
 
-/// An application that calls the JSON API.
+/// An application that calls the JSON API. Its name is its tenant's to give: two tenants may have
+/// clients of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiClient {
     pub name: String,
@@ -314,8 +327,8 @@ pub trait ApiClients: Send + Sync {
     /// Stored is SHA-256 of the token (256 random bits, so no salt is needed).
     async fn find(&self, token_sha256: &[u8; 32]) -> Result<Option<ApiClient>, StoreError>;
     async fn add(&self, client: &ApiClient, token_sha256: &[u8; 32]) -> Result<Added, StoreError>;
-    async fn list(&self) -> Result<Vec<ApiClient>, StoreError>;
-    async fn revoke(&self, name: &str) -> Result<bool, StoreError>;
+    async fn list(&self, tenant: &TenantId) -> Result<Vec<ApiClient>, StoreError>;
+    async fn revoke(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,14 +344,14 @@ pub trait Idempotency: Send + Sync {
     /// Reserves the key for a request of this fingerprint, or says what became of it.
     async fn reserve(
         &self,
-        client: &str,
+        client: &ApiClient,
         key: &str,
         fingerprint: &[u8; 32],
         now: Timestamp,
     ) -> Result<Reservation, StoreError>;
-    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError>;
+    async fn fill(&self, client: &ApiClient, key: &str, answer: &str) -> Result<(), StoreError>;
     /// Nothing was sent: the key may be used again.
-    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError>;
+    async fn release(&self, client: &ApiClient, key: &str) -> Result<(), StoreError>;
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
 }
 
@@ -350,6 +363,44 @@ pub enum Reservation {
     Answered(String),
     /// The same key with another request.
     Differs,
+}
+
+// ---------------------------------------------------------------- tenants
+
+/// A tenant that an administrator made. The super tenant is the configuration file's and has no row.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TenantRecord {
+    pub tenant: TenantId,
+    /// False: switched off, and everything it has is kept.
+    pub enabled: bool,
+    /// Its settings document; without one it runs by the super tenant's values, or by a file.
+    pub document: Option<String>,
+    pub changed_at: Timestamp,
+}
+
+/// The document may hold credentials.
+impl std::fmt::Debug for TenantRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "TenantRecord({}, enabled: {})",
+            self.tenant, self.enabled
+        )
+    }
+}
+
+#[async_trait]
+pub trait TenantStore: Send + Sync {
+    /// By name.
+    async fn tenants(&self) -> Result<Vec<TenantRecord>, StoreError>;
+    async fn add_tenant(&self, record: &TenantRecord) -> Result<Added, StoreError>;
+    /// Replaces the row whole. False if there is none.
+    async fn save_tenant(&self, record: &TenantRecord) -> Result<bool, StoreError>;
+    /// The row, and every row of the tenant but those of the audit log, at once. Gives how many of
+    /// the latter there were; `None` if there was no such tenant.
+    async fn remove_tenant(&self, tenant: &TenantId) -> Result<Option<u64>, StoreError>;
+    /// Every row of a tenant that has none of its own here (a file made it).
+    async fn remove_rows_of(&self, tenant: &TenantId) -> Result<u64, StoreError>;
 }
 
 // ---------------------------------------------------------------- users

@@ -82,7 +82,7 @@ impl Logins {
         let fingerprint = fingerprint(&message, &number, &text, &settings);
         let replies = &self.ports.replies;
         let reservation = replies
-            .reserve(&client.name, &key, &fingerprint, self.now())
+            .reserve(client, &key, &fingerprint, self.now())
             .await?;
         match reservation {
             Reservation::Reserved => {}
@@ -101,13 +101,13 @@ impl Logins {
             Ok(answer) => {
                 let answer = serde_json::to_string(answer)
                     .map_err(|error| StoreError::caused("an answer cannot be stored", error))?;
-                replies.fill(&client.name, &key, &answer).await?;
+                replies.fill(client, &key, &answer).await?;
             }
             // It may be on its way: the key stays taken, or a repetition would send twice.
             Err(RelayError::NotSent {
                 reason: FailureReason::OutcomeUnknown,
             }) => {}
-            Err(_) => replies.release(&client.name, &key).await?,
+            Err(_) => replies.release(client, &key).await?,
         }
         relayed
     }

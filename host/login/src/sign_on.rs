@@ -47,7 +47,7 @@ impl Logins {
             return Ok(Recognized::Nobody);
         };
         let now = self.now();
-        let Some(session) = self.ports.sessions.find(id, now).await? else {
+        let Some(session) = self.ports.sessions.find(&self.tenant, id, now).await? else {
             return Ok(Recognized::Nobody);
         };
         let sequence = &application.sequence;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// 1 to 63 of `a-z 0-9 . -`, beginning and ending with a letter or digit.
+/// 1 to 63 of `a-z 0-9 . -`, beginning and ending with a letter or digit, no two dots in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
@@ -17,7 +17,8 @@ impl TenantId {
         let orderly = (1..=63).contains(&bytes.len())
             && bytes.first().is_some_and(edge)
             && bytes.last().is_some_and(edge)
-            && bytes.iter().all(|b| edge(b) || *b == b'.' || *b == b'-');
+            && bytes.iter().all(|b| edge(b) || *b == b'.' || *b == b'-')
+            && !text.contains("..");
         if orderly {
             Ok(Self(text.to_owned()))
         } else {
@@ -37,6 +38,13 @@ impl TenantId {
 impl std::fmt::Display for TenantId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for TenantId {
+    type Err = TenantError;
+    fn from_str(text: &str) -> Result<Self, TenantError> {
+        Self::parse(text)
     }
 }
 

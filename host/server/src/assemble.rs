@@ -5,23 +5,25 @@ use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Isolation, Problem, Sender};
 use crate::console::{LoadedPlugins, TestMessages};
-use crate::defined::Defined;
+use crate::defined::{Defined, Sending};
 use crate::desk::Desk;
+use crate::directories::Directories;
 use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
 use crate::outbound::Edge;
 use crate::peers::FilePeers;
 use crate::readiness::HostReadiness;
 use crate::saml_keys::FileSamlKeys;
-use crate::settings::FileSettings;
 pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
+use crate::tenants::{self, BareTenants, HostSide, TenantBook};
 use crate::user_stores::{Own, directory_of};
 use crate::users::StoreAccounts;
 use anyhow::Context;
 use postern_admin::audit::AuditTrail;
 use postern_admin::definitions::Definitions;
 use postern_admin::documents::Documents;
+use postern_admin::tenants::{TenantDocuments, Tenants};
 use postern_admin::users::Accounts;
 use postern_admin::{Administration, ports};
 use postern_egress::Client;
@@ -32,7 +34,7 @@ use postern_federation::ports::{Once, Parking};
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
-    Idempotency, LoginStore, Ports, Senders, SessionStore, UserResolver,
+    Idempotency, LoginStore, Ports, Senders, SessionStore, TenantStore, UserResolver,
 };
 use postern_login::{Logins, TenantId};
 use postern_store::directory::hashing::Hashing;
@@ -94,7 +96,10 @@ pub struct Stores {
     pub counters: Arc<dyn Counters>,
     pub clients: Arc<dyn ApiClients>,
     pub replies: Arc<dyn Idempotency>,
+    pub tenants: Arc<dyn TenantStore>,
+    /// Of every tenant.
     pub directory: Arc<dyn Directory>,
+    pub(crate) directories: Arc<Directories>,
     pub accounts: Arc<dyn Accounts>,
     /// What `directory` and `accounts` ask; its stores are exchanged when the configuration changes.
     pub user_stores: Arc<Secondary>,
@@ -118,7 +123,7 @@ pub struct Assembled {
     pub web: WebState,
     pub gateway: Gateway,
     pub plugins: Plugins,
-    pub settings: Arc<FileSettings>,
+    pub tenants: Arc<TenantBook>,
     pub defined: Arc<Defined>,
     pub peers: Arc<FilePeers>,
     pub stores: Stores,
@@ -150,10 +155,12 @@ pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
 }
 
 /// The desk without a host around it.
-pub fn desk(config: &Config) -> anyhow::Result<Desk> {
+pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
     let stores = stores(config, Backing::Sqlite)?;
+    tenants::connect(config, &*stores.tenants, &stores.directories).await?;
     let world = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
-    let administration = administration(&stores, config, world, None);
+    let documents = Arc::new(BareTenants::new(config));
+    let administration = administration(&stores, config, world, documents, None);
     Ok(Desk {
         tenant: TenantId::super_tenant(),
         administration,
@@ -164,6 +171,7 @@ fn administration(
     stores: &Stores,
     config: &Config,
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    tenants: Arc<dyn TenantDocuments>,
     host: Option<ports::Host>,
 ) -> Administration {
     Administration::new(Arc::new(ports::Ports {
@@ -176,6 +184,7 @@ fn administration(
         counters: stores.counters.clone(),
         clients: stores.clients.clone(),
         documents: stores.documents.clone(),
+        tenants: Tenants::new(stores.tenants.clone(), tenants, clock.clone()),
         trail: stores.trail.clone(),
         audit: Arc::new(Audit::new(stores.audit.clone())),
         clock,
@@ -209,6 +218,7 @@ where
         + Counters
         + ApiClients
         + Idempotency
+        + TenantStore
         + AuditLog
         + AuditTrail
         + Documents
@@ -225,6 +235,7 @@ where
     };
     let tenant = TenantId::super_tenant();
     let user_stores = Arc::new(directory_of(&config.user_stores, &tenant, &own_users)?);
+    let directories = Arc::new(Directories::new(user_stores.clone(), own_users.clone()));
     Ok(Stores {
         logins: store.clone(),
         attempts: store.clone(),
@@ -233,8 +244,10 @@ where
         counters: store.clone(),
         clients: store.clone(),
         replies: store.clone(),
-        directory: user_stores.clone(),
-        accounts: Arc::new(StoreAccounts(user_stores.clone())),
+        tenants: store.clone(),
+        directory: directories.clone(),
+        accounts: Arc::new(StoreAccounts(directories.clone())),
+        directories,
         user_stores,
         own_users,
         audit: store.clone(),
@@ -259,7 +272,6 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     // The store first: its lock keeps a second host away from keys and cache as well.
     let stores = stores(config, backing)?;
     let keys = Keys::open(&config.server.data_dir)?;
-    let settings = Arc::new(FileSettings::new(config, keys.ring(clock.now())?));
 
     let plugins = start_plugins(config, worker).await?;
     let outbox = config
@@ -279,6 +291,19 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         kept: Some(config.server.data_dir.join("plugins-before")),
     });
     gateway.reconcile().await;
+    let peers = Arc::new(FilePeers::new(config.federation.clone()));
+    let book = Arc::new(TenantBook::new(
+        HostSide {
+            config: config.clone(),
+            keys: keys.ring(clock.now())?,
+            senders: senders(config)?,
+            sending: Sending::default(),
+        },
+        stores.tenants.clone(),
+        gateway.clone(),
+        stores.directories.clone(),
+        peers.clone(),
+    ));
     let senders: Arc<dyn Senders> = Arc::new(gateway.clone());
     let resolver: Arc<dyn UserResolver> = Arc::new(gateway.clone());
     let logins = Logins::new(Arc::new(Ports {
@@ -290,7 +315,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         clients: stores.clients.clone(),
         replies: stores.replies.clone(),
         directory: stores.directory.clone(),
-        settings: settings.clone(),
+        settings: book.clone(),
         senders: senders.clone(),
         resolver,
         clock: clock.clone(),
@@ -310,10 +335,9 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
         clock.clone(),
     ));
-    let peers = Arc::new(FilePeers::new(config.federation.clone()));
     let defined = Arc::new(Defined {
         gateway: gateway.clone(),
-        settings: settings.clone(),
+        tenants: book.clone(),
         peers: peers.clone(),
         documents: stores.documents.clone(),
         keys: keys.clone(),
@@ -321,6 +345,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         file: RwLock::new(Arc::new(config.clone())),
         turn: tokio::sync::Mutex::new(()),
     });
+    // The first page of the book: every sender is configured and every document is read after it.
     defined.apply().await?;
     let host = ports::Host {
         plugins: Arc::new(LoadedPlugins {
@@ -335,22 +360,21 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         codes: logins.clone(),
     };
     let world = (clock.clone(), entropy.clone());
-    let administration = administration(&stores, config, world, Some(host));
+    let administration = administration(&stores, config, world, book.clone(), Some(host));
     let admin_token = match &config.server.admin_token {
         Some(token) => Zeroizing::new(token.expose().to_owned()),
         None => keys.admin_token()?,
     };
     let web = WebState::new(WebParts {
-        logins: logins.clone(),
-        tenant: tenant.clone(),
-        brand: config.server.brand.clone(),
+        all_logins: logins.clone(),
+        tenants: book.clone(),
         public_url: PublicUrl::parse(&config.server.public_url)?,
         other_hosts: config.server.other_hosts.clone(),
         trusted_proxies: TrustedProxies::parse(
             config.server.trusted_proxies.iter().map(String::as_str),
         )?,
         clock: clock.clone(),
-        form_key: FormKey::new(keys.form_key()?),
+        all_form_keys: FormKey::new(keys.form_key()?),
         federation: Federation {
             peers: peers.clone(),
             parking: stores.parking.clone(),
@@ -371,7 +395,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             tenant,
             counters: stores.counters.clone(),
             senders,
-            settings: settings.clone(),
+            settings: book.clone(),
             clock: clock.clone(),
         }),
         metrics,
@@ -386,7 +410,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         web,
         gateway,
         plugins,
-        settings,
+        tenants: book,
         defined,
         peers,
         stores,
@@ -417,12 +441,15 @@ async fn start_plugins(config: &Config, worker: WorkerCommand) -> anyhow::Result
         .context("the plugins cannot be started")
 }
 
-/// The configured senders as the gateway takes them.
+/// The super tenant's senders as the gateway takes them.
 pub fn senders(config: &Config) -> anyhow::Result<Vec<SenderConfig>> {
-    config.senders.values().map(sender).collect()
+    let tenant = TenantId::super_tenant();
+    let senders = config.senders.values();
+    senders.map(|one| sender(one, &tenant)).collect()
 }
 
-pub(crate) fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
+/// A sender as the gateway takes it, of one tenant.
+pub(crate) fn sender(sender: &Sender, tenant: &TenantId) -> anyhow::Result<SenderConfig> {
     let ca_pems = sender
         .ca_files
         .iter()
@@ -438,7 +465,7 @@ pub(crate) fn sender(sender: &Sender) -> anyhow::Result<SenderConfig> {
         .collect::<anyhow::Result<_>>()?;
     Ok(SenderConfig {
         name: sender.name.clone(),
-        tenant: TenantId::super_tenant(),
+        tenant: tenant.clone(),
         plugin: sender.plugin.clone(),
         settings: sender
             .settings

@@ -14,6 +14,7 @@ mod plugin;
 mod sender;
 mod serve;
 mod store;
+mod tenant;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -70,6 +71,9 @@ enum Command {
     /// How the senders stand, and a test message.
     #[command(subcommand)]
     Sender(sender::Command),
+    /// Tenants beside the super tenant, and their settings documents.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// Write, build, test and look at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -87,6 +91,17 @@ pub(crate) struct ConfigFile {
     /// The configuration file.
     #[arg(long, default_value = "postern.toml")]
     config: PathBuf,
+}
+
+/// Which configuration, and whose users, clients, senders or rows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfTenant {
+    /// The configuration file.
+    #[arg(long, default_value = "postern.toml")]
+    config: PathBuf,
+    /// The tenant; without it the super tenant.
+    #[arg(long)]
+    tenant: Option<postern_login::TenantId>,
 }
 
 /// Runs one command; what went wrong is one sentence on standard error.
@@ -114,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Sender(command) => sender::run(command),
+        Command::Tenant(command) => tenant::run(command),
         Command::Plugin(command) => plugin::run(command),
         Command::Migrate(file) => store::migrate(&file.config),
         Command::Openapi => openapi::run(),

@@ -127,10 +127,13 @@ impl TestSender for TestMessages {
         let senders = self.gateway.senders().into_iter();
         senders
             .map(|sender| SenderReport {
-                place: file
-                    .iter()
-                    .find(|one| one.name == sender.name)
-                    .map_or_else(|| "the console".to_owned(), |one| one.place.clone()),
+                place: if sender.tenant == TenantId::super_tenant().as_str() {
+                    file.iter()
+                        .find(|one| one.name == sender.name)
+                        .map_or_else(|| "the console".to_owned(), |one| one.place.clone())
+                } else {
+                    "the tenant's document, or the super tenant's where it has none".to_owned()
+                },
                 tenant: sender.tenant,
                 name: sender.name,
                 plugin: sender.plugin,

@@ -6,7 +6,7 @@ use crate::config::{Config, defined as reader};
 use crate::console::field;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
-use crate::settings::{FileSettings, Sending};
+use crate::tenants::{HostSide, TenantBook};
 use async_trait::async_trait;
 use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Sort};
 use postern_admin::documents::Documents;
@@ -28,7 +28,7 @@ const ENTRY: &str = "entry";
 
 pub struct Defined {
     pub(crate) gateway: Gateway,
-    pub(crate) settings: Arc<FileSettings>,
+    pub(crate) tenants: Arc<TenantBook>,
     pub(crate) peers: Arc<FilePeers>,
     pub(crate) documents: Arc<dyn Documents>,
     pub(crate) keys: Keys,
@@ -43,6 +43,17 @@ impl std::fmt::Debug for Defined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Defined")
     }
+}
+
+/// What the console's senders change of the file's second step.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sending {
+    /// Tried before those of the file.
+    pub(crate) first: Vec<String>,
+    /// Tried after them.
+    pub(crate) last: Vec<String>,
+    /// What the default one says of codes and words.
+    pub(crate) says: Refinement,
 }
 
 /// File and console together.
@@ -152,7 +163,8 @@ impl Defined {
         }
         table.insert("plugin".to_owned(), plugin.into());
         let sender = reader::sender(name, table).map_err(told)?;
-        assemble::sender(&sender).map_err(|error| vec![(String::new(), format!("{error:#}"))])
+        assemble::sender(&sender, &TenantId::super_tenant())
+            .map_err(|error| vec![(String::new(), format!("{error:#}"))])
     }
 
     /// What the entry says of codes and words.
@@ -466,10 +478,15 @@ impl Definitions for Defined {
                 "the {twice} is defined in the file and in the console: the file's is used; delete the other one"
             );
         }
-        // The gateway has logged what is wrong with a sender; the others serve.
-        let _ = self.gateway.configure(merged.senders).await;
-        self.settings.replace(&file, ring, &merged.sending);
+        let host = HostSide {
+            config: Config::clone(&file),
+            keys: ring,
+            senders: merged.senders,
+            sending: merged.sending,
+        };
+        let prepared = self.tenants.prepare(Some(host)).await?;
         self.peers.replace(merged.entries);
+        prepared.commit().await;
         Ok(())
     }
 }

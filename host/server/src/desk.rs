@@ -5,7 +5,7 @@
 //! Knows no HTTP and prints nothing. The socket has mode 0600: whoever may read the data folder may
 //! administer, and nobody else.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use postern_admin::administrators::Administrator;
 use postern_admin::audit::{Filter, Link, Page, Verified};
 use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
@@ -13,6 +13,7 @@ use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
 use postern_admin::plugins::PluginReport;
 use postern_admin::senders::{SenderReport, TestOutcome};
+use postern_admin::tenants::{TenantReport, TenantShown};
 use postern_admin::users::UserRecord;
 use postern_admin::{Actor, Administration, Role};
 use postern_login::TenantId;
@@ -126,6 +127,76 @@ pub enum Request {
     AdminRemove {
         name: String,
     },
+    TenantList,
+    TenantAdd {
+        tenant: TenantId,
+        document: Option<String>,
+    },
+    TenantSet {
+        tenant: TenantId,
+        document: Option<String>,
+    },
+    TenantShow {
+        tenant: TenantId,
+    },
+    TenantEnable {
+        tenant: TenantId,
+        enabled: bool,
+    },
+    TenantRemove {
+        tenant: TenantId,
+        confirmed: String,
+    },
+}
+
+impl Request {
+    /// Whether every tenant has its own of what is asked about.
+    fn of_a_tenant(&self) -> bool {
+        match self {
+            Self::UserAdd { .. }
+            | Self::UserSet { .. }
+            | Self::UserList { .. }
+            | Self::UserBackupCodes { .. }
+            | Self::UserLock { .. }
+            | Self::UserUnlock { .. }
+            | Self::UserEndSessions { .. }
+            | Self::UserDelete { .. }
+            | Self::ClientAdd { .. }
+            | Self::ClientList
+            | Self::ClientRevoke { .. }
+            | Self::SenderList
+            | Self::SenderTest { .. }
+            | Self::AuditList { .. }
+            | Self::AuditExport { .. } => true,
+            Self::PluginList
+            | Self::PluginRescan
+            | Self::PluginRollBack { .. }
+            | Self::AuditVerify { .. }
+            | Self::DefinitionForm { .. }
+            | Self::DefinitionList { .. }
+            | Self::DefinitionShow { .. }
+            | Self::DefinitionPut { .. }
+            | Self::DefinitionDelete { .. }
+            | Self::AdminInvite { .. }
+            | Self::AdminAppoint { .. }
+            | Self::AdminList
+            | Self::AdminRole { .. }
+            | Self::AdminRemove { .. }
+            | Self::TenantList
+            | Self::TenantAdd { .. }
+            | Self::TenantSet { .. }
+            | Self::TenantShow { .. }
+            | Self::TenantEnable { .. }
+            | Self::TenantRemove { .. } => false,
+        }
+    }
+}
+
+/// What is asked, and of whose users and clients.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Asked {
+    pub tenant: TenantId,
+    pub request: Request,
 }
 
 /// What is answered.
@@ -151,6 +222,12 @@ pub enum Reply {
     Definition(Box<Shown>),
     Invited(Invited),
     Administrators(Vec<Administrator>),
+    Tenants(Vec<TenantReport>),
+    Tenant(Box<TenantShown>),
+    /// Done, and what is unwise.
+    Warnings(Vec<String>),
+    /// So many rows.
+    Removed(u64),
 }
 
 /// Everything the desk needs.
@@ -161,6 +238,29 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Does what is asked, for the tenant it is asked of: one that is there, switched off or not.
+    pub async fn answer_for(&self, asked: Asked) -> anyhow::Result<Reply> {
+        self.attended_by(&Actor::command_line("this process"), asked)
+            .await
+    }
+
+    async fn attended_by(&self, actor: &Actor, asked: Asked) -> anyhow::Result<Reply> {
+        let Asked { tenant, request } = asked;
+        if tenant != TenantId::super_tenant() {
+            self.administration.tenant_show(actor, &tenant).await?;
+            if !request.of_a_tenant() {
+                bail!(
+                    "this is not to be had for tenant `{tenant}`: administrators, plugins and definitions are the host's, and whom a tenant federates with stands in its document"
+                );
+            }
+        }
+        let desk = Self {
+            tenant,
+            ..self.clone()
+        };
+        desk.answer_to(actor, request).await
+    }
+
     /// Does what is asked, as the owner of this process. An error is one sentence for whoever asked.
     pub async fn answer(&self, request: Request) -> anyhow::Result<Reply> {
         self.answer_to(&Actor::command_line("this process"), request)
@@ -259,6 +359,26 @@ impl Desk {
                 acts.definition_delete(actor, tenant, sort, &name).await?;
                 Reply::Done
             }
+            Request::TenantList => Reply::Tenants(acts.tenant_list(actor).await?),
+            Request::TenantAdd { tenant, document } => {
+                Reply::Warnings(acts.tenant_add(actor, &tenant, document).await?)
+            }
+            Request::TenantSet { tenant, document } => {
+                Reply::Warnings(acts.tenant_set(actor, &tenant, document).await?)
+            }
+            Request::TenantShow { tenant } => {
+                Reply::Tenant(Box::new(acts.tenant_show(actor, &tenant).await?))
+            }
+            Request::TenantEnable { tenant, enabled } => {
+                match enabled {
+                    true => acts.tenant_enable(actor, &tenant).await?,
+                    false => acts.tenant_disable(actor, &tenant).await?,
+                }
+                Reply::Done
+            }
+            Request::TenantRemove { tenant, confirmed } => {
+                Reply::Removed(acts.tenant_remove(actor, &tenant, &confirmed).await?)
+            }
             Request::AdminInvite { name, role } => {
                 Reply::Invited(acts.admin_invite(actor, tenant, &name, role).await?)
             }
@@ -323,8 +443,8 @@ async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
         .read_line(&mut line)
         .await?;
     let answer: Result<Reply, String> = match serde_json::from_str(&line) {
-        Ok(request) => desk
-            .answer_to(&actor, request)
+        Ok(asked) => desk
+            .attended_by(&actor, asked)
             .await
             .map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!(
@@ -339,7 +459,7 @@ async fn attend(stream: UnixStream, desk: &Desk) -> anyhow::Result<()> {
 }
 
 /// Asks the host that runs. `None`: none does.
-pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Reply>> {
+pub async fn ask(data_dir: &Path, asked: &Asked) -> anyhow::Result<Option<Reply>> {
     let path = socket(data_dir);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
@@ -357,7 +477,7 @@ pub async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Option<Re
         }
     };
     let (reader, mut writer) = stream.into_split();
-    let mut line = Zeroizing::new(serde_json::to_vec(request)?);
+    let mut line = Zeroizing::new(serde_json::to_vec(asked)?);
     line.push(b'\n');
     writer.write_all(&line).await?;
     let mut answer = Zeroizing::new(String::new());

@@ -6,9 +6,9 @@ use crate::defined::Defined;
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
-use crate::settings::FileSettings;
 use crate::shutdown::Shutdown;
 use crate::tasks;
+use crate::tenants::{HostSide, TenantBook};
 use crate::user_stores::{Own, directory_of};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -70,6 +70,11 @@ impl Host {
         let (public, admin) = (doors.public.local_addr()?, doors.admin.local_addr()?);
         let mut background = vec![
             parts.gateway.watch(),
+            tokio::spawn(tasks::tenants::run(
+                config.tenants_folder.clone(),
+                parts.tenants.clone(),
+                shutdown.clone(),
+            )),
             tokio::spawn(tasks::sweep::run(
                 parts.stores.clone(),
                 parts.clock.clone(),
@@ -135,7 +140,7 @@ impl Host {
     fn reloadable(&self) -> Reloadable {
         Reloadable {
             gateway: self.parts.gateway.clone(),
-            settings: self.parts.settings.clone(),
+            tenants: self.parts.tenants.clone(),
             defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
             user_stores: self.parts.stores.user_stores.clone(),
@@ -150,7 +155,7 @@ impl Host {
 /// What a new configuration reaches without a restart.
 pub(crate) struct Reloadable {
     gateway: Gateway,
-    settings: Arc<FileSettings>,
+    tenants: Arc<TenantBook>,
     defined: Arc<Defined>,
     peers: Arc<FilePeers>,
     user_stores: Arc<Secondary>,
@@ -203,14 +208,29 @@ impl Reloadable {
             }
             return false;
         }
+        let host = HostSide {
+            config: next.clone(),
+            keys: ring,
+            senders: merged.senders,
+            sending: merged.sending,
+        };
+        // Documents are read against the new configuration.
+        let prepared = match self.tenants.prepare(Some(host)).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::error!(
+                    "the configuration was not taken over, the old one goes on: {error}"
+                );
+                return false;
+            }
+        };
         if let (Some(tls), Some(files)) = (&self.tls, &next.tls)
             && let Err(error) = reload_tls(tls, files)
         {
             tracing::error!("the configuration was not taken over, the old one goes on: {error:#}");
             return false;
         }
-        let _ = self.gateway.configure(merged.senders).await;
-        self.settings.replace(next, ring, &merged.sending);
+        prepared.commit().await;
         self.peers.replace(merged.entries);
         self.defined.follow(next);
         if before.user_stores != next.user_stores {
@@ -245,7 +265,6 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
         "server.trusted_proxies",
     );
     note(a.other_hosts != b.other_hosts, "server.other_hosts");
-    note(a.brand != b.brand, "server.brand");
     note(a.admin_token != b.admin_token, "server.admin_token");
     note(before.tls.is_some() != next.tls.is_some(), "tls");
     note(before.plugins != next.plugins, "plugins");

@@ -1,31 +1,60 @@
-//! Who we federate with, as the configuration file says now.
+//! Who each tenant federates with: the super tenant as the configuration file and the console say now,
+//! another one as its document says.
 
 use async_trait::async_trait;
 use postern_federation::ports::{Peers, PortError};
 use postern_federation::relying_party::FirstStep;
 use postern_federation::{Entries, IdentityProvider, RelyingParty};
+use postern_login::TenantId;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 #[derive(Debug)]
 pub struct FilePeers {
-    entries: RwLock<Arc<Entries>>,
+    of: RwLock<Of>,
+}
+
+#[derive(Debug)]
+struct Of {
+    super_tenant: Arc<Entries>,
+    others: HashMap<TenantId, Arc<Entries>>,
 }
 
 impl FilePeers {
     pub fn new(entries: Entries) -> Self {
         Self {
-            entries: RwLock::new(Arc::new(entries)),
+            of: RwLock::new(Of {
+                super_tenant: Arc::new(entries),
+                others: HashMap::new(),
+            }),
         }
     }
 
-    /// Whole: nobody sees half of two configurations.
+    /// The super tenant's, whole: nobody sees half of two configurations.
     pub fn replace(&self, entries: Entries) {
-        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(entries);
+        let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
+        of.super_tenant = Arc::new(entries);
     }
 
-    fn now(&self) -> Arc<Entries> {
-        let entries = self.entries.read();
-        entries.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Those of all other tenants.
+    pub fn replace_others(&self, entries: HashMap<TenantId, Entries>) {
+        let entries = entries.into_iter();
+        let others = entries
+            .map(|(tenant, entries)| (tenant, Arc::new(entries)))
+            .collect();
+        let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
+        of.others = others;
+    }
+
+    /// Who is in no document federates with nobody.
+    fn now(&self, tenant: &str) -> Arc<Entries> {
+        let of = self.of.read().unwrap_or_else(PoisonError::into_inner);
+        if tenant == TenantId::super_tenant().as_str() {
+            return of.super_tenant.clone();
+        }
+        let tenant = TenantId::parse(tenant).ok();
+        let entries = tenant.and_then(|tenant| of.others.get(&tenant).cloned());
+        entries.unwrap_or_default()
     }
 }
 
@@ -35,14 +64,14 @@ impl Peers for FilePeers {
         &self,
         tenant: &str,
     ) -> Result<Vec<Arc<IdentityProvider>>, PortError> {
-        self.now().identity_providers(tenant).await
+        self.now(tenant).identity_providers(tenant).await
     }
 
     async fn relying_parties(&self, tenant: &str) -> Result<Vec<Arc<RelyingParty>>, PortError> {
-        self.now().relying_parties(tenant).await
+        self.now(tenant).relying_parties(tenant).await
     }
 
     async fn own_sign_in(&self, tenant: &str) -> Result<FirstStep, PortError> {
-        self.now().own_sign_in(tenant).await
+        self.now(tenant).own_sign_in(tenant).await
     }
 }

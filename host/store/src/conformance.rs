@@ -21,7 +21,7 @@ use postern_login::login::{
 use postern_login::ports::{
     AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
     Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, SessionStore,
-    Settlement, Spending, Subject,
+    Settlement, Spending, Subject, TenantRecord, TenantStore,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
@@ -39,6 +39,7 @@ pub trait Store:
     + Counters
     + ApiClients
     + Idempotency
+    + TenantStore
     + AuditLog
     + AuditTrail
     + Documents
@@ -58,6 +59,7 @@ impl<T> Store for T where
         + Counters
         + ApiClients
         + Idempotency
+        + TenantStore
         + AuditLog
         + AuditTrail
         + Documents
@@ -121,6 +123,9 @@ suite! {
     a_race_spends_no_more_than_the_budget
     a_client_is_found_by_its_token_until_revoked
     an_idempotency_key_is_reserved_once
+    a_tenant_is_kept_until_it_is_removed
+    nothing_of_one_tenant_is_found_in_another
+    a_removed_tenant_leaves_nothing_and_the_others_keep_all
     audit_events_are_taken
     audit_rows_are_read_from_both_ends
     audit_rows_form_a_chain
@@ -149,12 +154,12 @@ suite! {
 pub async fn a_login_is_loaded_as_it_was_inserted(store: &impl Store) {
     let login = login("t1.example", started());
     store.insert(&login).await.expect("insert");
-    let loaded = LoginStore::load(store, &login.id, NOW)
+    let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
         .await
         .expect("load")
         .expect("it is there");
     assert_same(&login, &loaded);
-    let other = LoginStore::load(store, &login_id(), NOW).await;
+    let other = LoginStore::load(store, &login.tenant, &login_id(), NOW).await;
     assert!(other.expect("load").is_none(), "another id");
     assert!(store.insert(&login).await.is_err(), "its id is taken");
 }
@@ -164,7 +169,7 @@ pub async fn an_expired_login_is_absent(store: &impl Store) {
     let login = login("t1.example", started());
     store.insert(&login).await.expect("insert");
     let before = Timestamp(login.expires_at.0 - 1);
-    let at = |now| LoginStore::load(store, &login.id, now);
+    let at = |now| LoginStore::load(store, &login.tenant, &login.id, now);
     assert!(at(before).await.expect("load").is_some());
     assert!(at(login.expires_at).await.expect("load").is_none());
     assert!(
@@ -189,7 +194,7 @@ pub async fn one_of_many_advances_wins(store: &impl Store) {
         }
     }
     assert_eq!(winners.len(), 1);
-    let loaded = LoginStore::load(store, &login.id, NOW)
+    let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
         .await
         .expect("load")
         .expect("it is there");
@@ -216,9 +221,9 @@ pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
         panic!("nobody else moved it");
     };
     assert_eq!(renamed.id, id);
-    let old = LoginStore::load(store, &login.id, NOW).await;
+    let old = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
     assert!(old.expect("load").is_none());
-    let new = LoginStore::load(store, &id, NOW)
+    let new = LoginStore::load(store, &login.tenant, &id, NOW)
         .await
         .expect("load")
         .expect("it is there");
@@ -261,7 +266,7 @@ pub async fn a_login_is_taken_by_one_of_many(store: &impl Store) {
     }
     let taken = racers.join_all().await.into_iter().filter(|got| *got);
     assert_eq!(taken.count(), 1);
-    let after = LoginStore::load(store, &login.id, NOW).await;
+    let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
     assert!(after.expect("load").is_none());
 }
 
@@ -271,7 +276,7 @@ pub async fn a_login_that_moved_on_is_not_taken(store: &impl Store) {
     let moved = store.advance(&login, started()).await.expect("advance");
     assert!(matches!(moved, Advanced::Won(_)));
     assert!(store.take(&login).await.expect("take").is_none());
-    let after = LoginStore::load(store, &login.id, NOW).await;
+    let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
     assert!(after.expect("load").is_some());
 }
 
@@ -296,7 +301,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     let closed = store.close_challenges_of(&tenant, &account).await;
     assert_eq!(closed.expect("close"), 3);
     for login in &open {
-        let loaded = LoginStore::load(store, &login.id, NOW)
+        let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")
             .expect("it is there");
@@ -305,7 +310,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
         assert!(matches!(late, Advanced::Lost), "who saw it open is late");
     }
     for login in [&elsewhere, &someone, &earlier] {
-        let loaded = LoginStore::load(store, &login.id, NOW)
+        let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")
             .expect("it is there");
@@ -555,11 +560,11 @@ pub async fn new_backup_codes_replace_the_old_ones(store: &impl Store) {
 pub async fn a_session_is_found_until_it_ends(store: &impl Store) {
     let session = session(&unique("alice"));
     SessionStore::open(store, &session).await.expect("open");
-    let find = |now| SessionStore::find(store, &session.id, now);
+    let find = |now| SessionStore::find(store, &session.tenant, &session.id, now);
     let found = find(NOW).await.expect("find").expect("it is there");
     assert_eq!(format!("{session:?}"), format!("{found:?}"));
     assert!(find(session.expires_at).await.expect("find").is_none());
-    SessionStore::close(store, &session.id)
+    SessionStore::close(store, &session.tenant, &session.id)
         .await
         .expect("close");
     assert!(find(NOW).await.expect("find").is_none());
@@ -580,7 +585,7 @@ pub async fn sessions_are_closed_by_name_and_all_but_one(store: &impl Store) {
     let listed = store.all_of(&alice, NOW).await.expect("list");
     assert_eq!(listed.len(), 4);
     for listed in &listed {
-        let by_listed_id = SessionStore::find(store, &listed.id, NOW).await;
+        let by_listed_id = SessionStore::find(store, &listed.tenant, &listed.id, NOW).await;
         assert!(
             by_listed_id.expect("find").is_none(),
             "a listed id opens nothing"
@@ -600,7 +605,7 @@ pub async fn sessions_are_closed_by_name_and_all_but_one(store: &impl Store) {
 
     let rest = store.close_all_of(&alice, Some(&mine[1].id)).await;
     assert_eq!(rest.expect("close"), 2);
-    let kept = SessionStore::find(store, &mine[1].id, NOW).await;
+    let kept = SessionStore::find(store, &mine[1].tenant, &mine[1].id, NOW).await;
     assert!(kept.expect("find").is_some());
     let last = store.close_all_of(&alice, None).await;
     assert_eq!(last.expect("close"), 1);
@@ -666,11 +671,7 @@ pub async fn a_race_spends_no_more_than_the_budget(store: &impl Store) {
 // ---------------------------------------------------------------- API clients
 
 pub async fn a_client_is_found_by_its_token_until_revoked(store: &impl Store) {
-    let client = ApiClient {
-        name: unique("shop"),
-        tenant: tenant("t1.example"),
-        created_at: NOW,
-    };
+    let client = client_of("t1.example", &unique("shop"));
     let (token, other) = (random(), random());
     let find =
         |token: [u8; 32]| async move { ApiClients::find(store, &token).await.expect("find") };
@@ -681,17 +682,31 @@ pub async fn a_client_is_found_by_its_token_until_revoked(store: &impl Store) {
     assert_eq!(again, Added::NameTaken);
     assert_eq!(find(token).await, Some(client.clone()));
     assert_eq!(find(other).await, None);
-    let listed = ApiClients::list(store).await.expect("list");
-    assert!(listed.contains(&client));
-    assert!(store.revoke(&client.name).await.expect("revoke"));
-    assert!(!store.revoke(&client.name).await.expect("revoke"));
+    let namesake = client_of("t2.example", &client.name);
+    let added = store.add(&namesake, &other).await.expect("add");
+    assert_eq!(added, Added::Added, "a name is its tenant's own");
+    let listed = ApiClients::list(store, &client.tenant).await.expect("list");
+    assert!(listed.contains(&client) && !listed.contains(&namesake));
+    assert!(
+        store
+            .revoke(&client.tenant, &client.name)
+            .await
+            .expect("revoke")
+    );
+    assert!(
+        !store
+            .revoke(&client.tenant, &client.name)
+            .await
+            .expect("revoke")
+    );
     assert_eq!(find(token).await, None);
+    assert_eq!(find(other).await, Some(namesake));
 }
 
 // ---------------------------------------------------------------- idempotency
 
 pub async fn an_idempotency_key_is_reserved_once(store: &impl Store) {
-    let (client, key) = (unique("shop"), "order-1");
+    let (client, key) = (client_of("t1.example", &unique("shop")), "order-1");
     let (mine, other) = ([1; 32], [2; 32]);
     let mut racers = JoinSet::new();
     for _ in 0..50 {
@@ -706,13 +721,17 @@ pub async fn an_idempotency_key_is_reserved_once(store: &impl Store) {
         }
     }
     assert_eq!(reserved, 1);
-    let reserve = |by: String, print: [u8; 32]| async move {
+    let reserve = |by: ApiClient, print: [u8; 32]| async move {
         let outcome = store.reserve(&by, key, &print, NOW).await;
         outcome.expect("reserve")
     };
     assert_eq!(reserve(client.clone(), other).await, Reservation::Differs);
-    let someone = reserve(unique("bank"), other).await;
+    let bank = client_of("t1.example", &unique("bank"));
+    let someone = reserve(bank, other).await;
     assert_eq!(someone, Reservation::Reserved, "keys are the client's own");
+    let namesake = client_of("t2.example", &client.name);
+    let elsewhere = reserve(namesake, other).await;
+    assert_eq!(elsewhere, Reservation::Reserved, "and its tenant's");
 
     store.release(&client, key).await.expect("release");
     assert_eq!(reserve(client.clone(), mine).await, Reservation::Reserved);
@@ -728,6 +747,251 @@ pub async fn an_idempotency_key_is_reserved_once(store: &impl Store) {
     let later = NOW.plus(crate::KEPT);
     let forgotten = store.reserve(&client, key, &other, later).await;
     assert_eq!(forgotten.expect("reserve"), Reservation::Reserved);
+}
+
+// ---------------------------------------------------------------- tenants
+
+pub async fn a_tenant_is_kept_until_it_is_removed(store: &impl Store) {
+    let mut record = TenantRecord {
+        tenant: tenant(&unique("tenant")),
+        enabled: true,
+        document: None,
+        changed_at: NOW,
+    };
+    let find = |tenant: TenantId| async move {
+        let all = store.tenants().await.expect("list");
+        all.into_iter().find(|known| known.tenant == tenant)
+    };
+    assert!(!store.save_tenant(&record).await.expect("save"));
+    let added = store.add_tenant(&record).await.expect("add");
+    assert_eq!(added, Added::Added);
+    let again = store.add_tenant(&record).await.expect("add");
+    assert_eq!(again, Added::NameTaken);
+    record.document = Some("brand = \"A\"".to_owned());
+    record.enabled = false;
+    assert!(store.save_tenant(&record).await.expect("save"));
+    assert_eq!(find(record.tenant.clone()).await, Some(record.clone()));
+    let removed = store.remove_tenant(&record.tenant).await.expect("remove");
+    assert_eq!(removed, Some(0));
+    assert_eq!(find(record.tenant.clone()).await, None);
+    let removed = store.remove_tenant(&record.tenant).await.expect("remove");
+    assert_eq!(removed, None, "it is gone already");
+}
+
+/// One row of everything a tenant can have, under names and ids of the caller's choice.
+struct Possessions {
+    login: Login,
+    session: Session,
+    subject: Subject,
+    account: AccountRef,
+    client: ApiClient,
+    token: [u8; 32],
+    user: User,
+    budget: Budget,
+    code: BackupCode,
+    parked: ParkingKey,
+}
+
+impl Possessions {
+    async fn made(store: &impl Store, tenant_name: &str, name: &str) -> Self {
+        let of = tenant(tenant_name);
+        let own = Self {
+            login: login(tenant_name, challenged(name)),
+            session: Session {
+                tenant: of.clone(),
+                ..session(name)
+            },
+            subject: Subject::Account {
+                tenant: of.clone(),
+                account: name.to_owned(),
+            },
+            account: AccountRef {
+                name: name.to_owned(),
+            },
+            client: client_of(tenant_name, name),
+            token: random(),
+            user: user(tenant_name, name),
+            budget: Budget {
+                key: format!("send-account/{of}/{name}"),
+                window: Duration::from_secs(600),
+                max: 1,
+            },
+            code: backup_code(),
+            parked: ParkingKey::from_entropy(&random()),
+        };
+        store.insert(&own.login).await.expect("insert");
+        SessionStore::open(store, &own.session).await.expect("open");
+        let paid = store.pay(&own.subject, &own.login.id, NOW, &policy()).await;
+        assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
+        store
+            .replace(&own.subject, std::slice::from_ref(&own.code), NOW)
+            .await
+            .expect("replace");
+        let spent = store.spend(std::slice::from_ref(&own.budget), NOW).await;
+        assert_eq!(spent.expect("spend"), Spending::Granted);
+        let added = store.add(&own.client, &own.token).await.expect("add");
+        assert_eq!(added, Added::Added);
+        let reserved = store.reserve(&own.client, "key", &[1; 32], NOW).await;
+        assert_eq!(reserved.expect("reserve"), Reservation::Reserved);
+        assert!(store.create_user(&own.user).await.expect("create"));
+        let put = Documents::put(store, &document_of(&of, name), None, "{}", NOW).await;
+        assert_eq!(put.expect("put"), Put::Written { version: 1 });
+        let waits = Parked {
+            kind: "trip".to_owned(),
+            tenant: tenant_name.to_owned(),
+            group: String::new(),
+            body: b"{}".to_vec(),
+            expires_at: Moment(NOW.0 + 60_000),
+        };
+        store.park(&own.parked, &waits).await.expect("park");
+        own
+    }
+
+    fn tenant(&self) -> &TenantId {
+        &self.login.tenant
+    }
+
+    /// Everything is there, and as it was made.
+    async fn assert_whole(&self, store: &impl Store) {
+        let of = self.tenant();
+        let login = LoginStore::load(store, of, &self.login.id, NOW).await;
+        assert_same(&self.login, &login.expect("load").expect("the login"));
+        let session = SessionStore::find(store, of, &self.session.id, NOW).await;
+        assert!(session.expect("find").is_some());
+        let ledger = store.ledger(&self.subject).await.expect("ledger");
+        assert_eq!(ledger.in_a_row, 1);
+        assert_eq!(store.remaining(&self.subject).await.expect("count"), 1);
+        let client = ApiClients::find(store, &self.token).await.expect("find");
+        assert_eq!(client.as_ref(), Some(&self.client));
+        let again = store.reserve(&self.client, "key", &[1; 32], NOW).await;
+        assert_eq!(again.expect("reserve"), Reservation::InProgress);
+        let found = store.user(of, "", &self.user.key).await.expect("user");
+        assert_eq!(found.map(|user| user.name), Some(self.user.name.clone()));
+        let spent = store.spend(std::slice::from_ref(&self.budget), NOW).await;
+        assert!(matches!(spent.expect("spend"), Spending::Spent { .. }));
+        let kept = Documents::get(store, &document_of(of, &self.account.name)).await;
+        assert!(kept.expect("get").is_some());
+        let now = Moment(NOW.0);
+        let parked = store.parked(of.as_str(), "trip", &self.parked, now).await;
+        assert!(parked.expect("look").is_some());
+    }
+
+    /// Everything the ports can be asked about these ids, in another tenant's name: nothing is
+    /// found, and what is done there changes nothing here.
+    async fn assert_absent_in(&self, store: &impl Store, other: &TenantId) {
+        let login = LoginStore::load(store, other, &self.login.id, NOW).await;
+        assert!(login.expect("load").is_none());
+        let closed = store.close_challenges_of(other, &self.account).await;
+        assert_eq!(closed.expect("close"), 0);
+        let session = SessionStore::find(store, other, &self.session.id, NOW).await;
+        assert!(session.expect("find").is_none());
+        SessionStore::close(store, other, &self.session.id)
+            .await
+            .expect("close");
+        let name = &self.account.name;
+        let there = Subject::Account {
+            tenant: other.clone(),
+            account: name.clone(),
+        };
+        let named = store.close_named(&there, &self.session.name).await;
+        assert!(!named.expect("close"));
+        assert_eq!(store.close_all_of(&there, None).await.expect("close"), 0);
+        let all = store.all_of(&there, NOW).await.expect("list");
+        assert!(all.is_empty());
+        let ledger = store.ledger(&there).await.expect("ledger");
+        assert_eq!(ledger.in_a_row, 0);
+        let paid = store.pay(&there, &self.login.id, NOW, &policy()).await;
+        assert!(
+            matches!(paid.expect("pay"), Payment::Exhausted),
+            "another tenant's challenge has no budget here"
+        );
+        store.clear(&there).await.expect("clear");
+        store.unlock(&there).await.expect("unlock");
+        assert_eq!(store.remaining(&there).await.expect("count"), 0);
+        let used = store.consume(&there, &self.code, NOW).await;
+        assert!(!used.expect("consume"));
+        let listed = ApiClients::list(store, other).await.expect("list");
+        assert!(!listed.contains(&self.client));
+        assert!(!store.revoke(other, name).await.expect("revoke"));
+        let namesake = client_of(other.as_str(), name);
+        store
+            .fill(&namesake, "key", "{}")
+            .await
+            .expect("fill what was never reserved");
+        store.release(&namesake, "key").await.expect("release");
+        let found = store.user(other, "", &self.user.key).await.expect("user");
+        assert!(found.is_none());
+        let deleted = store.delete_user(other, "", &self.user.key).await;
+        assert!(!deleted.expect("delete"));
+        let key = document_of(other, name);
+        let kept = Documents::get(store, &key).await.expect("get");
+        assert!(kept.is_none());
+        assert!(!Documents::remove(store, &key, 1).await.expect("remove"));
+        let all = Documents::list(store, other, key.kind).await.expect("list");
+        assert!(all.is_empty());
+        let now = Moment(NOW.0);
+        let looked = store.parked(other.as_str(), "trip", &self.parked, now);
+        assert!(looked.await.expect("look").is_none());
+        let claimed = Parking::claim(store, other.as_str(), "trip", &self.parked, now).await;
+        assert!(claimed.expect("claim").is_none());
+    }
+}
+
+/// What somebody of a tenant defined under this name.
+fn document_of(tenant: &TenantId, name: &str) -> Key {
+    Key {
+        tenant: tenant.clone(),
+        kind: Kind::IdentityProvider,
+        name: name.to_owned(),
+    }
+}
+
+/// random ids of one tenant, asked for in the name of others, over every port.
+pub async fn nothing_of_one_tenant_is_found_in_another(store: &impl Store) {
+    for _ in 0..8 {
+        let (one, other) = (unique("one"), unique("other"));
+        // A name that has the other's as its beginning, and one with its separators.
+        let near = format!("{one}.more");
+        let owner = Possessions::made(store, &one, &unique("alice")).await;
+        for stranger in [&other, &near, &format!("x-{one}")] {
+            let stranger = tenant(stranger);
+            owner.assert_absent_in(store, &stranger).await;
+            owner.assert_whole(store).await;
+        }
+    }
+}
+
+pub async fn a_removed_tenant_leaves_nothing_and_the_others_keep_all(store: &impl Store) {
+    let one = unique("one");
+    let name = format!("al/{one}/ice");
+    let removed = Possessions::made(store, &one, &name).await;
+    let mut others = Vec::new();
+    for neighbour in [unique("other"), format!("{one}.more"), format!("x-{one}")] {
+        others.push(Possessions::made(store, &neighbour, &name).await);
+    }
+    let record = TenantRecord {
+        tenant: tenant(&one),
+        enabled: true,
+        document: None,
+        changed_at: NOW,
+    };
+    let added = store.add_tenant(&record).await.expect("add");
+    assert_eq!(added, Added::Added);
+    let rows = store.remove_tenant(&record.tenant).await.expect("remove");
+    assert!(rows.is_some_and(|rows| rows >= 8), "{rows:?}");
+    removed.assert_absent_in(store, &record.tenant).await;
+    let client = ApiClients::find(store, &removed.token).await;
+    assert_eq!(client.expect("find"), None, "its token is nobody's");
+    let spent = store
+        .spend(std::slice::from_ref(&removed.budget), NOW)
+        .await
+        .expect("spend");
+    assert_eq!(spent, Spending::Granted, "its budgets are gone");
+    for other in &others {
+        other.assert_whole(store).await;
+    }
+    let rows = store.remove_rows_of(&record.tenant).await.expect("remove");
+    assert!(rows >= 1, "the budget that was just spent");
 }
 
 // ---------------------------------------------------------------- audit
@@ -1511,6 +1775,14 @@ fn session(account: &str) -> Session {
         address: "192.0.2.7".into(),
         locale: "de".into(),
         attributes: vec![("email".into(), "a@b.example".into())],
+    }
+}
+
+fn client_of(tenant: &str, name: &str) -> ApiClient {
+    ApiClient {
+        name: name.into(),
+        tenant: self::tenant(tenant),
+        created_at: NOW,
     }
 }
 

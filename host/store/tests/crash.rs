@@ -274,7 +274,8 @@ impl Ledger {
         let store = Sqlite::open(dir, Options::default()).unwrap();
         let of_round = |name: &&u64| **name / 1_000_000 == round;
         for name in self.inserted.iter().filter(of_round) {
-            let found = LoginStore::load(&store, &login_id(*name), NOW).await;
+            let found =
+                LoginStore::load(&store, &TenantId::super_tenant(), &login_id(*name), NOW).await;
             let found = found.unwrap();
             if self.taken.contains(name) {
                 assert!(found.is_none(), "login {name} was taken and is back");
@@ -306,7 +307,9 @@ impl Ledger {
             assert!(!again.unwrap(), "backup code {code} is good again");
         }
         for name in self.opened.iter().filter(of_round) {
-            let found = SessionStore::find(&store, &session(*name).id, NOW).await;
+            let found =
+                SessionStore::find(&store, &TenantId::super_tenant(), &session(*name).id, NOW)
+                    .await;
             let found = found.unwrap();
             if self.closed.contains(name) {
                 assert!(found.is_none(), "session {name} is open again");
@@ -404,7 +407,9 @@ async fn work(store: &Sqlite, name: u64, codes: &[BackupCode], with_codes: bool)
     SessionStore::open(store, &session(name)).await.unwrap();
     tell(format_args!("opened {name}"));
     if name.is_multiple_of(3) {
-        SessionStore::close(store, &session(name).id).await.unwrap();
+        SessionStore::close(store, &TenantId::super_tenant(), &session(name).id)
+            .await
+            .unwrap();
         tell(format_args!("closed {name}"));
     }
     if with_codes {

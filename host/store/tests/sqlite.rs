@@ -61,7 +61,7 @@ fn login(number: u64) -> Login {
 async fn count(store: &Sqlite, logins: u64) -> u64 {
     let mut found = 0;
     for number in 0..logins {
-        let login = LoginStore::load(store, &login(number).id, NOW).await;
+        let login = LoginStore::load(store, &login(number).tenant, &login(number).id, NOW).await;
         found += u64::from(login.unwrap().is_some());
     }
     found
@@ -322,7 +322,7 @@ async fn a_broken_login_is_an_error() {
     drop(db);
     let store = open(&dir);
     for number in 0..5 {
-        let loaded = LoginStore::load(&store, &login(number).id, NOW).await;
+        let loaded = LoginStore::load(&store, &login(number).tenant, &login(number).id, NOW).await;
         assert!(loaded.is_err(), "row {number}");
     }
 }

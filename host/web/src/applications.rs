@@ -1,6 +1,6 @@
 //! What a login is told of the application somebody signs in to, from the entries of the operator.
 
-use crate::state::WebState;
+use crate::tenant::TenantState;
 use postern_federation::Moment;
 use postern_federation::RelyingParty;
 use postern_federation::ports::PortError;
@@ -9,7 +9,7 @@ use postern_login::application::{Application, Offer, SecondStep as Asked, Sequen
 use postern_otp::Timestamp;
 
 /// For somebody who came for their own account page.
-pub async fn own(state: &WebState) -> Result<Application, PortError> {
+pub async fn own(state: &TenantState) -> Result<Application, PortError> {
     let first = state
         .federation
         .peers
@@ -21,7 +21,7 @@ pub async fn own(state: &WebState) -> Result<Application, PortError> {
     })
 }
 
-pub async fn of(state: &WebState, party: &RelyingParty) -> Result<Application, PortError> {
+pub async fn of(state: &TenantState, party: &RelyingParty) -> Result<Application, PortError> {
     Ok(Application {
         name: party.name.clone(),
         display_name: party.display_name.clone(),
@@ -31,7 +31,7 @@ pub async fn of(state: &WebState, party: &RelyingParty) -> Result<Application, P
 
 /// Identity providers that are switched off are not offered.
 async fn sequence(
-    state: &WebState,
+    state: &TenantState,
     tenant: &str,
     first: &FirstStep,
     second: SecondStep,

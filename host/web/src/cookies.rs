@@ -1,15 +1,20 @@
 //! The cookies: their names, how they are set, how they are read. Values are secrets of one
 //! browser and say nothing.
+//!
+//! Each tenant has names of its own, and not a `Path` of its own: `__Host-` asks for `Path=/`, and
+//! it is what keeps other subdomains from planting one. A path would be no wall anyway. What keeps
+//! tenants apart is that a login and a session know whose they are.
 
 use crate::public_url::PublicUrl;
+use crate::tenant;
 use http::{HeaderMap, HeaderValue, header};
-use postern_login::LoginId;
 use postern_login::session::SessionId;
+use postern_login::{LoginId, TenantId};
 
 /// How long the cookie of a login in progress lives: as long as the login, 15 minutes.
 const LOGIN_SECONDS: u32 = 900;
 
-/// Names and attributes, fixed when the host starts.
+/// One tenant's names and attributes.
 #[derive(Debug, Clone)]
 pub struct Cookies {
     login: String,
@@ -22,9 +27,9 @@ pub struct Cookies {
 impl Cookies {
     /// With `__Host-`, so that no other subdomain can plant one (attack S-03); without it and
     /// without Secure on plain HTTP at a loopback address, where browsers would drop them.
-    pub fn new(public_url: &PublicUrl) -> Self {
+    pub fn new(public_url: &PublicUrl, tenant: &TenantId) -> Self {
         let prefix = if public_url.secure() { "__Host-" } else { "" };
-        let hash = public_url.short_hash();
+        let hash = public_url.short_hash(&tenant::base(tenant));
         let name = |what: &str| format!("{prefix}postern-{what}-{hash}");
         Self {
             login: name("login"),
@@ -40,7 +45,7 @@ impl Cookies {
     pub fn of_console(public_url: &PublicUrl, console_url: Option<&PublicUrl>) -> Self {
         let secure = console_url.is_some_and(PublicUrl::secure);
         let prefix = if secure { "__Host-" } else { "" };
-        let hash = public_url.short_hash();
+        let hash = public_url.short_hash("");
         let name = |what: &str| format!("{prefix}postern-console{what}-{hash}");
         Self {
             login: name("-login"),
@@ -127,6 +132,12 @@ fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use postern_login::tenant::SUPER_TENANT;
+
+    fn cookies(public_url: &str, tenant: &str) -> Cookies {
+        let tenant = TenantId::parse(tenant).unwrap();
+        Cookies::new(&PublicUrl::parse(public_url).unwrap(), &tenant)
+    }
 
     fn headers(cookie: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -136,7 +147,7 @@ mod tests {
 
     #[test]
     fn https_cookies_carry_the_host_prefix_and_secure() {
-        let cookies = Cookies::new(&PublicUrl::parse("https://login.example").unwrap());
+        let cookies = cookies("https://login.example", SUPER_TENANT);
         let id = SessionId::parse(&"a".repeat(43)).unwrap();
         let set = cookies.set_session(&id);
         let set = set.to_str().unwrap();
@@ -149,7 +160,7 @@ mod tests {
 
     #[test]
     fn loopback_cookies_go_without_prefix_and_secure() {
-        let cookies = Cookies::new(&PublicUrl::parse("http://localhost:9443").unwrap());
+        let cookies = cookies("http://localhost:9443", SUPER_TENANT);
         let set = cookies.clear_session();
         let set = set.to_str().unwrap();
         assert!(set.starts_with("postern-session-"), "{set}");
@@ -160,7 +171,8 @@ mod tests {
     #[test]
     fn the_consoles_cookies_are_no_pages_cookies() {
         let public = PublicUrl::parse("https://login.example").unwrap();
-        let (pages, console) = (Cookies::new(&public), Cookies::of_console(&public, None));
+        let pages = cookies("https://login.example", SUPER_TENANT);
+        let console = Cookies::of_console(&public, None);
         let id = SessionId::parse(&"a".repeat(43)).unwrap();
         let set = console.set_session(&id);
         let set = set.to_str().unwrap();
@@ -180,15 +192,28 @@ mod tests {
 
     #[test]
     fn two_ports_of_one_name_do_not_share_cookies() {
-        let one = Cookies::new(&PublicUrl::parse("http://localhost:1").unwrap());
-        let two = Cookies::new(&PublicUrl::parse("http://localhost:2").unwrap());
+        let one = cookies("http://localhost:1", SUPER_TENANT);
+        let two = cookies("http://localhost:2", SUPER_TENANT);
         assert_ne!(one.session, two.session);
+    }
+
+    ///
+    #[test]
+    fn two_tenants_do_not_share_cookies_and_both_keep_the_host_prefix() {
+        let one = cookies("https://login.example", "a.example");
+        let two = cookies("https://login.example", "b.example");
+        let none = cookies("https://login.example", SUPER_TENANT);
+        assert_ne!(one.session, two.session);
+        assert_ne!(one.session, none.session);
+        assert!(one.session.starts_with("__Host-"), "{}", one.session);
+        let set = one.clear_session();
+        assert!(set.to_str().unwrap().contains("; Path=/;"), "{set:?}");
     }
 
     /// S-03
     #[test]
     fn a_cookie_that_comes_twice_is_no_cookie() {
-        let cookies = Cookies::new(&PublicUrl::parse("http://localhost:1").unwrap());
+        let cookies = cookies("http://localhost:1", SUPER_TENANT);
         let id = "b".repeat(43);
         let name = &cookies.login;
         assert!(

@@ -2,6 +2,7 @@
 //! sent with it (attacks S-04, S-05).
 
 use hmac::{Hmac, KeyInit, Mac};
+use postern_login::TenantId;
 use sha2::Sha256;
 
 /// Key of the tokens, 32 random bytes. All hosts behind one address share it; if it changes, open
@@ -15,6 +16,16 @@ pub const FIELD: &str = "token";
 impl FormKey {
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// A tenant's key, made of the one of all.
+    #[must_use]
+    pub fn of(&self, tenant: &TenantId) -> Self {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(b"postern tenant\0");
+        mac.update(tenant.as_str().as_bytes());
+        Self(mac.finalize().into_bytes().into())
     }
 
     /// The token of a login or a session, 64 hex digits.
@@ -55,6 +66,13 @@ mod tests {
         assert!(key.matches("alpha", &token));
         assert!(!key.matches("beta", &token));
         assert!(!FormKey::new([2; 32]).matches("alpha", &token));
+        let [one, two] = ["a.example", "b.example"].map(|name| {
+            let tenant = TenantId::parse(name).expect("a tenant's name");
+            key.of(&tenant)
+        });
+        assert!(one.matches("alpha", &one.token("alpha")));
+        assert!(!one.matches("alpha", &two.token("alpha")));
+        assert!(!one.matches("alpha", &token));
         for bad in ["", "0", "zz", &token[..62], &format!("{token}00")] {
             assert!(!key.matches("alpha", bad), "{bad}");
         }

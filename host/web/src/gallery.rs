@@ -29,7 +29,11 @@ const HOSTILE: [&str; 8] = [
 ];
 
 fn frame(brand: &str) -> Frame<'_> {
-    Frame { t: &EN, brand }
+    Frame {
+        t: &EN,
+        brand,
+        base: "",
+    }
 }
 
 fn ask() -> AskCode {

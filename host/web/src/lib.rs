@@ -27,6 +27,7 @@ pub mod router;
 pub mod saml;
 pub mod sign_in;
 pub mod state;
+pub mod tenant;
 pub mod texts;
 pub mod time;
 
@@ -35,3 +36,4 @@ pub use listener::{Bounds, Tls};
 pub use proxies::TrustedProxies;
 pub use public_url::PublicUrl;
 pub use state::{AdminToken, Federation, Readiness, Ready, WebParts, WebState};
+pub use tenant::{Face, Tenant, TenantState, Tenants};

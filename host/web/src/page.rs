@@ -12,6 +12,8 @@ use http::{HeaderValue, StatusCode, header};
 pub struct Frame<'a> {
     pub t: &'static Texts,
     pub brand: &'a str,
+    /// In front of every address in a template: `href="{{ f.base }}/sign-in"`. Empty, or `/t/NAME`.
+    pub base: &'a str,
 }
 
 impl Frame<'_> {

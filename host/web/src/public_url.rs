@@ -75,9 +75,12 @@ impl PublicUrl {
     }
 
     /// Eight hex digits of SHA-256: cookies do not know ports, so two hosts on one name would
-    /// otherwise log each other out.
-    pub fn short_hash(&self) -> String {
-        hex::encode(&Sha256::digest(self.origin.as_bytes())[..4])
+    /// otherwise log each other out. With the path of a part of this host, that part's.
+    pub fn short_hash(&self, path: &str) -> String {
+        let hash = Sha256::new()
+            .chain_update(self.origin.as_bytes())
+            .chain_update(path.as_bytes());
+        hex::encode(&hash.finalize()[..4])
     }
 }
 
@@ -130,6 +133,7 @@ mod tests {
         assert_eq!(url.authority(), "login.example");
         let other = PublicUrl::parse("https://login.example:444").unwrap();
         assert_eq!(other.authority(), "login.example:444");
-        assert_ne!(url.short_hash(), other.short_hash());
+        assert_ne!(url.short_hash(""), other.short_hash(""));
+        assert_ne!(url.short_hash(""), url.short_hash("/t/acme"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, console, health, oidc, saml, sign_in};
+use crate::{account, admin, api, assets, console, health, oidc, saml, sign_in, tenant};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -10,13 +10,18 @@ use axum::routing::{get, post};
 
 /// What the world reaches.
 pub fn public(state: WebState) -> Router {
-    Router::new()
-        .merge(pages(&state))
-        .merge(peers(&state))
-        .merge(tokens(&state))
-        .merge(applications(&state))
-        .merge(probes())
-        .with_state(state)
+    tenants_routes(&state).merge(probes()).with_state(state)
+}
+
+/// What every tenant has: here the super tenant's, and under `/t/NAME` each other one's. A route
+/// that belongs to a tenant is added to one of these, and takes `Tenant`.
+fn tenants_routes(state: &WebState) -> Router<WebState> {
+    let routes = Router::new()
+        .merge(pages(state))
+        .merge(peers(state))
+        .merge(tokens(state))
+        .merge(applications(state));
+    tenant::for_every_tenant(routes, state)
 }
 
 /// What only the operator's network reaches (attack S-17).

@@ -4,6 +4,7 @@ use crate::cookies::Cookies;
 use crate::form_token::FormKey;
 use crate::proxies::TrustedProxies;
 use crate::public_url::PublicUrl;
+use crate::tenant::{Own, Tenants};
 use async_trait::async_trait;
 use postern_admin::Administration;
 use postern_federation::oidc::provider::{Provider, SigningKeys};
@@ -14,24 +15,24 @@ use postern_login::ports::{Clock, Entropy};
 use postern_login::{Logins, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 /// What the server puts together.
 #[derive(Clone)]
 pub struct WebParts {
-    pub logins: Logins,
-    /// Whose users sign in at `/sign-in`.
-    pub tenant: TenantId,
-    /// The name at the top of the pages.
-    pub brand: String,
+    /// Of every tenant: a handler takes its own from `Tenant`.
+    pub all_logins: Logins,
+    pub tenants: Arc<dyn Tenants>,
     pub public_url: PublicUrl,
     /// Further values of `Host` that are answered (an internal name of the API, say).
     pub other_hosts: Vec<String>,
     pub trusted_proxies: TrustedProxies,
     pub clock: Arc<dyn Clock>,
-    pub form_key: FormKey,
+    /// A handler takes its tenant's from `Tenant`.
+    pub all_form_keys: FormKey,
     pub federation: Federation,
     pub administration: Administration,
     /// The address by which administrators reach the console; `None`: by a loopback name or an address.
@@ -85,8 +86,11 @@ pub struct WebState {
 }
 
 struct Shared {
-    parts: WebParts,
-    cookies: Cookies,
+    parts: Arc<WebParts>,
+    /// Most requests are the super tenant's.
+    super_tenant: OnceLock<Arc<Own>>,
+    /// The others that were asked for, as long as there are such tenants.
+    others: RwLock<HashMap<TenantId, Arc<Own>>>,
     console_cookies: Cookies,
 }
 
@@ -98,19 +102,52 @@ impl WebState {
                 "plain http at a loopback address: cookies go without `Secure` and without the `__Host-` prefix"
             );
         }
-        let cookies = Cookies::new(&parts.public_url);
         let console_cookies = Cookies::of_console(&parts.public_url, parts.console_url.as_ref());
         Self {
             shared: Arc::new(Shared {
-                parts,
-                cookies,
+                parts: Arc::new(parts),
+                super_tenant: OnceLock::new(),
+                others: RwLock::default(),
                 console_cookies,
             }),
         }
     }
 
-    pub fn cookies(&self) -> &Cookies {
-        &self.shared.cookies
+    pub(crate) fn parts(&self) -> Arc<WebParts> {
+        Arc::clone(&self.shared.parts)
+    }
+
+    pub(crate) fn super_tenant(&self) -> Arc<Own> {
+        let own = || Arc::new(Own::new(self, &TenantId::super_tenant()));
+        Arc::clone(self.shared.super_tenant.get_or_init(own))
+    }
+
+    /// Of a tenant there is. One for all its requests: its places are counted over them.
+    pub(crate) fn own(&self, tenant: &TenantId) -> Arc<Own> {
+        let others = &self.shared.others;
+        let held = others.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = held.get(tenant) {
+            return Arc::clone(own);
+        }
+        drop(held);
+        let mut held = others.write().unwrap_or_else(PoisonError::into_inner);
+        let own = held
+            .entry(tenant.clone())
+            .or_insert_with(|| Arc::new(Own::new(self, tenant)));
+        Arc::clone(own)
+    }
+
+    /// There is no such tenant any more, or never was.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        let others = &self.shared.others;
+        let known = others
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(tenant);
+        if known {
+            let mut held = others.write().unwrap_or_else(PoisonError::into_inner);
+            held.remove(tenant);
+        }
     }
 
     /// Those of the administrator's console.

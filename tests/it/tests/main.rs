@@ -22,6 +22,7 @@ mod recipe;
 mod resolvers;
 mod saml;
 mod sign_in;
+mod tenants;
 mod time;
 mod tls;
 mod user_stores;

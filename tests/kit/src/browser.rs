@@ -16,6 +16,8 @@ pub struct Browser {
     /// Scheme and authority of the public URL.
     origin: String,
     cookies: BTreeMap<String, String>,
+    /// In front of every address: empty, or a tenant's `/t/NAME`.
+    base: String,
     /// Sent with every request.
     pub headers: Vec<(String, String)>,
 }
@@ -28,6 +30,7 @@ pub struct Page {
     pub path: String,
     pub html: String,
     pub answer: Answer,
+    base: String,
 }
 
 impl Browser {
@@ -36,6 +39,7 @@ impl Browser {
             address,
             origin: origin.to_owned(),
             cookies: BTreeMap::new(),
+            base: String::new(),
             headers: vec![
                 ("accept-language".into(), "en".into()),
                 ("user-agent".into(), "postern-kit".into()),
@@ -43,8 +47,15 @@ impl Browser {
         }
     }
 
+    /// At this tenant's addresses from now on.
+    #[must_use]
+    pub fn of_tenant(mut self, tenant: &str) -> Self {
+        self.base = format!("/t/{tenant}");
+        self
+    }
+
     pub async fn open(&mut self, path: &str) -> Result<Page> {
-        self.walk(path.to_owned(), None).await
+        self.walk(format!("{}{path}", self.base), None).await
     }
 
     /// Sends the page's form with this action, with these fields filled in.
@@ -69,7 +80,8 @@ impl Browser {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
-        self.walk(action.to_owned(), Some(body)).await
+        self.walk(format!("{}{action}", self.base), Some(body))
+            .await
     }
 
     /// Follows redirects until one leads to another host: where to. What this host shows on the way
@@ -143,6 +155,7 @@ impl Browser {
                 path,
                 html: answer.text(),
                 answer,
+                base: self.base.clone(),
             });
         }
         bail!("{path}: more than {REDIRECTS_MAX} redirects")
@@ -205,7 +218,8 @@ impl Page {
     }
 
     pub fn has_form(&self, action: &str) -> bool {
-        self.html.contains(&format!("action=\"{action}\""))
+        let mark = format!("action=\"{}{action}\"", self.base);
+        self.html.contains(&mark)
     }
 
     /// Where a page leads on to another host by itself.
@@ -250,7 +264,7 @@ impl Page {
 
     /// Names and values of the inputs of the form with this action that a person does not fill in.
     pub fn form(&self, action: &str) -> Result<Vec<(String, String)>> {
-        let mark = format!("action=\"{action}\"");
+        let mark = format!("action=\"{}{action}\"", self.base);
         let from = self.html.find(&mark).with_context(|| {
             format!(
                 "the page at {} has no form for {action}:\n{}",

@@ -5,9 +5,11 @@ use crate::phone::{Line, Phone};
 use crate::{Api, Browser, Installation, SeededEntropy, paths};
 use anyhow::{Context, Result};
 use postern_admin::Password;
+use postern_admin::tenants::TenantDocuments;
+use postern_login::TenantId;
 use postern_server::assemble::{Backing, Furniture};
 use postern_server::config::Config;
-use postern_server::desk::{Change, Reply, Request};
+use postern_server::desk::{Asked, Change, Reply, Request};
 use postern_server::host::{Doors, Host};
 use postern_wasm::WorkerCommand;
 use sms_gateway::Gateway;
@@ -247,6 +249,15 @@ impl TestHost {
             .0
     }
 
+    /// Where it listens.
+    pub fn gateway_origin(&self) -> String {
+        let gateway = self.gateway.as_ref();
+        gateway
+            .expect("this host has no stand-in gateway")
+            .1
+            .origin()
+    }
+
     /// The test outbox, unless the provider is the stand-in gateway.
     pub fn outbox(&self) -> &postern_gateway::Outbox {
         self.host()
@@ -283,6 +294,37 @@ impl TestHost {
             change,
         };
         self.host().parts.desk.answer(request).await.map(drop)
+    }
+
+    /// Asks the desk, as `postern --tenant` does.
+    pub async fn ask_of(&self, tenant: &str, request: Request) -> Result<Reply> {
+        let tenant = TenantId::parse(tenant)?;
+        let asked = Asked { tenant, request };
+        self.host().parts.desk.answer_for(asked).await
+    }
+
+    pub async fn add_user_of(
+        &self,
+        tenant: &str,
+        name: &str,
+        password: &str,
+        number: &str,
+    ) -> Result<()> {
+        let change = Change {
+            number: Some(Some(number.to_owned())),
+            password: Some(Password::new(password.to_owned())),
+            ..Change::default()
+        };
+        let name = name.to_owned();
+        let added = self.ask_of(tenant, Request::UserAdd { name, change });
+        added.await.map(drop)
+    }
+
+    /// Writes a tenant's settings document beside the configuration, whole or not at all, and lets
+    /// the host read it.
+    pub async fn document(&self, tenant: &str, text: &str) -> Result<()> {
+        self.installation.write_document(tenant, text)?;
+        Ok(self.host().parts.tenants.reload().await?)
     }
 
     pub async fn backup_codes(&self, name: &str) -> Result<Vec<String>> {

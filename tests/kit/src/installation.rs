@@ -88,6 +88,16 @@ impl Installation {
         Ok(())
     }
 
+    /// A tenant's settings document, whole or not at all.
+    pub fn write_document(&self, tenant: &str, text: &str) -> Result<()> {
+        let folder = self.path().join("tenants");
+        fs::create_dir_all(&folder)?;
+        let beside = folder.join(format!(".{tenant}.new"));
+        fs::write(&beside, text)?;
+        fs::rename(beside, folder.join(format!("{tenant}.toml")))?;
+        Ok(())
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

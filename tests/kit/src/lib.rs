@@ -56,5 +56,6 @@ pub use identity_provider::IdentityProvider;
 pub use installation::{Installation, Process};
 pub use peer::Peer;
 pub use phone::Phone;
+pub use postern_server::desk;
 pub use sms_gateway;
 pub use visitor::{Stop, Visitor};

@@ -27,7 +27,7 @@ async fn federated(world: &World) -> Moved {
 async fn at_first_step(world: &World, application: Application) -> LoginId {
     let begun = world
         .logins
-        .begin_for(&tenant(), application, browser(), &facts())
+        .begin_for(application, browser(), &facts())
         .await;
     begun.unwrap().id
 }

@@ -20,7 +20,7 @@ fn application(second_step: SecondStep) -> Application {
 async fn begun(world: &World, application: Application) -> LoginId {
     let begun = world
         .logins
-        .begin_for(&tenant(), application, browser(), &facts())
+        .begin_for(application, browser(), &facts())
         .await;
     begun.unwrap().id
 }

@@ -171,7 +171,7 @@ impl World {
     }
 
     pub async fn begin(&self) -> LoginId {
-        let moved = self.logins.begin(&tenant(), browser(), &facts()).await;
+        let moved = self.logins.begin(browser(), &facts()).await;
         moved.unwrap().id
     }
 
@@ -396,11 +396,16 @@ impl LoginStore for Inner {
         self.held().logins.insert(key, (login.clone(), 0));
         Ok(())
     }
-    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        id: &LoginId,
+        now: Timestamp,
+    ) -> Result<Option<Login>, StoreError> {
         yield_now().await;
         let held = self.held();
         let login = held.logins.get(id.as_str()).map(|(login, _)| login.clone());
-        Ok(login.filter(|login| now < login.expires_at))
+        Ok(login.filter(|login| login.tenant == *tenant && now < login.expires_at))
     }
     async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
         yield_now().await;
@@ -535,13 +540,24 @@ impl SessionStore for Inner {
         self.held().sessions.push(session.clone());
         Ok(())
     }
-    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
         let held = self.held();
-        let found = held.sessions.iter().find(|session| session.id == *id);
+        let mut own = held
+            .sessions
+            .iter()
+            .filter(|session| session.tenant == *tenant);
+        let found = own.find(|session| session.id == *id);
         Ok(found.filter(|session| now < session.expires_at).cloned())
     }
-    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
-        self.held().sessions.retain(|session| session.id != *id);
+    async fn close(&self, tenant: &TenantId, id: &SessionId) -> Result<(), StoreError> {
+        let mut held = self.held();
+        held.sessions
+            .retain(|session| session.tenant != *tenant || session.id != *id);
         Ok(())
     }
     async fn close_named(&self, subject: &Subject, name: &str) -> Result<bool, StoreError> {
@@ -609,10 +625,10 @@ impl ApiClients for Inner {
     async fn add(&self, _: &ApiClient, _: &[u8; 32]) -> Result<Added, StoreError> {
         Ok(Added::NameTaken)
     }
-    async fn list(&self) -> Result<Vec<ApiClient>, StoreError> {
+    async fn list(&self, _: &TenantId) -> Result<Vec<ApiClient>, StoreError> {
         Ok(Vec::new())
     }
-    async fn revoke(&self, _: &str) -> Result<bool, StoreError> {
+    async fn revoke(&self, _: &TenantId, _: &str) -> Result<bool, StoreError> {
         Ok(false)
     }
 }
@@ -621,14 +637,14 @@ impl ApiClients for Inner {
 impl Idempotency for Inner {
     async fn reserve(
         &self,
-        client: &str,
+        client: &ApiClient,
         key: &str,
         fingerprint: &[u8; 32],
         _: Timestamp,
     ) -> Result<Reservation, StoreError> {
         yield_now().await;
         let mut held = self.held();
-        let name = (client.to_owned(), key.to_owned());
+        let name = (client.name.clone(), key.to_owned());
         Ok(match held.replies.get(&name) {
             None => {
                 held.replies.insert(name, (*fingerprint, None));
@@ -639,16 +655,16 @@ impl Idempotency for Inner {
             Some((_, Some(answer))) => Reservation::Answered(answer.clone()),
         })
     }
-    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError> {
+    async fn fill(&self, client: &ApiClient, key: &str, answer: &str) -> Result<(), StoreError> {
         let mut held = self.held();
-        let name = (client.to_owned(), key.to_owned());
+        let name = (client.name.clone(), key.to_owned());
         if let Some((_, filled)) = held.replies.get_mut(&name) {
             *filled = Some(answer.to_owned());
         }
         Ok(())
     }
-    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError> {
-        let name = (client.to_owned(), key.to_owned());
+    async fn release(&self, client: &ApiClient, key: &str) -> Result<(), StoreError> {
+        let name = (client.name.clone(), key.to_owned());
         self.held().replies.remove(&name);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `postern audit`: what happened, and that nobody changed what is written of it.
 
-use super::{ConfigFile, output, store};
+use super::{ConfigFile, OfTenant, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -22,7 +22,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Print every row as JSON lines, oldest first.
     #[command(
@@ -35,7 +35,7 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 0)]
         after: u64,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Check that every row is as it was written and none is missing; name the first that is not.
     #[command(after_help = "\
@@ -109,7 +109,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 before,
                 rows,
             };
-            let Reply::Rows(page) = store::ask(&file.config, request)? else {
+            let Reply::Rows(page) = store::ask_of(&file, request)? else {
                 bail!(OTHER);
             };
             if json {
@@ -136,7 +136,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                     filter: filter.clone(),
                     after: from,
                 };
-                let Reply::Rows(page) = store::ask(&file.config, request)? else {
+                let Reply::Rows(page) = store::ask_of(&file, request)? else {
                     bail!(OTHER);
                 };
                 for row in &page.rows {

@@ -1,6 +1,6 @@
 //! `postern client`: applications that call the JSON API.
 
-use super::{ConfigFile, output, store};
+use super::{OfTenant, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::bail;
 use clap::Subcommand;
@@ -14,7 +14,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// List the applications.
     #[command(after_help = "Example: postern client list --json")]
@@ -22,14 +22,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Take an application's token away, at once.
     #[command(after_help = "Example: postern client revoke billing")]
     Revoke {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
 }
 
@@ -38,7 +38,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Add { name, json, file } => {
             let Reply::Token(token) =
-                store::ask(&file.config, Request::ClientAdd { name: name.clone() })?
+                store::ask_of(&file, Request::ClientAdd { name: name.clone() })?
             else {
                 bail!(OTHER);
             };
@@ -49,7 +49,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             output::line(token);
         }
         Command::List { json, file } => {
-            let Reply::Clients(clients) = store::ask(&file.config, Request::ClientList)? else {
+            let Reply::Clients(clients) = store::ask_of(&file, Request::ClientList)? else {
                 bail!(OTHER);
             };
             if json {
@@ -66,7 +66,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             output::table(&["NAME", "TENANT"], &rows);
         }
         Command::Revoke { name, file } => {
-            store::ask(&file.config, Request::ClientRevoke { name: name.clone() })?;
+            store::ask_of(&file, Request::ClientRevoke { name: name.clone() })?;
             output::line(format!("revoked {name}"));
         }
     }

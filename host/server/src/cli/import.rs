@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Import) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     let file =
         std::fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let mut text = String::new();

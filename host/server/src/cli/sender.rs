@@ -1,6 +1,6 @@
 //! `postern sender`: how the senders stand, and a test message.
 
-use super::{ConfigFile, output, store};
+use super::{OfTenant, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::bail;
 use clap::Subcommand;
@@ -13,7 +13,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Send a real message with the code 123456 and show the exact requests, secrets masked, and the
     /// verdict.
@@ -24,7 +24,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
 }
 
@@ -32,7 +32,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
         Command::List { json, file } => {
-            let Reply::Senders(senders) = store::ask(&file.config, Request::SenderList)? else {
+            let Reply::Senders(senders) = store::ask_of(&file, Request::SenderList)? else {
                 bail!(OTHER);
             };
             if json {
@@ -59,8 +59,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             json,
             file,
         } => {
-            let Reply::Test(outcome) =
-                store::ask(&file.config, Request::SenderTest { name, number })?
+            let Reply::Test(outcome) = store::ask_of(&file, Request::SenderTest { name, number })?
             else {
                 bail!(OTHER);
             };

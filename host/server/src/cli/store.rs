@@ -1,22 +1,39 @@
 //! Reaching the store: through the host that runs, or directly if none does.
 
-use super::output;
+use super::{OfTenant, output};
 use crate::assemble;
 use crate::config::Config;
-use crate::desk::{self, Reply, Request};
+use crate::desk::{self, Asked, Reply, Request};
 use anyhow::Context;
+use postern_login::TenantId;
 use std::path::Path;
 
-/// Answers one request on the store of this configuration.
+/// Answers one request on the store of this configuration; where it is about users or clients, the
+/// super tenant's.
 pub(super) fn ask(config: &Path, request: Request) -> anyhow::Result<Reply> {
+    ask_for(config, TenantId::super_tenant(), request)
+}
+
+/// As `ask`, for the tenant that was named.
+pub(super) fn ask_of(of: &OfTenant, request: Request) -> anyhow::Result<Reply> {
+    let tenant = of.tenant.clone();
+    ask_for(
+        &of.config,
+        tenant.unwrap_or_else(TenantId::super_tenant),
+        request,
+    )
+}
+
+fn ask_for(config: &Path, tenant: TenantId, request: Request) -> anyhow::Result<Reply> {
+    let asked = Asked { tenant, request };
     let config = Config::load(config)?;
     runtime()?.block_on(async {
         let data_dir = &config.server.data_dir;
-        if let Some(reply) = desk::ask(data_dir, &request).await? {
+        if let Some(reply) = desk::ask(data_dir, &asked).await? {
             return Ok(reply);
         }
-        let desk = assemble::desk(&config)?;
-        desk.answer(request).await
+        let desk = assemble::desk(&config).await?;
+        desk.answer_for(asked).await
     })
 }
 

@@ -1,6 +1,6 @@
 //! `postern user`: the people of the embedded store.
 
-use super::{ConfigFile, output, store};
+use super::{OfTenant, output, store};
 use crate::desk::{Change, Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -20,7 +20,7 @@ pub(super) enum Command {
         #[command(flatten)]
         facts: Facts,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// List the people, numbers masked.
     #[command(after_help = "Example: postern user list --json")]
@@ -29,7 +29,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Change what is known about a person.
     #[command(
@@ -52,42 +52,42 @@ pub(super) enum Command {
         #[arg(long)]
         unlock_codes: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Set a new password.
     #[command(after_help = "Example: postern user passwd alice")]
     Passwd {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Lock the account: its sessions end, and nobody signs in with it.
     #[command(after_help = "Example: postern user lock alice")]
     Lock {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Lift an administrator's lock and the one that too many wrong codes brought.
     #[command(after_help = "Example: postern user unlock alice")]
     Unlock {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Sign the person out everywhere.
     #[command(after_help = "Example: postern user end-sessions alice")]
     EndSessions {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Delete the account and everything that hangs on it.
     #[command(after_help = "Example: postern user delete alice")]
     Delete {
         name: String,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
     /// Make ten new backup codes and print them, once; all earlier ones are dead.
     #[command(after_help = "Example: postern user backup-codes alice")]
@@ -96,7 +96,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        file: ConfigFile,
+        file: OfTenant,
     },
 }
 
@@ -124,7 +124,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 name: name.clone(),
                 change,
             };
-            store::ask(&file.config, request)?;
+            store::ask_of(&file, request)?;
             output::line(format!("added user {name}"));
         }
         Command::List { json, file } => list(json, &file)?,
@@ -146,8 +146,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             if no_number {
                 change.number = Some(None);
             }
-            store::ask(
-                &file.config,
+            store::ask_of(
+                &file,
                 Request::UserSet {
                     name: name.clone(),
                     change,
@@ -160,8 +160,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 password: Some(password()?),
                 ..Change::default()
             };
-            store::ask(
-                &file.config,
+            store::ask_of(
+                &file,
                 Request::UserSet {
                     name: name.clone(),
                     change,
@@ -170,29 +170,26 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             output::line(format!("changed the password of {name}"));
         }
         Command::Lock { name, file } => {
-            store::ask(&file.config, Request::UserLock { name: name.clone() })?;
+            store::ask_of(&file, Request::UserLock { name: name.clone() })?;
             output::line(format!("locked user {name}"));
         }
         Command::Unlock { name, file } => {
-            store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+            store::ask_of(&file, Request::UserUnlock { name: name.clone() })?;
             output::line(format!("unlocked user {name}"));
         }
         Command::EndSessions { name, file } => {
             let request = Request::UserEndSessions { name: name.clone() };
-            let Reply::Ended(count) = store::ask(&file.config, request)? else {
+            let Reply::Ended(count) = store::ask_of(&file, request)? else {
                 bail!("the host answered something else: is it of another version?");
             };
             output::line(format!("ended {count} sessions of {name}"));
         }
         Command::Delete { name, file } => {
-            store::ask(&file.config, Request::UserDelete { name: name.clone() })?;
+            store::ask_of(&file, Request::UserDelete { name: name.clone() })?;
             output::line(format!("deleted user {name}"));
         }
         Command::BackupCodes { name, json, file } => {
-            let reply = store::ask(
-                &file.config,
-                Request::UserBackupCodes { name: name.clone() },
-            )?;
+            let reply = store::ask_of(&file, Request::UserBackupCodes { name: name.clone() })?;
             let Reply::BackupCodes(codes) = reply else {
                 bail!("the host answered something else: is it of another version?");
             };
@@ -210,11 +207,11 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(json: bool, file: &ConfigFile) -> anyhow::Result<()> {
+fn list(json: bool, file: &OfTenant) -> anyhow::Result<()> {
     let mut users = Vec::new();
     let mut from = None;
     loop {
-        let Reply::Users(page) = store::ask(&file.config, Request::UserList { from: from.take() })?
+        let Reply::Users(page) = store::ask_of(file, Request::UserList { from: from.take() })?
         else {
             bail!("the host answered something else: is it of another version?");
         };

@@ -27,6 +27,22 @@ const DAY: u64 = 24 * HOUR;
 
 impl Limits {
     pub(super) fn read(mut section: Section<'_>) -> Self {
+        let plugin = read_plugin(&mut section);
+        let request = read_request(section.table("request"));
+        Self::of_logins(section, plugin, request)
+    }
+
+    /// What a tenant may set of its own: the bounds of its logins. Those of plugins and requests
+    /// protect the host and are everybody's.
+    pub(super) fn read_for_tenant(section: Section<'_>, host: &Self) -> Self {
+        Self::of_logins(section, host.plugin.clone(), host.request.clone())
+    }
+
+    fn of_logins(
+        mut section: Section<'_>,
+        plugin: postern_wasm::Limits,
+        request: postern_egress::limits::Limits,
+    ) -> Self {
         let s = &mut section;
         let attempts = AttemptPolicy {
             attempts_max: s.small(
@@ -107,8 +123,6 @@ impl Limits {
             900,
         );
         let session_lifetime = s.seconds("session_lifetime", 60..=30 * DAY, "seconds", 8 * HOUR);
-        let plugin = read_plugin(s);
-        let request = read_request(s.table("request"));
         section.finish();
         Self {
             attempts,

@@ -21,6 +21,7 @@ mod sender;
 mod server;
 mod sign_in;
 mod sms_otp;
+mod tenant;
 mod tls;
 mod user_store;
 
@@ -34,6 +35,8 @@ pub use sender::{Sender, Setting};
 pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
+pub use tenant::TenantDocument;
+pub(crate) use tenant::hide_secrets;
 pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
 
@@ -44,7 +47,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A file larger than this is not a configuration.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Everything the operator decided, checked.
 #[derive(Debug, Clone)]
@@ -68,6 +71,8 @@ pub struct Config {
     pub warnings: Vec<Warning>,
     /// The files it was read from, for whoever watches them.
     pub files: Vec<PathBuf>,
+    /// Where tenants have theirs, one file each.
+    pub tenants_folder: PathBuf,
 }
 
 impl Config {
@@ -170,6 +175,7 @@ impl Config {
                 log,
                 warnings,
                 files,
+                tenants_folder: base.join(tenant::FOLDER),
             }),
             (_, false) => Err(ConfigError::Wrong {
                 file: path.to_owned(),
@@ -190,36 +196,12 @@ fn together(
     outbox: Option<&Option<Outbox>>,
     findings: &mut Findings,
 ) {
-    for name in &sms_otp.factor.senders {
-        if !senders.contains_key(name) {
-            let known: Vec<_> = senders.keys().map(String::as_str).collect();
-            findings.problem(
-                "sms_otp.senders",
-                format!(
-                    "there is no sender `{name}`: expected names of `[sender.NAME]` sections (there are: {})",
-                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-                ),
-            );
-        }
-    }
+    senders_named(senders, sms_otp, findings);
+    senders_and_outbox(senders, outbox.is_some(), findings);
     if outbox.is_some() {
-        for sender in senders.values().filter(|sender| sender.plugin != "fake") {
-            findings.problem(
-                "outbox",
-                format!(
-                    "the test outbox never stands beside a real sender: remove `[outbox]`, or `[sender.{}]` with its plugin `{}`",
-                    sender.name, sender.plugin
-                ),
-            );
-        }
         findings.warning(
             "outbox",
             "the test outbox is on: finished messages are kept in memory and no SMS is sent",
-        );
-    } else if let Some(sender) = senders.values().find(|sender| sender.plugin == "fake") {
-        findings.problem(
-            &format!("sender.{}.plugin", sender.name),
-            "the plugin `fake` sends to the test outbox only: add an `[outbox]` section, or choose another plugin",
         );
     }
     let behind_proxy = !server.trusted_proxies.is_empty();
@@ -239,6 +221,42 @@ fn together(
         findings.warning(
             "plugins.isolation",
             "plugins run inside the host process: a sandbox escape would find every secret; `worker` is the safe choice",
+        );
+    }
+}
+
+/// Every sender in the order of fail-over is one of those there are.
+fn senders_named(senders: &BTreeMap<String, Sender>, sms_otp: &SmsOtp, findings: &mut Findings) {
+    for name in &sms_otp.factor.senders {
+        if !senders.contains_key(name) {
+            let known: Vec<_> = senders.keys().map(String::as_str).collect();
+            findings.problem(
+                "sms_otp.senders",
+                format!(
+                    "there is no sender `{name}`: expected names of `[sender.NAME]` sections (there are: {})",
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                ),
+            );
+        }
+    }
+}
+
+/// A test outbox and a real provider are never on at once.
+fn senders_and_outbox(senders: &BTreeMap<String, Sender>, outbox: bool, findings: &mut Findings) {
+    if outbox {
+        for sender in senders.values().filter(|sender| sender.plugin != "fake") {
+            findings.problem(
+                "outbox",
+                format!(
+                    "the test outbox never stands beside a real sender: remove `[outbox]`, or `[sender.{}]` with its plugin `{}`",
+                    sender.name, sender.plugin
+                ),
+            );
+        }
+    } else if let Some(sender) = senders.values().find(|sender| sender.plugin == "fake") {
+        findings.problem(
+            &format!("sender.{}.plugin", sender.name),
+            "the plugin `fake` sends to the test outbox only: add an `[outbox]` section, or choose another plugin",
         );
     }
 }

@@ -50,6 +50,8 @@ impl<'de> Deserialize<'de> for Secret {
 pub struct Surroundings {
     /// `None`: the environment and the files of this process.
     pretended: Option<Pretended>,
+    /// Nothing may be referred to.
+    closed: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -74,7 +76,21 @@ impl Surroundings {
                     .map(|(path, text)| (PathBuf::from(path), (*text).to_owned()))
                     .collect(),
             }),
+            closed: false,
         }
+    }
+
+    /// For a text that did not come with the host's own files: a reference in it is refused, or
+    /// whoever may write it could read the host's environment and files (attack Q-10).
+    pub fn closed() -> Self {
+        Self {
+            closed: true,
+            ..Self::pretended(&[], &[])
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<String> {
@@ -84,7 +100,7 @@ impl Surroundings {
         }
     }
 
-    pub(super) fn read(&self, path: &Path, bytes_max: u64) -> Result<String, String> {
+    pub(crate) fn read(&self, path: &Path, bytes_max: u64) -> Result<String, String> {
         if let Some(pretended) = &self.pretended {
             return pretended
                 .files
@@ -104,7 +120,7 @@ impl Surroundings {
     }
 
     /// The files with this extension in a folder, in order of their names; none if there is no folder.
-    pub(super) fn list(&self, folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
+    pub(crate) fn list(&self, folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
         let fits = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
         let mut paths: Vec<PathBuf> = match &self.pretended {
             Some(pretended) => pretended
@@ -160,6 +176,9 @@ pub(super) fn resolve(
             else {
                 return Err(EXPECTED.into());
             };
+            if surroundings.closed {
+                return Err("a reference: expected the value itself, because a document in the store cannot refer to the host's environment or files".into());
+            }
             let value = match kind.as_str() {
                 "env" => surroundings.variable(name).ok_or_else(|| {
                     format!("the environment variable `{name}` is not set: export it, or give the value in another way")

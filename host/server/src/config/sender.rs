@@ -218,7 +218,7 @@ fn read_values(
     values
 }
 
-fn names_a_secret(key: &str) -> bool {
+pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["token", "secret", "password", "api_key", "apikey"]
         .iter()

@@ -36,6 +36,33 @@ const PEM_BYTES_MAX: u64 = 1 << 20;
 const WAITS: &str = "seconds; a person waits";
 
 impl UserStores {
+    /// Those that are Postern's own, by their names and in their order.
+    pub(crate) fn local(&self) -> Self {
+        let own = |name: &str| {
+            !matches!(
+                self.stores.get(name),
+                Some(UserStore::Ldap(_) | UserStore::Sql(_))
+            )
+        };
+        let stores = self.stores.iter().filter(|(name, _)| own(name));
+        let order = self.order.iter().filter(|name| own(name));
+        Self {
+            stores: stores
+                .map(|(name, store)| (name.clone(), store.clone()))
+                .collect(),
+            order: order.cloned().collect(),
+        }
+    }
+
+    /// The stores that name a file of this machine.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        let in_files = self.stores.iter().filter(|(_, store)| match store {
+            UserStore::Sql(settings) => settings.url.starts_with("sqlite:"),
+            UserStore::Local | UserStore::Ldap(_) => false,
+        });
+        in_files.map(|(name, _)| name.as_str())
+    }
+
     /// `order` is `sms_otp.secondary_userstore`.
     pub(super) fn read(
         mut section: Section<'_>,

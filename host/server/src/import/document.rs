@@ -31,6 +31,10 @@ impl Document {
         &mut self.tables[at]
     }
 
+    pub(super) fn remove(&mut self, path: &[&str]) {
+        self.tables.retain(|table| table.path != path);
+    }
+
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         for table in &self.tables {

@@ -107,6 +107,13 @@ pub fn import(inputs: &[Input<'_>], public_url: &Url, keep: Secrets) -> Result<I
     })
 }
 
+/// As `import`, for a tenant: its document has nothing of the host in it, and credentials stand in it.
+pub fn for_tenant(inputs: &[Input<'_>], public_url: &Url) -> Result<Imported, String> {
+    let mut imported = import(inputs, public_url, Secrets::Literal)?;
+    imported.document.remove(&["server"]);
+    Ok(imported)
+}
+
 /// Two files on the same step, a `deployment.toml` and the XML made from it: they must agree.
 fn join(earlier: &mut Parameters, later: Parameters) -> Result<(), String> {
     for (name, value) in later.own {

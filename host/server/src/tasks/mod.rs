@@ -2,3 +2,4 @@
 
 pub(crate) mod reload;
 pub(crate) mod sweep;
+pub(crate) mod tenants;

@@ -83,9 +83,13 @@ impl Memory {
             Ok(next) => next,
             Err(refused) => return refused,
         };
-        // A login that is gone or over has no budget.
+        // A login that is gone or over, or another tenant's, has no budget.
         let attempt = match tables.logins.get_mut(&digest::of(challenge.as_str())) {
-            Some(row) if row.attempts < policy.attempts_max && now < row.login.expires_at => {
+            Some(row)
+                if row.login.tenant == *subject.tenant()
+                    && row.attempts < policy.attempts_max
+                    && now < row.login.expires_at =>
+            {
                 row.attempts += 1;
                 row.attempts
             }

@@ -2,6 +2,7 @@
 
 use super::Memory;
 use async_trait::async_trait;
+use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{Added, ApiClient, ApiClients};
 
@@ -13,7 +14,8 @@ impl ApiClients for Memory {
 
     async fn add(&self, client: &ApiClient, token_sha256: &[u8; 32]) -> Result<Added, StoreError> {
         let mut tables = self.tables();
-        if tables.clients.values().any(|c| c.name == client.name) {
+        let mut known = tables.clients.values();
+        if known.any(|known| known.tenant == client.tenant && known.name == client.name) {
             return Ok(Added::NameTaken);
         }
         if tables.clients.contains_key(token_sha256) {
@@ -23,16 +25,20 @@ impl ApiClients for Memory {
         Ok(Added::Added)
     }
 
-    async fn list(&self) -> Result<Vec<ApiClient>, StoreError> {
-        let mut clients: Vec<_> = self.tables().clients.values().cloned().collect();
+    async fn list(&self, tenant: &TenantId) -> Result<Vec<ApiClient>, StoreError> {
+        let tables = self.tables();
+        let own = tables.clients.values().filter(|c| c.tenant == *tenant);
+        let mut clients: Vec<_> = own.cloned().collect();
         clients.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(clients)
     }
 
-    async fn revoke(&self, name: &str) -> Result<bool, StoreError> {
+    async fn revoke(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         let before = tables.clients.len();
-        tables.clients.retain(|_, client| client.name != name);
+        tables
+            .clients
+            .retain(|_, client| client.tenant != *tenant || client.name != name);
         Ok(tables.clients.len() < before)
     }
 }

@@ -3,21 +3,22 @@
 use super::{Memory, Reply, remove_over};
 use crate::KEPT;
 use async_trait::async_trait;
+use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::{Idempotency, Reservation};
+use postern_login::ports::{ApiClient, Idempotency, Reservation};
 use postern_otp::Timestamp;
 
 #[async_trait]
 impl Idempotency for Memory {
     async fn reserve(
         &self,
-        client: &str,
+        client: &ApiClient,
         key: &str,
         fingerprint: &[u8; 32],
         now: Timestamp,
     ) -> Result<Reservation, StoreError> {
         let mut tables = self.tables();
-        let name = (client.to_owned(), key.to_owned());
+        let name = named(client, key);
         if let Some(reply) = tables.replies.get(&name).filter(|r| r.expires_at > now) {
             return Ok(if reply.fingerprint != *fingerprint {
                 Reservation::Differs
@@ -39,16 +40,16 @@ impl Idempotency for Memory {
         Ok(Reservation::Reserved)
     }
 
-    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError> {
-        let name = (client.to_owned(), key.to_owned());
+    async fn fill(&self, client: &ApiClient, key: &str, answer: &str) -> Result<(), StoreError> {
+        let name = named(client, key);
         if let Some(reply) = self.tables().replies.get_mut(&name) {
             reply.answer = Some(answer.to_owned());
         }
         Ok(())
     }
 
-    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError> {
-        let name = (client.to_owned(), key.to_owned());
+    async fn release(&self, client: &ApiClient, key: &str) -> Result<(), StoreError> {
+        let name = named(client, key);
         let mut tables = self.tables();
         if tables
             .replies
@@ -65,4 +66,11 @@ impl Idempotency for Memory {
             reply.expires_at <= now
         }))
     }
+}
+
+/// A client's key, by tenant and name of the client.
+pub(super) type Named = (TenantId, String, String);
+
+fn named(client: &ApiClient, key: &str) -> Named {
+    (client.tenant.clone(), client.name.clone(), key.to_owned())
 }

@@ -27,12 +27,17 @@ impl LoginStore for Memory {
         Ok(())
     }
 
-    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        id: &LoginId,
+        now: Timestamp,
+    ) -> Result<Option<Login>, StoreError> {
         Ok(self
             .tables()
             .logins
             .get(&digest::of(id.as_str()))
-            .filter(|row| now < row.login.expires_at)
+            .filter(|row| row.login.tenant == *tenant && now < row.login.expires_at)
             .map(|row| row.login.clone()))
     }
 

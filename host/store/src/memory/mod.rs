@@ -14,6 +14,7 @@ mod logins;
 mod once;
 mod parking;
 mod sessions;
+mod tenants;
 mod users;
 
 use crate::audit_chain::Link;
@@ -24,11 +25,11 @@ use crate::port::from_port;
 use postern_admin::documents::{Document, Key};
 use postern_federation::Moment;
 use postern_federation::ports::Parked;
-use postern_login::Login;
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, TenantRecord};
 use postern_login::session::Session;
+use postern_login::{Login, TenantId};
 use postern_otp::Timestamp;
 use postern_otp::lock::Ledger;
 use std::collections::{BTreeMap, HashMap};
@@ -50,7 +51,8 @@ struct Tables {
     sessions: HashMap<[u8; 32], Session>,
     counters: HashMap<(String, u128), (u32, Timestamp)>,
     clients: HashMap<[u8; 32], ApiClient>,
-    replies: HashMap<(String, String), Reply>,
+    replies: HashMap<idempotency::Named, Reply>,
+    tenants: BTreeMap<TenantId, TenantRecord>,
     audit: Vec<(AuditEvent, Link)>,
     documents: BTreeMap<Key, Document>,
     users: BTreeMap<users::Whose, User>,

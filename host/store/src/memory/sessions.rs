@@ -20,17 +20,30 @@ impl SessionStore for Memory {
         Ok(())
     }
 
-    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
         Ok(self
             .tables()
             .sessions
             .get(&digest::of(id.as_str()))
-            .filter(|session| now < session.expires_at)
+            .filter(|session| session.tenant == *tenant && now < session.expires_at)
             .cloned())
     }
 
-    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
-        self.tables().sessions.remove(&digest::of(id.as_str()));
+    async fn close(&self, tenant: &TenantId, id: &SessionId) -> Result<(), StoreError> {
+        let id = digest::of(id.as_str());
+        let mut tables = self.tables();
+        if tables
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.tenant == *tenant)
+        {
+            tables.sessions.remove(&id);
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Users, their claims and their links.
 
-use super::Memory;
+use super::{Memory, Tables};
 use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
 use postern_login::TenantId;
@@ -251,4 +251,13 @@ fn whose(tenant: &TenantId, domain: &str, key: &str) -> Whose {
 
 fn link(tenant: &TenantId, identity_provider: &str, subject: &str) -> Link {
     whose(tenant, identity_provider, subject)
+}
+
+/// With their links.
+pub(super) fn remove_all_of(tables: &mut Tables, tenant: &TenantId) -> u64 {
+    let before = tables.users.len() + tables.links.len();
+    let own = |of: &str| of == tenant.as_str();
+    tables.users.retain(|(of, _, _), _| !own(of));
+    tables.links.retain(|(of, _, _), _| !own(of));
+    (before - tables.users.len() - tables.links.len()) as u64
 }

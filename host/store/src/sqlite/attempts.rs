@@ -62,7 +62,7 @@ impl Sqlite {
         now: Timestamp,
         policy: &AttemptPolicy,
     ) -> Result<Payment, StoreError> {
-        let key = subject.key();
+        let (key, tenant) = (subject.key(), subject.tenant().clone());
         let challenge = digest::of(challenge.as_str());
         let rules = policy.clone();
         let counted = self
@@ -71,15 +71,17 @@ impl Sqlite {
                     Ok(next) => next,
                     Err(refused) => return Ok(refused),
                 };
-                // A login that is gone or over has no budget.
+                // A login that is gone or over, or another tenant's, has no budget.
                 let attempt: Option<u32> = db
                     .prepare_cached(
                         "UPDATE logins SET attempts = attempts + 1
-                         WHERE id = ? AND attempts < ? AND expires_at > ? RETURNING attempts",
+                         WHERE id = ? AND tenant = ? AND attempts < ? AND expires_at > ?
+                         RETURNING attempts",
                     )?
-                    .query_row(params![challenge, rules.attempts_max, column(now)], |row| {
-                        row.get(0)
-                    })
+                    .query_row(
+                        params![challenge, tenant.as_str(), rules.attempts_max, column(now)],
+                        |row| row.get(0),
+                    )
                     .optional()?;
                 let Some(attempt) = attempt else {
                     return Ok(Counted::Exhausted);

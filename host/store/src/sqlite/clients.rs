@@ -71,7 +71,7 @@ impl ApiClients for Sqlite {
                 let rows = db
                     .prepare_cached(
                         "INSERT INTO clients (name, tenant, created_at, token) VALUES (?, ?, ?, ?)
-                         ON CONFLICT (name) DO NOTHING",
+                         ON CONFLICT (tenant, name) DO NOTHING",
                     )?
                     .execute(params![
                         row.name,
@@ -89,26 +89,35 @@ impl ApiClients for Sqlite {
         Ok(Added::Added)
     }
 
-    async fn list(&self) -> Result<Vec<ApiClient>, StoreError> {
-        let mut clients: Vec<_> = self.parts.by_token.read().values().cloned().collect();
+    async fn list(&self, tenant: &TenantId) -> Result<Vec<ApiClient>, StoreError> {
+        let all = self.parts.by_token.read();
+        let own = all.values().filter(|client| client.tenant == *tenant);
+        let mut clients: Vec<_> = own.cloned().collect();
         clients.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(clients)
     }
 
-    async fn revoke(&self, name: &str) -> Result<bool, StoreError> {
-        let row = name.to_owned();
+    async fn revoke(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
+        let (of, row) = (tenant.clone(), name.to_owned());
         let revoked = self
             .write(move |db| {
                 let rows = db
-                    .prepare_cached("DELETE FROM clients WHERE name = ?")?
-                    .execute([&row])?;
+                    .prepare_cached("DELETE FROM clients WHERE tenant = ? AND name = ?")?
+                    .execute(params![of.as_str(), row])?;
                 Ok::<_, Fault>(rows == 1)
             })
             .await?;
         self.parts
             .by_token
             .write()
-            .retain(|_, client| client.name != name);
+            .retain(|_, client| client.tenant != *tenant || client.name != name);
         Ok(revoked)
+    }
+}
+
+impl ByToken {
+    /// The rows are gone already.
+    pub(super) fn forget_all_of(&self, tenant: &TenantId) {
+        self.write().retain(|_, client| client.tenant != *tenant);
     }
 }

@@ -4,7 +4,7 @@ use super::{Fault, Sqlite, column};
 use crate::KEPT;
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{Idempotency, Reservation};
+use postern_login::ports::{ApiClient, Idempotency, Reservation};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,33 +12,36 @@ use rusqlite::{Connection, OptionalExtension, params};
 impl Idempotency for Sqlite {
     async fn reserve(
         &self,
-        client: &str,
+        client: &ApiClient,
         key: &str,
         fingerprint: &[u8; 32],
         now: Timestamp,
     ) -> Result<Reservation, StoreError> {
-        let (client, key, fingerprint) = (client.to_owned(), key.to_owned(), *fingerprint);
+        let (client, key, fingerprint) = (client.clone(), key.to_owned(), *fingerprint);
         self.write(move |db| reserve(db, &client, &key, fingerprint, now))
             .await
     }
 
-    async fn fill(&self, client: &str, key: &str, answer: &str) -> Result<(), StoreError> {
-        let (client, key, answer) = (client.to_owned(), key.to_owned(), answer.to_owned());
+    async fn fill(&self, client: &ApiClient, key: &str, answer: &str) -> Result<(), StoreError> {
+        let (client, key, answer) = (client.clone(), key.to_owned(), answer.to_owned());
         self.write(move |db| {
-            db.prepare_cached("UPDATE replies SET answer = ? WHERE client = ? AND key = ?")?
-                .execute(params![answer, client, key])?;
+            db.prepare_cached(
+                "UPDATE replies SET answer = ? WHERE tenant = ? AND client = ? AND key = ?",
+            )?
+            .execute(params![answer, client.tenant.as_str(), client.name, key])?;
             Ok(())
         })
         .await
     }
 
-    async fn release(&self, client: &str, key: &str) -> Result<(), StoreError> {
-        let (client, key) = (client.to_owned(), key.to_owned());
+    async fn release(&self, client: &ApiClient, key: &str) -> Result<(), StoreError> {
+        let (client, key) = (client.clone(), key.to_owned());
         self.write(move |db| {
             db.prepare_cached(
-                "DELETE FROM replies WHERE client = ? AND key = ? AND answer IS NULL",
+                "DELETE FROM replies
+                 WHERE tenant = ? AND client = ? AND key = ? AND answer IS NULL",
             )?
-            .execute(params![client, key])?;
+            .execute(params![client.tenant.as_str(), client.name, key])?;
             Ok(())
         })
         .await
@@ -52,7 +55,7 @@ impl Idempotency for Sqlite {
 
 fn reserve(
     db: &Connection,
-    client: &str,
+    client: &ApiClient,
     key: &str,
     fingerprint: [u8; 32],
     now: Timestamp,
@@ -60,11 +63,12 @@ fn reserve(
     let kept: Option<([u8; 32], Option<String>)> = db
         .prepare_cached(
             "SELECT fingerprint, answer FROM replies
-             WHERE client = ? AND key = ? AND expires_at > ?",
+             WHERE tenant = ? AND client = ? AND key = ? AND expires_at > ?",
         )?
-        .query_row(params![client, key, column(now)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            params![client.tenant.as_str(), client.name, key, column(now)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
     if let Some((earlier, answer)) = kept {
         return Ok(if earlier != fingerprint {
@@ -74,18 +78,24 @@ fn reserve(
         });
     }
     db.prepare_cached(
-        "INSERT OR REPLACE INTO replies (client, key, fingerprint, answer, expires_at)
-         VALUES (?, ?, ?, NULL, ?)",
+        "INSERT OR REPLACE INTO replies (tenant, client, key, fingerprint, answer, expires_at)
+         VALUES (?, ?, ?, ?, NULL, ?)",
     )?
-    .execute(params![client, key, fingerprint, column(now.plus(KEPT))])?;
+    .execute(params![
+        client.tenant.as_str(),
+        client.name,
+        key,
+        fingerprint,
+        column(now.plus(KEPT))
+    ])?;
     Ok(Reservation::Reserved)
 }
 
 pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> Result<u64, Fault> {
     let rows = db
         .prepare_cached(
-            "DELETE FROM replies WHERE (client, key) IN
-             (SELECT client, key FROM replies WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+            "DELETE FROM replies WHERE (tenant, client, key) IN
+             (SELECT tenant, client, key FROM replies WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
         )?
         .execute(params![column(now), rows_max])?;
     Ok(rows as u64)

@@ -19,21 +19,37 @@ impl LoginStore for Sqlite {
         let expires_at = column(login.expires_at);
         let account = account_column(&login.tenant, &login.state);
         let body = row::of_login(login, &login.state)?;
+        let tenant = login.tenant.clone();
         self.write(move |db| {
             db.prepare_cached(
-                "INSERT INTO logins (id, version, expires_at, account, body) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO logins (id, version, expires_at, account, body, tenant)
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![id, version, expires_at, account, body])?;
+            .execute(params![
+                id,
+                version,
+                expires_at,
+                account,
+                body,
+                tenant.as_str()
+            ])?;
             Ok(())
         })
         .await
     }
 
-    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Option<Login>, StoreError> {
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        id: &LoginId,
+        now: Timestamp,
+    ) -> Result<Option<Login>, StoreError> {
         let found = self.read(|db| {
             let row: Option<(i64, i64, Vec<u8>)> = db
-                .prepare_cached("SELECT version, expires_at, body FROM logins WHERE id = ?")?
-                .query_row([digest::of(id.as_str())], |row| {
+                .prepare_cached(
+                    "SELECT version, expires_at, body FROM logins WHERE id = ? AND tenant = ?",
+                )?
+                .query_row(params![digest::of(id.as_str()), tenant.as_str()], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                 })
                 .optional()?;

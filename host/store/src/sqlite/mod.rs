@@ -17,6 +17,7 @@ mod parking;
 mod readers;
 mod schema;
 mod sessions;
+mod tenants;
 mod users;
 mod writer;
 

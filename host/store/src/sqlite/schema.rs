@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 4] = [FIRST, FEDERATION, CONSOLE, SESSIONS_BY_SUBJECT];
+const MIGRATIONS: [&str; 5] = [FIRST, FEDERATION, CONSOLE, SESSIONS_BY_SUBJECT, TENANTS];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -250,3 +250,83 @@ CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_by_subject ON sessions (subject);
 ";
+
+/// Several tenants: every row says whose it is, a client's name is its tenant's own, and tenants have
+/// a table. Until here there was one.
+const TENANTS: &str = "
+ALTER TABLE logins ADD COLUMN tenant TEXT NOT NULL DEFAULT 'carbon.super';
+ALTER TABLE sessions ADD COLUMN tenant TEXT NOT NULL DEFAULT 'carbon.super';
+
+CREATE TABLE tenants (
+    tenant     TEXT PRIMARY KEY,
+    enabled    INTEGER NOT NULL,
+    document   TEXT,
+    changed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clients_of_tenants (
+    tenant     TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    token      BLOB NOT NULL UNIQUE CHECK (length(token) = 32),
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO clients_of_tenants (tenant, name, created_at, token)
+    SELECT tenant, name, created_at, token FROM clients;
+DROP TABLE clients;
+ALTER TABLE clients_of_tenants RENAME TO clients;
+
+CREATE TABLE replies_of_tenants (
+    tenant      TEXT NOT NULL,
+    client      TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    answer      TEXT,
+    expires_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, client, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO replies_of_tenants (tenant, client, key, fingerprint, answer, expires_at)
+    SELECT 'carbon.super', client, key, fingerprint, answer, expires_at FROM replies;
+DROP TABLE replies;
+ALTER TABLE replies_of_tenants RENAME TO replies;
+CREATE INDEX replies_by_expiry ON replies (expires_at);
+";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_store_of_one_tenant_becomes_one_of_several_and_keeps_what_it_has() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(FIRST).unwrap();
+        db.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1;
+             INSERT INTO clients VALUES ('shop', 'carbon.super', 1, zeroblob(32));
+             INSERT INTO replies VALUES ('shop', 'order-1', zeroblob(32), '{{}}', 2);"
+        ))
+        .unwrap();
+        assert!(prepare(&mut db, &Options::default()).is_ok());
+        let client: (String, String) = db
+            .query_row("SELECT tenant, name FROM clients", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(client, ("carbon.super".into(), "shop".into()));
+        let reply: (String, String) = db
+            .query_row("SELECT tenant, client FROM replies", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(reply, ("carbon.super".into(), "shop".into()));
+        let version: i64 = db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, VERSION);
+        // The same name for another tenant, and not twice for one.
+        let add = "INSERT INTO clients VALUES (?, 'shop', 1, randomblob(32))";
+        assert!(db.execute(add, ["a.example"]).is_ok());
+        assert!(db.execute(add, ["carbon.super"]).is_err());
+    }
+}

@@ -3,6 +3,7 @@
 use super::{Fault, Sqlite, column, timestamp};
 use crate::{digest, row};
 use async_trait::async_trait;
+use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{SessionStore, Subject};
 use postern_login::session::{Session, SessionId};
@@ -17,22 +18,37 @@ impl SessionStore for Sqlite {
         let name = session.name.clone();
         let subject = session.subject().key();
         let expires_at = column(session.expires_at);
+        let tenant = session.tenant.clone();
         self.write(move |db| {
             db.prepare_cached(
-                "INSERT INTO sessions (id, name, subject, expires_at, body)
-                 VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO sessions (id, name, subject, expires_at, body, tenant)
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![id, name, subject, expires_at, body])?;
+            .execute(params![
+                id,
+                name,
+                subject,
+                expires_at,
+                body,
+                tenant.as_str()
+            ])?;
             Ok(())
         })
         .await
     }
 
-    async fn find(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
         let found = self.read(|db| {
             let row: Option<(i64, Vec<u8>)> = db
-                .prepare_cached("SELECT expires_at, body FROM sessions WHERE id = ?")?
-                .query_row([digest::of(id.as_str())], |row| {
+                .prepare_cached(
+                    "SELECT expires_at, body FROM sessions WHERE id = ? AND tenant = ?",
+                )?
+                .query_row(params![digest::of(id.as_str()), tenant.as_str()], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
@@ -45,11 +61,11 @@ impl SessionStore for Sqlite {
         Ok((now < session.expires_at).then_some(session))
     }
 
-    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
-        let id = digest::of(id.as_str());
+    async fn close(&self, tenant: &TenantId, id: &SessionId) -> Result<(), StoreError> {
+        let (tenant, id) = (tenant.clone(), digest::of(id.as_str()));
         self.write(move |db| {
-            db.prepare_cached("DELETE FROM sessions WHERE id = ?")?
-                .execute([id])?;
+            db.prepare_cached("DELETE FROM sessions WHERE id = ? AND tenant = ?")?
+                .execute(params![id, tenant.as_str()])?;
             Ok(())
         })
         .await

@@ -4,9 +4,8 @@ use super::frame;
 use crate::error::unmoved;
 use crate::extract::SessionForm;
 use crate::page::{self, Frame};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 
 #[derive(Template)]
@@ -18,7 +17,7 @@ struct BackupCodesPage<'a> {
 
 /// `POST /account/backup-codes`. The answer itself shows them: a redirect would mean to keep them
 /// somewhere in clear for the next request.
-pub async fn make(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn make(Tenant(state): Tenant, form: SessionForm) -> Response {
     match state
         .logins
         .new_backup_codes(&form.session, &form.client)

@@ -3,13 +3,12 @@
 use crate::error::unmoved;
 use crate::extract::SessionForm;
 use crate::page::see_other;
-use crate::state::WebState;
-use axum::extract::State;
+use crate::tenant::Tenant;
 use axum::response::Response;
 use postern_login::ports::Association;
 
 /// `POST /account/links/remove`
-pub async fn remove(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn remove(Tenant(state): Tenant, form: SessionForm) -> Response {
     let association = Association {
         identity_provider: form.fields.text("identity_provider").to_owned(),
         subject: form.fields.text("subject").to_owned(),

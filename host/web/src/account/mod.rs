@@ -10,11 +10,11 @@ pub mod sessions;
 use crate::error::unmoved;
 use crate::extract::{Client, SessionForm, SignedIn};
 use crate::page::{self, Frame, see_other, with_cookie};
-use crate::state::WebState;
+use crate::tenant::{Tenant, TenantState};
 use crate::texts::{Texts, counted};
 use crate::time;
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use postern_login::account::Overview;
 use postern_login::session::Session;
@@ -48,7 +48,7 @@ struct Line<'a> {
 
 /// `GET /account`
 pub async fn show(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     SignedIn(session): SignedIn,
     Client(client): Client,
     RawQuery(query): RawQuery,
@@ -119,11 +119,8 @@ fn done(t: &'static Texts, query: Option<&str>) -> Option<&'static str> {
     }
 }
 
-fn frame<'a>(state: &'a WebState, locale: &str) -> Frame<'a> {
-    Frame {
-        t: Texts::of(locale),
-        brand: &state.brand,
-    }
+fn frame<'a>(state: &'a TenantState, locale: &str) -> Frame<'a> {
+    state.frame(locale)
 }
 
 impl<'a> Line<'a> {
@@ -140,7 +137,7 @@ impl<'a> Line<'a> {
 }
 
 /// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16).
-pub async fn sign_out(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn sign_out(Tenant(state): Tenant, form: SessionForm) -> Response {
     match state.logins.logout(&form.session.id).await {
         Ok(()) => {
             crate::oidc::logout::ended(&state, &form.session).await;
@@ -158,7 +155,7 @@ struct SignedOutPage<'a> {
 }
 
 /// `GET /signed-out`
-pub async fn signed_out(State(state): State<WebState>, Client(client): Client) -> Response {
+pub async fn signed_out(Tenant(state): Tenant, Client(client): Client) -> Response {
     page::draw(&SignedOutPage {
         f: frame(&state, &client.locale),
     })

@@ -5,9 +5,9 @@ use crate::error::unmoved;
 use crate::extract::{Client, SessionForm, SignedIn};
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::sign_in::code;
-use crate::state::WebState;
+use crate::tenant::{Tenant, TenantState};
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::HeaderMap;
 use postern_login::account::Proven;
@@ -27,7 +27,7 @@ struct NumberPage<'a> {
 
 /// `GET /account/number`: the form, or the code page while a number is being proven.
 pub async fn show(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     SignedIn(session): SignedIn,
     Client(client): Client,
     RawQuery(query): RawQuery,
@@ -64,7 +64,7 @@ pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<&str>) -> Response 
 }
 
 /// `POST /account/number`
-pub async fn change(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn change(Tenant(state): Tenant, form: SessionForm) -> Response {
     let typed = form.fields.text("mobile");
     match state
         .logins
@@ -82,7 +82,7 @@ pub async fn change(State(state): State<WebState>, form: SessionForm) -> Respons
 }
 
 /// `POST /account/number/code`
-pub async fn confirm(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn confirm(Tenant(state): Tenant, form: SessionForm) -> Response {
     let Some(id) = state.cookies().proof(&form.headers) else {
         return see_other(HERE);
     };
@@ -102,7 +102,7 @@ pub async fn confirm(State(state): State<WebState>, form: SessionForm) -> Respon
 }
 
 /// `POST /account/number/resend`
-pub async fn resend(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn resend(Tenant(state): Tenant, form: SessionForm) -> Response {
     let Some(id) = state.cookies().proof(&form.headers) else {
         return see_other(HERE);
     };
@@ -117,7 +117,7 @@ pub async fn resend(State(state): State<WebState>, form: SessionForm) -> Respons
 }
 
 /// `POST /account/number/abandon`
-pub async fn abandon(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn abandon(Tenant(state): Tenant, form: SessionForm) -> Response {
     let gone = |id: Option<LoginId>| async {
         match id {
             Some(id) => state.logins.abandon_number(&form.session, &id).await,
@@ -132,7 +132,7 @@ pub async fn abandon(State(state): State<WebState>, form: SessionForm) -> Respon
     }
 }
 
-fn proving(state: &WebState, moved: &Moved) -> Response {
+fn proving(state: &TenantState, moved: &Moved) -> Response {
     with_cookie(see_other(HERE), state.cookies().set_proof(&moved.id))
 }
 

@@ -3,12 +3,11 @@
 use crate::error::{PageError, unmoved};
 use crate::extract::SessionForm;
 use crate::page::see_other;
-use crate::state::WebState;
-use axum::extract::State;
+use crate::tenant::Tenant;
 use axum::response::{IntoResponse, Response};
 
 /// `POST /account/sms-codes`
-pub async fn set(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn set(Tenant(state): Tenant, form: SessionForm) -> Response {
     let (opted_out, done) = match form.fields.text("codes") {
         "off" => (true, "/account?done=sms-off"),
         "on" => (false, "/account?done=sms-on"),

@@ -4,10 +4,10 @@ use super::frame;
 use crate::error::unmoved;
 use crate::extract::{Client, SessionForm, SignedIn};
 use crate::page::{self, Frame, see_other};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use crate::texts::Texts;
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use postern_login::account::NewPassword;
 
@@ -25,7 +25,7 @@ struct PasswordPage<'a> {
 
 /// `GET /account/password`
 pub async fn show(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     SignedIn(session): SignedIn,
     Client(client): Client,
     RawQuery(query): RawQuery,
@@ -45,7 +45,7 @@ pub(super) fn draw(f: Frame<'_>, token: &str, name: &str, notice: Option<&str>) 
 }
 
 /// `POST /account/password`
-pub async fn change(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn change(Tenant(state): Tenant, form: SessionForm) -> Response {
     let (current, new) = (
         form.fields.text("current_password"),
         form.fields.text("new_password"),

@@ -3,12 +3,11 @@
 use crate::error::unmoved;
 use crate::extract::SessionForm;
 use crate::page::see_other;
-use crate::state::WebState;
-use axum::extract::State;
+use crate::tenant::Tenant;
 use axum::response::Response;
 
 /// `POST /account/sessions/end`
-pub async fn end(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn end(Tenant(state): Tenant, form: SessionForm) -> Response {
     match state
         .logins
         .end_session(&form.session, form.fields.text("name"), &form.client)
@@ -21,7 +20,7 @@ pub async fn end(State(state): State<WebState>, form: SessionForm) -> Response {
 }
 
 /// `POST /account/sessions/end-others`
-pub async fn end_others(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn end_others(Tenant(state): Tenant, form: SessionForm) -> Response {
     match state
         .logins
         .end_other_sessions(&form.session, &form.client)

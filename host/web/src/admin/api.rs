@@ -7,9 +7,10 @@ use crate::api::json::answer;
 use crate::api::problem::{self as kinds, Problem};
 use crate::extract::Client;
 use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
@@ -18,6 +19,7 @@ use postern_admin::audit::Filter;
 use postern_admin::definitions::{Sort, Wanted};
 use postern_admin::users::{UserEdit, UserView};
 use postern_admin::{Actor, AdminError, Password, Role};
+use postern_login::TenantId;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -59,6 +61,17 @@ pub fn routes() -> Router<WebState> {
                 .put(definition_put)
                 .delete(definition_delete),
         )
+        .route("/admin/api/v1/tenants", get(tenant_list).post(tenant_add))
+        .route(
+            "/admin/api/v1/tenants/{name}",
+            get(tenant_show).delete(tenant_remove),
+        )
+        .route(
+            "/admin/api/v1/tenants/{name}/document",
+            axum::routing::put(tenant_set),
+        )
+        .route("/admin/api/v1/tenants/{name}/enable", post(tenant_enable))
+        .route("/admin/api/v1/tenants/{name}/disable", post(tenant_disable))
         .route("/admin/api/v1/audit", get(audit_list))
         .route("/admin/api/v1/audit/export", get(audit_export))
         .route("/admin/api/v1/audit/verify", get(audit_verify))
@@ -79,19 +92,19 @@ pub struct Token(pub Actor);
 impl FromRequestParts<WebState> for Token {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, web: &WebState) -> Result<Self, Response> {
         let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
         let right = lines
             .next()
             .filter(|_| lines.next().is_none())
             .and_then(|value| value.to_str().ok())
             .and_then(token)
-            .zip(state.admin_token.as_ref())
+            .zip(web.admin_token.as_ref())
             .is_some_and(|(token, admin)| admin.matches(token));
         if !right {
             return Err(Problem::new(&kinds::UNAUTHORIZED).into_response());
         }
-        let Client(client) = Client::from_request_parts(parts, state)
+        let Client(client) = Client::from_request_parts(parts, web)
             .await
             .map_err(|_| Problem::new(&kinds::BROKEN).into_response())?;
         Ok(Self(Actor::token(Some(client.address))))
@@ -145,7 +158,7 @@ impl Default for Search {
 }
 
 async fn user_list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     wanted: Result<Query<Search>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
@@ -179,7 +192,7 @@ struct NewUser {
 }
 
 async fn user_add(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     StrictJson(new): StrictJson<NewUser>,
 ) -> Answer {
@@ -201,7 +214,7 @@ async fn user_add(
 }
 
 async fn user_show(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -237,7 +250,7 @@ async fn user_show(
 }
 
 async fn user_set(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(edit): StrictJson<UserEdit>,
@@ -257,7 +270,7 @@ struct NewPassword {
 }
 
 async fn user_passwd(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(new): StrictJson<NewPassword>,
@@ -271,7 +284,7 @@ async fn user_passwd(
 }
 
 async fn user_lock(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -284,7 +297,7 @@ async fn user_lock(
 }
 
 async fn user_unlock(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -297,7 +310,7 @@ async fn user_unlock(
 }
 
 async fn user_backup_codes(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -310,7 +323,7 @@ async fn user_backup_codes(
 }
 
 async fn user_end_sessions(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -323,7 +336,7 @@ async fn user_end_sessions(
 }
 
 async fn user_delete(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -337,7 +350,7 @@ async fn user_delete(
 
 // ---------------------------------------------------------------- clients
 
-async fn client_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn client_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let clients = state
         .administration
         .client_list(&actor, &state.tenant)
@@ -353,7 +366,7 @@ struct Named {
 }
 
 async fn client_add(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     StrictJson(new): StrictJson<Named>,
 ) -> Answer {
@@ -367,7 +380,7 @@ async fn client_add(
 }
 
 async fn client_revoke(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -381,12 +394,12 @@ async fn client_revoke(
 
 // ---------------------------------------------------------------- plugins, senders
 
-async fn plugin_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn plugin_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let plugins = state.administration.plugin_list(&actor).await;
     ok(&json!({ "plugins": plugins.map_err(problem)? }))
 }
 
-async fn plugin_rescan(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn plugin_rescan(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     state
         .administration
         .plugin_rescan(&actor)
@@ -396,7 +409,7 @@ async fn plugin_rescan(State(state): State<WebState>, Token(actor): Token) -> An
 }
 
 async fn plugin_roll_back(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(id): Path<String>,
 ) -> Answer {
@@ -404,7 +417,7 @@ async fn plugin_roll_back(
     ok(&json!({ "version": version.map_err(problem)? }))
 }
 
-async fn sender_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn sender_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let senders = state
         .administration
         .sender_list(&actor, &state.tenant)
@@ -420,7 +433,7 @@ struct To {
 }
 
 async fn sender_test(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(to): StrictJson<To>,
@@ -431,6 +444,116 @@ async fn sender_test(
         .await
         .map_err(problem)?;
     ok(&outcome)
+}
+
+// ---------------------------------------------------------------- tenants
+
+async fn tenant_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
+    let tenants = state.administration.tenant_list(&actor).await;
+    ok(&tenants.map_err(problem)?)
+}
+
+async fn tenant_show(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let tenant = tenant(&name)?;
+    let shown = state.administration.tenant_show(&actor, &tenant).await;
+    ok(&shown.map_err(problem)?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewTenant {
+    tenant: String,
+    document: Option<String>,
+}
+
+async fn tenant_add(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    StrictJson(new): StrictJson<NewTenant>,
+) -> Answer {
+    let tenant = TenantId::parse(&new.tenant)
+        .map_err(|error| problem(AdminError::Invalid(error.to_string())))?;
+    let added = state
+        .administration
+        .tenant_add(&actor, &tenant, new.document)
+        .await;
+    let warnings = added.map_err(problem)?;
+    let body = json!({ "tenant": tenant, "warnings": warnings });
+    Ok(answer(StatusCode::CREATED, &body))
+}
+
+/// Without a document the tenant runs by the values of the configuration file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewDocument {
+    document: Option<String>,
+}
+
+async fn tenant_set(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(new): StrictJson<NewDocument>,
+) -> Answer {
+    let tenant = tenant(&name)?;
+    let set = state
+        .administration
+        .tenant_set(&actor, &tenant, new.document)
+        .await;
+    ok(&json!({ "warnings": set.map_err(problem)? }))
+}
+
+async fn tenant_enable(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let tenant = tenant(&name)?;
+    done(state.administration.tenant_enable(&actor, &tenant).await)
+}
+
+async fn tenant_disable(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(name): Path<String>,
+) -> Answer {
+    let tenant = tenant(&name)?;
+    done(state.administration.tenant_disable(&actor, &tenant).await)
+}
+
+/// The tenant's name again: what it has cannot be brought back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {
+    confirm: String,
+}
+
+async fn tenant_remove(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(name): Path<String>,
+    StrictJson(confirmed): StrictJson<Confirmed>,
+) -> Answer {
+    let tenant = tenant(&name)?;
+    let removed = state
+        .administration
+        .tenant_remove(&actor, &tenant, &confirmed.confirm)
+        .await;
+    ok(&json!({ "rows": removed.map_err(problem)? }))
+}
+
+fn tenant(name: &str) -> Result<TenantId, Problem> {
+    // What is no name is nobody's.
+    TenantId::parse(name).map_err(|_| {
+        problem(AdminError::NotFound {
+            what: "tenant",
+            name: name.chars().take(63).collect(),
+        })
+    })
 }
 
 // ---------------------------------------------------------------- definitions
@@ -445,7 +568,7 @@ fn sort(of: &str) -> Result<Sort, Problem> {
 }
 
 async fn definition_list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(of): Path<String>,
 ) -> Answer {
@@ -458,7 +581,7 @@ async fn definition_list(
 }
 
 async fn definition_show(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path((of, name)): Path<(String, String)>,
 ) -> Answer {
@@ -471,7 +594,7 @@ async fn definition_show(
 }
 
 async fn definition_put(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path((of, name)): Path<(String, String)>,
     StrictJson(wanted): StrictJson<Wanted>,
@@ -485,7 +608,7 @@ async fn definition_put(
 }
 
 async fn definition_delete(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path((of, name)): Path<(String, String)>,
 ) -> Answer {
@@ -543,7 +666,7 @@ fn rows(query: RowsQuery) -> Result<(Rows, Filter), Problem> {
 }
 
 async fn audit_list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     query: RowsQuery,
 ) -> Answer {
@@ -563,7 +686,7 @@ async fn audit_list(
 }
 
 async fn audit_export(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     query: RowsQuery,
 ) -> Answer {
@@ -574,7 +697,7 @@ async fn audit_export(
 
 /// Every row as JSON lines, page after page while the reader reads.
 pub async fn export(
-    state: &WebState,
+    state: &TenantState,
     actor: Actor,
     filter: Filter,
     after: u64,
@@ -626,14 +749,14 @@ pub async fn export(
     Ok(response)
 }
 
-async fn audit_verify(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn audit_verify(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let verified = state.administration.audit_verify(&actor, None).await;
     ok(&verified.map_err(problem)?)
 }
 
 // ---------------------------------------------------------------- administrators
 
-async fn admin_list(State(state): State<WebState>, Token(actor): Token) -> Answer {
+async fn admin_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let administrators = state
         .administration
         .admin_list(&actor, &state.tenant)
@@ -649,7 +772,7 @@ struct NewRole {
 }
 
 async fn admin_invite(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(new): StrictJson<NewRole>,
@@ -667,7 +790,7 @@ async fn admin_invite(
 }
 
 async fn admin_appoint(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(new): StrictJson<NewRole>,
@@ -681,7 +804,7 @@ async fn admin_appoint(
 }
 
 async fn admin_role(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(new): StrictJson<NewRole>,
@@ -695,7 +818,7 @@ async fn admin_role(
 }
 
 async fn admin_remove(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {

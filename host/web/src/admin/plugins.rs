@@ -2,15 +2,14 @@
 
 use super::api::{Token, problem};
 use crate::api::problem::Problem;
-use crate::state::WebState;
+use crate::tenant::SuperTenant;
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use postern_admin::plugins::PluginReport;
 
 /// `GET /admin/plugins`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
 ) -> Result<Json<Vec<PluginReport>>, Problem> {
     let report = state.administration.plugin_list(&actor).await;
@@ -19,7 +18,7 @@ pub async fn list(
 
 /// `POST /admin/plugins/rescan`: looks at the folder now; the list tells what came of it.
 pub async fn rescan(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Token(actor): Token,
 ) -> Result<StatusCode, Problem> {
     let rescanned = state.administration.plugin_rescan(&actor).await;

@@ -2,6 +2,7 @@
 
 use crate::api::problem::{self, Problem};
 use crate::state::WebState;
+use crate::tenant;
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
@@ -25,8 +26,12 @@ impl FromRequestParts<WebState> for Caller {
             .ok_or_else(|| Problem::new(&problem::UNAUTHORIZED))?;
         // The token is 256 random bits: its plain hash is found, or it is nobody's.
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let state = tenant::of_request(&parts.extensions, state);
         match state.logins.client(&hash).await {
-            Ok(Some(client)) => Ok(Self(client)),
+            Ok(Some(client)) if client.tenant == state.tenant => Ok(Self(client)),
+            // The token says whose client it is; at another tenant's address it finds nothing
+            // (attacks E-04, Q-09).
+            Ok(Some(_)) => Err(Problem::new(&problem::NOT_FOUND)),
             Ok(None) => Err(Problem::new(&problem::UNAUTHORIZED)),
             Err(error) => Err(Problem::unavailable(&error)),
         }

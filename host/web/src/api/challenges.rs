@@ -4,8 +4,8 @@ use crate::api::json::answer;
 use crate::api::problem::{self, Problem};
 use crate::api::{Caller, StrictJson};
 use crate::extract::client::well_formed;
-use crate::state::WebState;
-use axum::extract::{Path, State};
+use crate::tenant::Tenant;
+use axum::extract::Path;
 use axum::response::Response;
 use http::StatusCode;
 use postern_login::LoginId;
@@ -104,7 +104,7 @@ pub struct Resent {
     )
 )]
 pub async fn create(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Caller(client): Caller,
     StrictJson(request): StrictJson<ChallengeRequest>,
 ) -> Result<Response, Problem> {
@@ -146,7 +146,7 @@ pub async fn create(
     )
 )]
 pub async fn verify(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Caller(client): Caller,
     Path(id): Path<String>,
     StrictJson(request): StrictJson<VerifyRequest>,
@@ -185,7 +185,7 @@ pub async fn verify(
     )
 )]
 pub async fn resend(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Caller(client): Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {

@@ -4,8 +4,7 @@ use crate::api::challenges::{bounded, client_ip, locale, purpose, unfit};
 use crate::api::json::answer;
 use crate::api::problem::{self, Problem};
 use crate::api::{Caller, StrictJson};
-use crate::state::WebState;
-use axum::extract::State;
+use crate::tenant::Tenant;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use postern_login::relay::{RelayError, RelayMessage, RelayText, Relayed};
@@ -53,7 +52,7 @@ pub struct MessageSent {
     )
 )]
 pub async fn send(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Caller(client): Caller,
     headers: HeaderMap,
     StrictJson(request): StrictJson<MessageRequest>,

@@ -2,10 +2,10 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused};
 use crate::page::{self, see_other};
-use crate::state::WebState;
+use crate::tenant::SuperTenant;
 use crate::time;
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use postern_admin::administrators::Administrator;
 use postern_admin::{AdminError, Role};
@@ -48,7 +48,7 @@ impl Row {
 
 /// `GET /console/administrators`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -86,7 +86,7 @@ struct InvitedPage<'a> {
 }
 
 /// `POST /console/administrators/invite`: the link is shown in the answer, once.
-pub async fn invite(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn invite(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let name = form.fields.text("name").trim();
     let invited = match role_of(&form) {
         Ok(role) => {
@@ -112,7 +112,7 @@ pub async fn invite(State(state): State<WebState>, form: ConsoleForm) -> Respons
 }
 
 /// `POST /console/administrators/role`
-pub async fn role(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn role(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let account = form.fields.text("account");
     let changed = match role_of(&form) {
         Ok(role) => {
@@ -130,7 +130,7 @@ pub async fn role(State(state): State<WebState>, form: ConsoleForm) -> Response 
 }
 
 /// `POST /console/administrators/remove`
-pub async fn remove(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn remove(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let account = form.fields.text("account");
     let removed = state
         .administration

@@ -3,11 +3,11 @@
 use super::{ConsoleForm, ConsoleFrame, Here, refused};
 use crate::admin::api::Rows;
 use crate::page;
-use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use crate::time;
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use postern_admin::audit::{Row, Verified, details, names};
 
@@ -60,7 +60,7 @@ impl Line {
 
 /// `GET /console/audit`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     query: Result<Query<Rows>, QueryRejection>,
 ) -> Response {
@@ -71,7 +71,7 @@ pub async fn list(
 }
 
 async fn draw(
-    state: &WebState,
+    state: &TenantState,
     console: &postern_admin::console::Console,
     wanted: &Rows,
     verified: Option<Verified>,
@@ -134,7 +134,7 @@ fn query(wanted: &Rows, before: Option<u64>) -> String {
 
 /// `GET /console/audit/export`
 pub async fn export(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     query: Result<Query<Rows>, QueryRejection>,
 ) -> Response {
@@ -152,7 +152,7 @@ pub async fn export(
 }
 
 /// `POST /console/audit/verify`: reads the whole log, so it is asked for by a button.
-pub async fn verify(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn verify(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     match state
         .administration
         .audit_verify(&form.console.actor, None)

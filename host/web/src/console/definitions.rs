@@ -3,9 +3,9 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, segment, sentence};
 use crate::page::{self, see_other};
-use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use askama::Template;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::StatusCode;
 use postern_admin::AdminError;
@@ -58,7 +58,7 @@ struct Row {
 
 /// `GET /console/identity-providers`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     at: Here,
     Path(of): Path<String>,
     RawQuery(query): RawQuery,
@@ -102,7 +102,7 @@ fn path_of(sort: Sort, name: &str) -> String {
     format!("{}/of/{}", here(sort), segment(name))
 }
 
-fn not_found(state: &WebState, what: &str) -> Response {
+fn not_found(state: &TenantState, what: &str) -> Response {
     let error = AdminError::NotFound {
         what: "page",
         name: what.to_owned(),
@@ -245,7 +245,7 @@ fn drawn(
 
 /// `GET /console/identity-providers/new/{form}`
 pub async fn new(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     at: Here,
     Path((of, form)): Path<(String, String)>,
 ) -> Response {
@@ -264,7 +264,7 @@ pub async fn new(
 
 /// `GET /console/identity-providers/of/{name}`
 pub async fn show(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     at: Here,
     Path((of, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
@@ -307,7 +307,7 @@ pub async fn show(
     reason = "each is one part of the page, and there is one page"
 )]
 async fn draw(
-    state: &WebState,
+    state: &TenantState,
     console: &Console,
     sort: Sort,
     name: &str,
@@ -378,7 +378,7 @@ async fn draw(
 
 /// `POST /console/identity-providers/put`
 pub async fn put(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(of): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -446,7 +446,7 @@ pub async fn put(
 
 /// `POST /console/identity-providers/delete`
 pub async fn delete(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(of): Path<String>,
     form: ConsoleForm,
 ) -> Response {

@@ -6,6 +6,7 @@ use crate::extract::fields::Fields;
 use crate::form_token;
 use crate::page::see_other;
 use crate::state::WebState;
+use crate::tenant::TenantState;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::Method;
@@ -24,11 +25,12 @@ pub struct Here {
 impl FromRequestParts<WebState> for Here {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        let Client(client) = Client::from_request_parts(parts, state)
+    async fn from_request_parts(parts: &mut Parts, web: &WebState) -> Result<Self, Response> {
+        let state = TenantState::of_super(web);
+        let Client(client) = Client::from_request_parts(parts, web)
             .await
             .map_err(IntoResponse::into_response)?;
-        let found = match state.console_cookies().session(&parts.headers) {
+        let found = match web.console_cookies().session(&parts.headers) {
             Some(id) => state
                 .administration
                 .console(&state.tenant, &id, &client)
@@ -62,13 +64,13 @@ pub struct ConsoleForm {
 impl FromRequest<WebState> for ConsoleForm {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+    async fn from_request(request: Request, web: &WebState) -> Result<Self, Response> {
         let (mut head, body) = request.into_parts();
-        let here = Here::from_request_parts(&mut head, state).await?;
+        let here = Here::from_request_parts(&mut head, web).await?;
         let fields = Fields::read_large(Request::from_parts(head, body))
             .await
             .map_err(IntoResponse::into_response)?;
-        let ours = state
+        let ours = TenantState::of_super(web)
             .form_key
             .matches(here.console.id.as_str(), fields.text(form_token::FIELD));
         if !ours {

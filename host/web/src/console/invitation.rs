@@ -7,8 +7,9 @@ use crate::extract::fields::Fields;
 use crate::form_token;
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use askama::Template;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use postern_admin::invitations::{Invitation, Joined};
@@ -29,7 +30,7 @@ struct InvitationPage<'a> {
 }
 
 fn draw(
-    state: &WebState,
+    state: &TenantState,
     secret: &str,
     invitation: &Invitation,
     notice: Option<String>,
@@ -46,7 +47,7 @@ fn draw(
 }
 
 /// `GET /console/invitation/{secret}`: looking uses nothing up.
-pub async fn show(State(state): State<WebState>, Path(secret): Path<String>) -> Response {
+pub async fn show(SuperTenant(state): SuperTenant, Path(secret): Path<String>) -> Response {
     match state
         .administration
         .invitation(&state.tenant, &secret)
@@ -69,18 +70,18 @@ pub struct InvitationForm {
 impl FromRequest<WebState> for InvitationForm {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+    async fn from_request(request: Request, web: &WebState) -> Result<Self, Response> {
         let (mut head, body) = request.into_parts();
-        let Path(secret) = Path::<String>::from_request_parts(&mut head, state)
+        let Path(secret) = Path::<String>::from_request_parts(&mut head, web)
             .await
             .map_err(|_| PageError::NotFound.into_response())?;
-        let Client(client) = Client::from_request_parts(&mut head, state)
+        let Client(client) = Client::from_request_parts(&mut head, web)
             .await
             .map_err(IntoResponse::into_response)?;
         let fields = Fields::read(Request::from_parts(head, body))
             .await
             .map_err(IntoResponse::into_response)?;
-        if !state
+        if !TenantState::of_super(web)
             .form_key
             .matches(&secret, fields.text(form_token::FIELD))
         {
@@ -95,7 +96,7 @@ impl FromRequest<WebState> for InvitationForm {
 }
 
 /// `POST /console/invitation/{secret}/number`
-pub async fn number(State(state): State<WebState>, form: InvitationForm) -> Response {
+pub async fn number(SuperTenant(state): SuperTenant, form: InvitationForm) -> Response {
     let sent = state
         .administration
         .invitation_number(
@@ -109,7 +110,7 @@ pub async fn number(State(state): State<WebState>, form: InvitationForm) -> Resp
 }
 
 /// `POST /console/invitation/{secret}/resend`
-pub async fn resend(State(state): State<WebState>, form: InvitationForm) -> Response {
+pub async fn resend(SuperTenant(state): SuperTenant, form: InvitationForm) -> Response {
     let sent = state
         .administration
         .invitation_resend(&state.tenant, &form.secret)
@@ -118,7 +119,7 @@ pub async fn resend(State(state): State<WebState>, form: InvitationForm) -> Resp
 }
 
 /// `POST /console/invitation/{secret}/accept`
-pub async fn accept(State(state): State<WebState>, form: InvitationForm) -> Response {
+pub async fn accept(SuperTenant(state): SuperTenant, form: InvitationForm) -> Response {
     let fields = &form.fields;
     if fields.text("password") != fields.text("again") {
         let differ = AdminError::Invalid("the two passwords differ".to_owned());
@@ -172,14 +173,14 @@ pub async fn accept(State(state): State<WebState>, form: InvitationForm) -> Resp
     match opened {
         Ok(console) => with_cookie(
             see_other(HOME),
-            state.console_cookies().set_session(&console.id),
+            state.web().console_cookies().set_session(&console.id),
         ),
         Err(error) => refused(&state, error, "/console/sign-in"),
     }
 }
 
 /// The page again; with what was wrong, if something was.
-async fn back(state: &WebState, secret: &str, outcome: Result<(), AdminError>) -> Response {
+async fn back(state: &TenantState, secret: &str, outcome: Result<(), AdminError>) -> Response {
     let invitation = match state.administration.invitation(&state.tenant, secret).await {
         Ok(Some(invitation)) => invitation,
         Ok(None) => return refused(state, over(), HOME),

@@ -21,7 +21,7 @@ pub use forms::{ConsoleForm, Here};
 use crate::error::PageError;
 use crate::page::{self, Frame, see_other};
 use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::TenantState;
 use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -170,7 +170,7 @@ const SECTIONS: [Section; 8] = [
 ];
 
 impl<'a> ConsoleFrame<'a> {
-    pub fn new(state: &'a WebState, console: &'a Console, here: &'static str) -> Self {
+    pub fn new(state: &'a TenantState, console: &'a Console, here: &'static str) -> Self {
         let actor = &console.actor;
         Self {
             f: frame(state),
@@ -189,16 +189,13 @@ impl<'a> ConsoleFrame<'a> {
 }
 
 /// The console speaks English; its pages are for few people, whose documentation is English.
-pub fn frame(state: &WebState) -> Frame<'_> {
-    Frame {
-        t: Texts::of("en"),
-        brand: &state.brand,
-    }
+pub fn frame(state: &TenantState) -> Frame<'_> {
+    state.frame("en")
 }
 
 /// An act that was not done and has no page of its own: the page that says why. `back` is where the
 /// act was asked for, to which both factors lead again.
-pub fn refused(state: &WebState, error: AdminError, back: &str) -> Response {
+pub fn refused(state: &TenantState, error: AdminError, back: &str) -> Response {
     let (status, title) = match &error {
         AdminError::Stale => return see_other(&again(back)),
         AdminError::Unavailable(_) => return PageError::busy(&error).into_response(),

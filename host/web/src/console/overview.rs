@@ -3,9 +3,8 @@
 use super::audit::Line;
 use super::{ConsoleFrame, HOME, Here, refused};
 use crate::page;
-use crate::state::WebState;
+use crate::tenant::SuperTenant;
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 use postern_admin::audit::Filter;
 use postern_admin::plugins::PluginReport;
@@ -25,7 +24,7 @@ struct OverviewPage<'a> {
 }
 
 /// `GET /console`
-pub async fn show(State(state): State<WebState>, here: Here) -> Response {
+pub async fn show(SuperTenant(state): SuperTenant, here: Here) -> Response {
     let (acts, actor) = (&state.administration, &here.console.actor);
     let tenant = &here.console.tenant;
     let all = Filter::default();

@@ -2,9 +2,9 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused};
 use crate::page::{self, see_other};
-use crate::state::WebState;
+use crate::tenant::SuperTenant;
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use postern_admin::plugins::PluginReport;
 
@@ -20,7 +20,7 @@ struct PluginsPage<'a> {
 
 /// `GET /console/plugins`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -35,7 +35,7 @@ pub async fn list(
 }
 
 /// `POST /console/plugins/rescan`
-pub async fn rescan(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn rescan(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     match state
         .administration
         .plugin_rescan(&form.console.actor)
@@ -47,7 +47,7 @@ pub async fn rescan(State(state): State<WebState>, form: ConsoleForm) -> Respons
 }
 
 /// `POST /console/plugins/roll-back`
-pub async fn roll_back(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn roll_back(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let id = form.fields.text("id");
     match state
         .administration

@@ -2,9 +2,8 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, refused, sentence};
 use crate::page;
-use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use postern_admin::AdminError;
@@ -32,12 +31,12 @@ impl SendersPage<'_> {
 }
 
 /// `GET /console/senders`
-pub async fn list(State(state): State<WebState>, here: Here) -> Response {
+pub async fn list(SuperTenant(state): SuperTenant, here: Here) -> Response {
     draw(&state, &here.console, None, None, "", "").await
 }
 
 async fn draw(
-    state: &WebState,
+    state: &TenantState,
     console: &Console,
     tested: Option<(&str, TestOutcome)>,
     notice: Option<String>,
@@ -69,7 +68,7 @@ async fn draw(
 }
 
 /// `POST /console/senders/test`: the answer shows what was sent; a reload asks before it sends again.
-pub async fn test(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn test(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let (sender, number) = (form.fields.text("sender"), form.fields.text("number"));
     let outcome = state
         .administration

@@ -9,8 +9,9 @@ use crate::form_token;
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::sign_in::code;
 use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use askama::Template;
-use axum::extract::{FromRequest, FromRequestParts, RawQuery, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, RawQuery, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use postern_admin::console::Barred;
@@ -49,7 +50,7 @@ struct StoppedPage<'a> {
 
 /// `GET /console/sign-in`: the page of the step the login is at. Looking sends nothing.
 pub async fn show(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Client(client): Client,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -57,7 +58,7 @@ pub async fn show(
     let query = query.as_deref().unwrap_or_default();
     let ended = query == "ended";
     let again = query.contains("again");
-    if let Some(id) = state.console_cookies().login(&headers) {
+    if let Some(id) = state.web().console_cookies().login(&headers) {
         match state.logins.step(&id).await {
             Ok(step) => return draw(&state, &id, &step, ended, again),
             Err(LoginError::Gone) => {}
@@ -72,10 +73,10 @@ pub async fn show(
     let origin = Origin::Browser {
         return_to: format!("{CONSOLE}{to}"),
     };
-    match state.logins.begin(&state.tenant, origin, &client).await {
+    match state.logins.begin(origin, &client).await {
         Ok(Moved { id, step }) => with_cookie(
             draw(&state, &id, &step, ended, again),
-            state.console_cookies().set_login(&id),
+            state.web().console_cookies().set_login(&id),
         ),
         Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
             PageError::Stale.into_response()
@@ -86,7 +87,7 @@ pub async fn show(
 
 /// `GET /console/again`: both factors once more, and back. Reading it changes nothing but which
 /// login this browser is at.
-pub async fn again(State(state): State<WebState>, RawQuery(query): RawQuery) -> Response {
+pub async fn again(SuperTenant(state): SuperTenant, RawQuery(query): RawQuery) -> Response {
     let to = query
         .as_deref()
         .and_then(|query| query.strip_prefix("to="))
@@ -94,11 +95,11 @@ pub async fn again(State(state): State<WebState>, RawQuery(query): RawQuery) -> 
         .unwrap_or(HOME);
     with_cookie(
         see_other(&format!("{SIGN_IN}?again&to={to}")),
-        state.console_cookies().clear_login(),
+        state.web().console_cookies().clear_login(),
     )
 }
 
-fn draw(state: &WebState, id: &LoginId, step: &Step, ended: bool, again: bool) -> Response {
+fn draw(state: &TenantState, id: &LoginId, step: &Step, ended: bool, again: bool) -> Response {
     let f = frame(state);
     let token = &state.form_key.token(id.as_str());
     let stopped = |sentence: String, backup_codes| {
@@ -166,23 +167,20 @@ pub struct SignInForm {
 impl FromRequest<WebState> for SignInForm {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+    async fn from_request(request: Request, web: &WebState) -> Result<Self, Response> {
         let (mut head, body) = request.into_parts();
-        let Client(client) = Client::from_request_parts(&mut head, state)
+        let Client(client) = Client::from_request_parts(&mut head, web)
             .await
             .map_err(IntoResponse::into_response)?;
         let headers = head.headers.clone();
         let fields = Fields::read(Request::from_parts(head, body))
             .await
             .map_err(IntoResponse::into_response)?;
-        let id = state
+        let form_key = &TenantState::of_super(web).form_key;
+        let id = web
             .console_cookies()
             .login(&headers)
-            .filter(|id| {
-                state
-                    .form_key
-                    .matches(id.as_str(), fields.text(form_token::FIELD))
-            })
+            .filter(|id| form_key.matches(id.as_str(), fields.text(form_token::FIELD)))
             .ok_or_else(|| PageError::Stale.into_response())?;
         Ok(Self {
             id,
@@ -194,7 +192,7 @@ impl FromRequest<WebState> for SignInForm {
 }
 
 /// `POST /console/sign-in/password`
-pub async fn password(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn password(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     let (name, password) = (form.fields.text("username"), form.fields.text("password"));
     if name.len() > NAME_MAX || password.len() > PASSWORD_MAX {
         return PageError::Form.into_response();
@@ -207,7 +205,7 @@ pub async fn password(State(state): State<WebState>, form: SignInForm) -> Respon
 }
 
 /// `POST /console/sign-in/code`
-pub async fn code(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn code(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     let typed = form.fields.text("code");
     let outcome = state
         .logins
@@ -217,7 +215,7 @@ pub async fn code(State(state): State<WebState>, form: SignInForm) -> Response {
 }
 
 /// `POST /console/sign-in/backup-code`
-pub async fn backup_code(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn backup_code(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     let typed = form.fields.text("backup_code");
     let outcome = state
         .logins
@@ -227,36 +225,42 @@ pub async fn backup_code(State(state): State<WebState>, form: SignInForm) -> Res
 }
 
 /// `POST /console/sign-in/resend`
-pub async fn resend(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn resend(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     let outcome = state.logins.resend(&form.id, &form.client).await;
     moved(&state, &form, outcome).await
 }
 
 /// `POST /console/sign-in/abandon`
-pub async fn abandon(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn abandon(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     match state.logins.abandon(&form.id).await {
         Ok(()) | Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
-            with_cookie(see_other(SIGN_IN), state.console_cookies().clear_login())
+            with_cookie(
+                see_other(SIGN_IN),
+                state.web().console_cookies().clear_login(),
+            )
         }
         Err(error) => unmoved(error, state.clock.now(), SIGN_IN),
     }
 }
 
 /// `POST /console/sign-in/finish`
-pub async fn finish(State(state): State<WebState>, form: SignInForm) -> Response {
+pub async fn finish(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
     open(&state, &form.id, &form).await
 }
 
 /// `POST /console/sign-out`
-pub async fn sign_out(State(state): State<WebState>, form: super::ConsoleForm) -> Response {
+pub async fn sign_out(SuperTenant(state): SuperTenant, form: super::ConsoleForm) -> Response {
     match state.administration.close_console(&form.console).await {
-        Ok(()) => with_cookie(see_other(SIGN_IN), state.console_cookies().clear_session()),
+        Ok(()) => with_cookie(
+            see_other(SIGN_IN),
+            state.web().console_cookies().clear_session(),
+        ),
         Err(error) => super::refused(&state, error, HOME),
     }
 }
 
 async fn moved(
-    state: &WebState,
+    state: &TenantState,
     form: &SignInForm,
     outcome: Result<Moved, LoginError>,
 ) -> Response {
@@ -266,9 +270,10 @@ async fn moved(
             step: Step::Authenticated,
         }) => open(state, &id, form).await,
         Ok(Moved { id, .. }) if id == form.id => see_other(SIGN_IN),
-        Ok(Moved { id, .. }) => {
-            with_cookie(see_other(SIGN_IN), state.console_cookies().set_login(&id))
-        }
+        Ok(Moved { id, .. }) => with_cookie(
+            see_other(SIGN_IN),
+            state.web().console_cookies().set_login(&id),
+        ),
         Err(LoginError::Gone) => see_other("/console/sign-in?ended"),
         Err(error) => unmoved(error, state.clock.now(), SIGN_IN),
     }
@@ -276,7 +281,7 @@ async fn moved(
 
 /// The login is taken; what it opened is closed again at once, and a console opens in its place, if
 /// the account administers and proved both factors.
-async fn open(state: &WebState, id: &LoginId, form: &SignInForm) -> Response {
+async fn open(state: &TenantState, id: &LoginId, form: &SignInForm) -> Response {
     let finished = match state.logins.finish(id, &form.client).await {
         Ok(finished) => finished,
         Err(LoginError::Gone) => return see_other("/console/sign-in?ended"),
@@ -305,7 +310,7 @@ async fn open(state: &WebState, id: &LoginId, form: &SignInForm) -> Response {
     match opened {
         Ok(Ok(console)) => {
             // Two consoles in one browser would leave the first one open behind the second.
-            if let Some(earlier) = state.console_cookies().session(&form.headers)
+            if let Some(earlier) = state.web().console_cookies().session(&form.headers)
                 && let Ok(Some(earlier)) = state
                     .administration
                     .console(&state.tenant, &earlier, &form.client)
@@ -317,8 +322,11 @@ async fn open(state: &WebState, id: &LoginId, form: &SignInForm) -> Response {
                     "an earlier console could not be closed"
                 );
             }
-            let response = with_cookie(see_other(&to), state.console_cookies().clear_login());
-            with_cookie(response, state.console_cookies().set_session(&console.id))
+            let response = with_cookie(see_other(&to), state.web().console_cookies().clear_login());
+            with_cookie(
+                response,
+                state.web().console_cookies().set_session(&console.id),
+            )
         }
         Ok(Err(barred)) => {
             let sentence = match barred {
@@ -336,7 +344,7 @@ async fn open(state: &WebState, id: &LoginId, form: &SignInForm) -> Response {
                 finish: false,
             });
             *response.status_mut() = StatusCode::FORBIDDEN;
-            with_cookie(response, state.console_cookies().clear_login())
+            with_cookie(response, state.web().console_cookies().clear_login())
         }
         Err(error) => super::refused(state, error, SIGN_IN),
     }

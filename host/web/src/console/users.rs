@@ -3,10 +3,10 @@
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, segment, sentence};
 use crate::account::sessions::browser;
 use crate::page::{self, see_other};
-use crate::state::WebState;
+use crate::tenant::{SuperTenant, TenantState};
 use crate::time;
 use askama::Template;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::StatusCode;
 use postern_admin::users::{UserEdit, UserRecord, UserView};
@@ -64,7 +64,7 @@ fn masked(number: Option<&str>) -> String {
 
 /// `GET /console/users?search=&from=`
 pub async fn list(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -118,7 +118,7 @@ struct NewPage<'a> {
 }
 
 /// `GET /console/users/new`
-pub async fn new(State(state): State<WebState>, here: Here) -> Response {
+pub async fn new(SuperTenant(state): SuperTenant, here: Here) -> Response {
     page::draw(&NewPage {
         c: ConsoleFrame::new(&state, &here.console, HERE),
         notice: None,
@@ -129,7 +129,7 @@ pub async fn new(State(state): State<WebState>, here: Here) -> Response {
 }
 
 /// `POST /console/users/new`
-pub async fn add(State(state): State<WebState>, form: ConsoleForm) -> Response {
+pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
     let text = |name: &str| form.fields.text(name);
     let given = |name: &str| {
         let text = text(name).trim();
@@ -188,7 +188,7 @@ struct Line {
 
 /// `GET /console/users/of/{name}`
 pub async fn show(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     here: Here,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
@@ -231,7 +231,7 @@ pub async fn show(
 }
 
 /// What became of an act on a user.
-fn after(state: &WebState, name: &str, outcome: Result<(), AdminError>, word: &str) -> Response {
+fn after(state: &TenantState, name: &str, outcome: Result<(), AdminError>, word: &str) -> Response {
     let path = path_of(name);
     match outcome {
         Ok(()) => see_other(&format!("{path}?done={word}")),
@@ -241,7 +241,7 @@ fn after(state: &WebState, name: &str, outcome: Result<(), AdminError>, word: &s
 
 /// `POST /console/users/of/{name}`
 pub async fn set(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -259,7 +259,7 @@ pub async fn set(
 
 /// `POST /console/users/of/{name}/number`: empty removes it.
 pub async fn number(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -277,7 +277,7 @@ pub async fn number(
 
 /// `POST /console/users/of/{name}/passwd`
 pub async fn passwd(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -291,7 +291,7 @@ pub async fn passwd(
 
 /// `POST /console/users/of/{name}/lock`
 pub async fn lock(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -304,7 +304,7 @@ pub async fn lock(
 
 /// `POST /console/users/of/{name}/unlock`
 pub async fn unlock(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -317,7 +317,7 @@ pub async fn unlock(
 
 /// `POST /console/users/of/{name}/end-sessions`
 pub async fn end_sessions(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -330,7 +330,7 @@ pub async fn end_sessions(
 
 /// `POST /console/users/of/{name}/delete`: the name is typed again, so that nobody deletes by a slip.
 pub async fn delete(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -360,7 +360,7 @@ struct BackupCodesPage<'a> {
 /// `POST /console/users/of/{name}/backup-codes`: shown in the answer, once; they are in no address
 /// and no history.
 pub async fn backup_codes(
-    State(state): State<WebState>,
+    SuperTenant(state): SuperTenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {

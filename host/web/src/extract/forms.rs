@@ -8,6 +8,7 @@ use crate::extract::session;
 use crate::form_token;
 use crate::page;
 use crate::state::WebState;
+use crate::tenant::{self, TenantState};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -37,6 +38,7 @@ impl FromRequest<WebState> for LoginForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let state = &tenant::of_request(request.extensions(), state);
         let (client, headers, fields) = parts(request, state).await?;
         let id = state
             .cookies()
@@ -60,6 +62,7 @@ impl FromRequest<WebState> for SessionForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let state = &tenant::of_request(request.extensions(), state);
         let (client, headers, fields) = parts(request, state).await?;
         let id = state
             .cookies()
@@ -85,10 +88,10 @@ impl FromRequest<WebState> for SessionForm {
 
 async fn parts(
     request: Request,
-    state: &WebState,
+    state: &TenantState,
 ) -> Result<(ClientFacts, HeaderMap, Fields), Response> {
     let (mut head, body) = request.into_parts();
-    let Client(client) = Client::from_request_parts(&mut head, state)
+    let Client(client) = Client::from_request_parts(&mut head, state.web())
         .await
         .map_err(IntoResponse::into_response)?;
     let headers = head.headers.clone();

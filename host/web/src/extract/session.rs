@@ -3,6 +3,7 @@
 use crate::error::PageError;
 use crate::page;
 use crate::state::WebState;
+use crate::tenant::{self, TenantState};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -17,7 +18,8 @@ impl FromRequestParts<WebState> for SignedIn {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        match current(state, &parts.headers).await? {
+        let state = tenant::of_request(&parts.extensions, state);
+        match current(&state, &parts.headers).await? {
             Some(session) => Ok(Self(session)),
             None => Err(page::see_other("/sign-in")),
         }
@@ -25,7 +27,10 @@ impl FromRequestParts<WebState> for SignedIn {
 }
 
 /// The session of the cookie, if it is still open.
-pub async fn current(state: &WebState, headers: &HeaderMap) -> Result<Option<Session>, Response> {
+pub async fn current(
+    state: &TenantState,
+    headers: &HeaderMap,
+) -> Result<Option<Session>, Response> {
     let Some(id) = state.cookies().session(headers) else {
         return Ok(None);
     };

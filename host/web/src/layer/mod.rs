@@ -10,13 +10,13 @@ pub mod origin;
 use crate::api::problem::{self, Problem};
 use crate::error::PageError;
 use crate::extract::client::locale;
-use crate::page::Frame;
 use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::{self, Place, TenantState};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header;
+use postern_login::TenantId;
 
 /// Around the pages: who may ask, one act to its end, errors drawn, headers set.
 pub async fn pages(State(state): State<WebState>, request: Request, next: Next) -> Response {
@@ -34,10 +34,8 @@ pub async fn peers(State(state): State<WebState>, request: Request, next: Next) 
 }
 
 async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Response {
-    let frame = Frame {
-        t: Texts::of(&locale(request.headers())),
-        brand: &state.brand,
-    };
+    let tenant = tenant::of_request(request.extensions(), &state);
+    let frame = tenant.frame(&locale(request.headers()));
     let refusal = if !host::known(&request, &state) {
         Some(PageError::Host)
     } else if method::disguised(request.headers()) || !ours {
@@ -45,9 +43,10 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
     } else {
         None
     };
-    let mut response = match refusal {
-        Some(error) => error.into_response(),
-        None => match act::to_its_end(next.run(request)).await {
+    let mut response = match (refusal, tenant.place()) {
+        (Some(error), _) => error.into_response(),
+        (None, None) => PageError::busy(&Crowded(tenant.tenant.clone())).into_response(),
+        (None, Some(place)) => match act::to_its_end(held(place, next.run(request))).await {
             Ok(response) => response,
             Err(failure) => failure.page().into_response(),
         },
@@ -61,10 +60,8 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
 
 /// Around the administrator's console: as careful as around the pages, at an address of its own.
 pub async fn console(State(state): State<WebState>, request: Request, next: Next) -> Response {
-    let frame = Frame {
-        t: Texts::of("en"),
-        brand: &state.brand,
-    };
+    let tenant = TenantState::of_super(&state);
+    let frame = crate::console::frame(&tenant);
     let site = host::console(&request, &state);
     let refusal = match &site {
         None => Some(PageError::Host),
@@ -100,6 +97,17 @@ fn drawn(response: &Response, mut page: Response) -> Response {
     }
     page
 }
+/// The act, and its place until it has ended, whoever goes away in between.
+async fn held(place: Place, act: impl Future<Output = Response>) -> Response {
+    let response = act.await;
+    drop(place);
+    response
+}
+
+/// For the log; the browser sees the sentence of any overload.
+#[derive(Debug, thiserror::Error)]
+#[error("tenant `{0}` has {max} requests under way already", max = tenant::ACTS_MAX)]
+struct Crowded(TenantId);
 
 /// Around the JSON API: the same, in its own language and as light as it can be.
 pub async fn api(State(state): State<WebState>, request: Request, next: Next) -> Response {
@@ -110,9 +118,13 @@ pub async fn api(State(state): State<WebState>, request: Request, next: Next) ->
             .detail("a header that changes the method is refused")
             .into_response()
     } else {
-        match act::to_its_end(next.run(request)).await {
-            Ok(response) => response,
-            Err(failure) => failure.problem().into_response(),
+        let tenant = tenant::of_request(request.extensions(), &state);
+        match tenant.place() {
+            None => Problem::unavailable(&Crowded(tenant.tenant.clone())).into_response(),
+            Some(place) => match act::to_its_end(held(place, next.run(request))).await {
+                Ok(response) => response,
+                Err(failure) => failure.problem().into_response(),
+            },
         }
     };
     headers::api(response.headers_mut(), state.public_url.secure());

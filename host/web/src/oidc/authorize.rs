@@ -7,10 +7,9 @@ use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
 use crate::page::{self, Frame, see_other, with_cookie};
-use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::{Tenant, TenantState};
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::RelyingParty;
@@ -30,7 +29,7 @@ use url::Url;
 
 /// `GET /oauth2/authorize`
 pub async fn get(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     query: Query,
     headers: HeaderMap,
@@ -54,7 +53,7 @@ pub async fn post(request: Request) -> Response {
 }
 
 async fn serve(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     query: &Query,
@@ -139,7 +138,7 @@ async fn serve(
 
 /// `GET /oauth2/authorize/continue?request=KEY`: where a login that began here ends.
 pub async fn go_on(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     query: Query,
     headers: HeaderMap,
@@ -150,7 +149,7 @@ pub async fn go_on(
 }
 
 async fn resume(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     query: &Query,
@@ -210,7 +209,7 @@ fn still_registered(party: &RelyingParty, request: &AuthorizationRequest) -> boo
     reason = "the error is the answer itself, made once and handed on"
 )]
 fn meant(
-    state: &WebState,
+    state: &TenantState,
     request: &AuthorizationRequest,
     recognized: Recognized,
 ) -> Result<Recognized, Response> {
@@ -219,7 +218,7 @@ fn meant(
     };
     let ring = state.federation.signing_keys.ring(now(state));
     let ring = ring.map_err(|error| busy(&error))?;
-    let hint = hint::read(token, state.public_url.origin(), &ring);
+    let hint = hint::read(token, &state.issuer(), &ring);
     let is_meant = |session: &Session| {
         hint.as_ref()
             .is_some_and(|hint| hint.sub == super::subject(session))
@@ -234,7 +233,7 @@ fn meant(
 }
 
 async fn application(
-    state: &WebState,
+    state: &TenantState,
     party: &RelyingParty,
     request: &AuthorizationRequest,
 ) -> Result<Application, Response> {
@@ -255,7 +254,7 @@ fn demand(request: &AuthorizationRequest) -> Demand {
     }
 }
 
-async fn park(state: &WebState, request: &AuthorizationRequest) -> Result<ParkingKey, Response> {
+async fn park(state: &TenantState, request: &AuthorizationRequest) -> Result<ParkingKey, Response> {
     let key = state
         .federation
         .parking_key()
@@ -274,7 +273,7 @@ async fn park(state: &WebState, request: &AuthorizationRequest) -> Result<Parkin
 
 /// The login comes back to `go_on`, whatever happens in between.
 async fn begin(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     application: Application,
     recognized: Recognized,
@@ -291,10 +290,7 @@ async fn begin(
                 .await
         }
         Recognized::Enough(_) | Recognized::Nobody => {
-            state
-                .logins
-                .begin_for(&state.tenant, application, origin, client)
-                .await
+            state.logins.begin_for(application, origin, client).await
         }
     };
     let Moved { id, .. } = begun.map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
@@ -305,7 +301,7 @@ async fn begin(
 }
 
 async fn code(
-    state: &WebState,
+    state: &TenantState,
     party: &Arc<RelyingParty>,
     request: &AuthorizationRequest,
     session: &Session,
@@ -337,7 +333,7 @@ async fn code(
 }
 
 fn refuse(
-    state: &WebState,
+    state: &TenantState,
     request: &AuthorizationRequest,
     code: ErrorCode,
     why: &'static str,
@@ -352,7 +348,7 @@ fn refuse(
 }
 
 fn answer_error(
-    state: &WebState,
+    state: &TenantState,
     redirect_uri: &str,
     application_state: Option<&str>,
     code: ErrorCode,
@@ -365,7 +361,7 @@ fn answer_error(
 /// The registered address with our parameters added to its query. `iss` says whose answer it is
 /// (RFC 9207).
 fn answer(
-    state: &WebState,
+    state: &TenantState,
     redirect_uri: &str,
     application_state: Option<&str>,
     pairs: &[(&str, &str)],
@@ -377,7 +373,7 @@ fn answer(
     if let Some(application_state) = application_state {
         query.append_pair("state", application_state);
     }
-    query.append_pair("iss", state.public_url.origin());
+    query.append_pair("iss", &state.issuer());
     format!("{redirect_uri}{glue}{}", query.finish())
 }
 
@@ -390,11 +386,8 @@ struct OnwardPage<'a> {
 
 /// A page that leads on, not a redirect: after a form of ours was posted, browsers hold redirects to
 /// the policy of the page with that form, which lets forms go nowhere but here (attack S-06).
-fn onward(state: &WebState, client: &ClientFacts, location: &str) -> Response {
-    let f = Frame {
-        t: Texts::of(&client.locale),
-        brand: &state.brand,
-    };
+fn onward(state: &TenantState, client: &ClientFacts, location: &str) -> Response {
+    let f = state.frame(&client.locale);
     let web = Url::parse(location).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
     if web {
         return page::draw(&OnwardPage { f, location });

@@ -10,10 +10,9 @@ use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, SessionForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
-use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::{Tenant, TenantState};
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::oidc::provider::{discovery, hint};
@@ -33,7 +32,7 @@ struct SignOutPage<'a> {
 
 /// `GET /oauth2/logout`
 pub async fn get(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     query: Query,
     headers: HeaderMap,
@@ -56,7 +55,7 @@ pub async fn post(request: Request) -> Response {
 }
 
 async fn serve(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     query: &Query,
@@ -65,7 +64,7 @@ async fn serve(
     let ring = ring.map_err(|error| PageError::busy(&error).into_response())?;
     let hint = query
         .text("id_token_hint")
-        .and_then(|token| hint::read(token, state.public_url.origin(), &ring));
+        .and_then(|token| hint::read(token, &state.issuer(), &ring));
     let client_id = match (&hint, query.text("client_id")) {
         // One that contradicts the token is a mistake or worse.
         (Some(hint), Some(id)) if hint.client_id != id => {
@@ -87,10 +86,7 @@ async fn serve(
         end(state, &session).await?;
         return Ok(gone(state, back.as_deref()));
     }
-    let f = Frame {
-        t: Texts::of(&client.locale),
-        brand: &state.brand,
-    };
+    let f = state.frame(&client.locale);
     let token = state.form_key.token(session.id.as_str());
     Ok(page::draw(&SignOutPage {
         f,
@@ -102,7 +98,7 @@ async fn serve(
 }
 
 /// `POST /oauth2/logout/confirm`: the person said so, on our page.
-pub async fn confirm(State(state): State<WebState>, form: SessionForm) -> Response {
+pub async fn confirm(Tenant(state): Tenant, form: SessionForm) -> Response {
     let text = |name: &str| form.fields.text(name);
     let client_id = Some(text("client_id")).filter(|id| !id.is_empty());
     let back = way_back(
@@ -119,10 +115,7 @@ pub async fn confirm(State(state): State<WebState>, form: SessionForm) -> Respon
         return response;
     }
     // After a form: a page leads on, as after signing in.
-    let f = Frame {
-        t: Texts::of(&form.client.locale),
-        brand: &state.brand,
-    };
+    let f = state.frame(&form.client.locale);
     let response = match &back {
         Some(location) => page::draw(&SignedOutPage { f, location }),
         None => see_other("/signed-out"),
@@ -139,7 +132,7 @@ struct SignedOutPage<'a> {
 
 /// Only an address that the application registered for this, byte by byte.
 async fn way_back(
-    state: &WebState,
+    state: &TenantState,
     client_id: Option<&str>,
     uri: &str,
     application_state: &str,
@@ -174,7 +167,7 @@ async fn way_back(
     Ok(Some(format!("{uri}{glue}{}", query.finish())))
 }
 
-async fn end(state: &WebState, session: &Session) -> Result<(), Response> {
+async fn end(state: &TenantState, session: &Session) -> Result<(), Response> {
     state
         .logins
         .logout(&session.id)
@@ -186,7 +179,7 @@ async fn end(state: &WebState, session: &Session) -> Result<(), Response> {
 
 /// What applications were given in a session ends with it. The session is gone already: a failure
 /// is told and lasts at most as long as an access token.
-pub async fn ended(state: &WebState, session: &Session) {
+pub async fn ended(state: &TenantState, session: &Session) {
     let provider = state.federation.provider();
     let ended = provider.session_ended(session.tenant.as_str(), &session.name, now(state));
     if let Err(error) = ended.await {
@@ -197,7 +190,7 @@ pub async fn ended(state: &WebState, session: &Session) {
     }
 }
 
-fn gone(state: &WebState, back: Option<&str>) -> Response {
+fn gone(state: &TenantState, back: Option<&str>) -> Response {
     let web = |back: &&str| Url::parse(back).is_ok();
     let response = see_other(back.filter(web).unwrap_or("/signed-out"));
     with_cookie(response, state.cookies().clear_session())

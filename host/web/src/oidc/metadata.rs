@@ -3,10 +3,9 @@
 
 use super::now;
 use crate::error::chain;
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use crate::texts::LANGUAGES;
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use postern_federation::oidc::provider::discovery;
@@ -15,13 +14,13 @@ const FOR_AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600"
 const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 
 /// `GET /.well-known/openid-configuration`
-pub async fn configuration(State(state): State<WebState>) -> Response {
+pub async fn configuration(Tenant(state): Tenant) -> Response {
     let locales: Vec<&str> = LANGUAGES.iter().map(|texts| texts.lang).collect();
-    open(Json(discovery::document(state.public_url.origin(), &locales)).into_response())
+    open(Json(discovery::document(&state.issuer(), &locales)).into_response())
 }
 
 /// `GET /oauth2/jwks`
-pub async fn jwks(State(state): State<WebState>) -> Response {
+pub async fn jwks(Tenant(state): Tenant) -> Response {
     match state.federation.signing_keys.ring(now(&state)) {
         Ok(ring) => open(Json(ring.jwks()).into_response()),
         Err(error) => {

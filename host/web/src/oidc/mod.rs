@@ -7,7 +7,7 @@ pub mod metadata;
 pub mod token;
 
 use crate::applications::moment;
-use crate::state::WebState;
+use crate::tenant::TenantState;
 use postern_federation::oidc::provider::{ACR_MFA, ACR_SFA, Answered, subject_of};
 use postern_federation::{Moment, RelyingParty};
 use postern_login::claims;
@@ -19,7 +19,7 @@ const REQUEST: &str = "oidc-request";
 /// As long as a login lives, and a little, for its last redirect.
 const REQUEST_WAITS: std::time::Duration = std::time::Duration::from_secs(16 * 60);
 
-fn now(state: &WebState) -> Moment {
+fn now(state: &TenantState) -> Moment {
     moment(state.clock.now())
 }
 

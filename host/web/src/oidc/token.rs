@@ -3,16 +3,16 @@
 use super::now;
 use crate::error::{PageError, chain};
 use crate::extract::fields::Fields;
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use postern_federation::oidc::provider::{TokenError, TokenRequest};
 use serde_json::json;
 
 /// `POST /oauth2/token`
-pub async fn token(State(state): State<WebState>, request: Request) -> Response {
+pub async fn token(Tenant(state): Tenant, request: Request) -> Response {
     let headers = request.headers().clone();
     let fields = match Fields::read(request).await {
         Ok(fields) => fields,
@@ -39,7 +39,7 @@ pub async fn token(State(state): State<WebState>, request: Request) -> Response 
         client_secret: fields.text("client_secret"),
     };
     let provider = state.federation.provider();
-    let issuer = state.public_url.origin();
+    let issuer = &state.issuer();
     let redeemed = provider.redeem(state.tenant.as_str(), issuer, &asked, &entropy, now(&state));
     match redeemed.await {
         Ok(redeemed) => secret(Json(redeemed).into_response()),
@@ -48,7 +48,7 @@ pub async fn token(State(state): State<WebState>, request: Request) -> Response 
 }
 
 /// `GET` and `POST /oauth2/userinfo`: the token in the header, and nowhere else (RFC 9700, 4.3.2).
-pub async fn userinfo(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn userinfo(Tenant(state): Tenant, headers: HeaderMap) -> Response {
     let bearer = authorization(&headers).ok().flatten().and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme

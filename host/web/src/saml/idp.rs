@@ -1,10 +1,12 @@
 //! The identity provider: an application asks, somebody signs in, the application is answered.
 
-use super::{SSO, fresh_id, look, now, ourselves, park, peers_failed, refuse, security, show};
+use super::{
+    SSO, entity_id, fresh_id, look, now, ourselves, park, peers_failed, refuse, security, show,
+};
 use crate::applications;
 use crate::error::{PageError, unmoved};
 use crate::page::{see_other, with_cookie};
-use crate::state::WebState;
+use crate::tenant::TenantState;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::RelyingParty;
@@ -35,7 +37,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(state: &WebState, request: ValidAuthnRequest) -> Self {
+    fn new(state: &TenantState, request: ValidAuthnRequest) -> Self {
         Self {
             request,
             came_at: state.clock.now().0,
@@ -52,7 +54,7 @@ pub(super) struct Start<'a> {
 
 /// An application's `AuthnRequest`.
 pub(super) async fn request(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     unverified: UnverifiedRequest,
@@ -80,7 +82,7 @@ pub(super) async fn request(
 
 /// IdP-initiated: refused before anybody is asked to sign in.
 pub(super) async fn start(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     wish: Start<'_>,
@@ -94,7 +96,7 @@ pub(super) async fn start(
 
 /// A session answers at once, if it is enough; otherwise the request waits.
 async fn proceed(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     party: &RelyingParty,
@@ -112,7 +114,7 @@ async fn proceed(
 
 /// `?sessionDataKey=`: where a login that began here ends.
 pub(super) async fn resume(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     key: &str,
@@ -134,7 +136,7 @@ pub(super) async fn resume(
 }
 
 async fn recognize(
-    state: &WebState,
+    state: &TenantState,
     headers: &HeaderMap,
     party: &RelyingParty,
     waiting: &Waiting,
@@ -162,7 +164,7 @@ async fn recognize(
 
 /// The login comes back to `resume`, whatever happens in between. A passive request begins none.
 async fn begin(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     provider: &ServiceProvider,
     request: &ValidAuthnRequest,
@@ -181,9 +183,7 @@ async fn begin(
             logins.step_up(&session, application, origin, client).await
         }
         Recognized::Enough(_) | Recognized::Nobody => {
-            logins
-                .begin_for(&state.tenant, application, origin, client)
-                .await
+            logins.begin_for(application, origin, client).await
         }
     };
     let Moved { id, .. } = begun.map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
@@ -198,7 +198,7 @@ fn return_address(key: &ParkingKey) -> String {
 }
 
 async fn answer(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     party: &RelyingParty,
     provider: &ServiceProvider,
@@ -243,7 +243,7 @@ async fn answer(
 }
 
 fn deny(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     provider: &ServiceProvider,
     request: &ValidAuthnRequest,
@@ -270,7 +270,7 @@ fn deny(
 
 /// `None` if there is no name of the wanted format for this person.
 fn subject(
-    state: &WebState,
+    state: &TenantState,
     provider: &ServiceProvider,
     request: &ValidAuthnRequest,
     session: &Session,
@@ -306,7 +306,7 @@ fn subject(
     Ok(value.filter(|value| !value.is_empty()).map(|value| NameId {
         value,
         format: Some(format.uri().to_owned()),
-        name_qualifier: scoped.then(|| state.federation.saml.entity_id.clone()),
+        name_qualifier: scoped.then(|| entity_id(state)),
         sp_name_qualifier: scoped.then(|| provider.entity_id.clone()),
     }))
 }
@@ -343,7 +343,7 @@ fn context(session: &Session) -> AuthnContext {
 
 /// The application of that name, if it is switched on and speaks SAML.
 async fn known(
-    state: &WebState,
+    state: &TenantState,
     entity_id: &str,
 ) -> Result<(Arc<RelyingParty>, ServiceProvider), Response> {
     let party = state

@@ -1,20 +1,19 @@
 //! `GET /saml/metadata`: what peers must know of us, in both roles.
 
-use super::{CONSUMER, SSO, address, security};
-use crate::state::WebState;
-use axum::extract::State;
+use super::{CONSUMER, SSO, entity_id, security};
+use crate::tenant::Tenant;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use postern_federation::saml::metadata::Own;
 
-pub async fn serve(State(state): State<WebState>) -> Response {
+pub async fn serve(Tenant(state): Tenant) -> Response {
     let security = match security(&state) {
         Ok(security) => security,
         Err(response) => return response,
     };
-    let (sso_url, consumer_url) = (address(&state, SSO), address(&state, CONSUMER));
+    let (sso_url, consumer_url) = (state.address(SSO), state.address(CONSUMER));
     let metadata = Own {
-        entity_id: &state.federation.saml.entity_id,
+        entity_id: &entity_id(&state),
         certificates: &security.certificates(),
         sso_url: &sso_url,
         logout_url: None,

@@ -18,8 +18,8 @@ use crate::error::PageError;
 use crate::extract::fields::{BodyFailure, whole};
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
-use crate::state::WebState;
-use axum::extract::{RawQuery, Request, State};
+use crate::tenant::{Tenant, TenantState};
+use axum::extract::{RawQuery, Request};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::Moment;
@@ -27,6 +27,7 @@ use postern_federation::ports::{Parked, ParkingKey, PortError};
 use postern_federation::saml::idp::{IdentityProvider, UnverifiedRequest};
 use postern_federation::saml::sp::Here;
 use postern_federation::saml::{Binding, MessageId, Received, Refusal, XmlSecurity};
+use postern_login::TenantId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ use std::time::Duration;
 pub const SSO: &str = "/samlsso";
 /// Answers of identity providers.
 pub const CONSUMER: &str = "/commonauth";
+/// What peers must know of us.
+pub const METADATA: &str = "/saml/metadata";
 
 /// A message of 256 KiB in base64, and every character of that escaped.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -46,7 +49,7 @@ const WAITS: Duration = Duration::from_secs(16 * 60);
 /// What the addresses need beside the entries.
 #[derive(Clone)]
 pub struct Saml {
-    /// What we call ourselves, in both roles.
+    /// What the super tenant is called, in both roles.
     pub entity_id: String,
     pub keys: Arc<dyn postern_federation::saml::keys::OwnKeys>,
 }
@@ -59,7 +62,7 @@ impl std::fmt::Debug for Saml {
 
 /// `GET /samlsso`
 pub async fn sso_get(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     RawQuery(raw): RawQuery,
     query: Query,
@@ -88,7 +91,7 @@ pub async fn sso_get(
 
 /// `POST /samlsso`
 pub async fn sso_post(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     headers: HeaderMap,
     body: Request,
@@ -101,7 +104,7 @@ pub async fn sso_post(
 }
 
 async fn request(
-    state: &WebState,
+    state: &TenantState,
     client: &postern_login::begin::ClientFacts,
     headers: &HeaderMap,
     received: Received,
@@ -112,7 +115,7 @@ async fn request(
 }
 
 /// `POST /commonauth`
-pub async fn consumer_post(State(state): State<WebState>, body: Request) -> Response {
+pub async fn consumer_post(Tenant(state): Tenant, body: Request) -> Response {
     let served = async {
         let received = posted(body).await?;
         sp::answer(&state, received).await
@@ -122,7 +125,7 @@ pub async fn consumer_post(State(state): State<WebState>, body: Request) -> Resp
 
 /// `GET /commonauth`
 pub async fn consumer_get(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     query: Query,
     headers: HeaderMap,
@@ -156,14 +159,19 @@ async fn posted(request: Request) -> Result<Received, Response> {
 
 // ---------------------------------------------------------------- ourselves
 
-fn address(state: &WebState, path: &str) -> String {
-    format!("{}{path}", state.public_url.origin())
+/// What this tenant is called by its peers. The super tenant's name may be the operator's choice;
+/// each other one is called by the address of its metadata.
+fn entity_id(state: &TenantState) -> String {
+    if state.tenant == TenantId::super_tenant() {
+        return state.federation.saml.entity_id.clone();
+    }
+    state.address(METADATA)
 }
 
-fn ourselves(state: &WebState) -> IdentityProvider {
+fn ourselves(state: &TenantState) -> IdentityProvider {
     IdentityProvider {
-        entity_id: state.federation.saml.entity_id.clone(),
-        sso_url: address(state, SSO),
+        entity_id: entity_id(state),
+        sso_url: state.address(SSO),
     }
 }
 
@@ -174,10 +182,10 @@ struct Us {
 }
 
 impl Us {
-    fn of(state: &WebState) -> Self {
+    fn of(state: &TenantState) -> Self {
         Self {
-            entity_id: state.federation.saml.entity_id.clone(),
-            consumer_url: address(state, CONSUMER),
+            entity_id: entity_id(state),
+            consumer_url: state.address(CONSUMER),
         }
     }
     fn here(&self) -> Here<'_> {
@@ -188,11 +196,11 @@ impl Us {
     }
 }
 
-fn now(state: &WebState) -> Moment {
+fn now(state: &TenantState) -> Moment {
     moment(state.clock.now())
 }
 
-fn security(state: &WebState) -> Result<Arc<dyn XmlSecurity>, Response> {
+fn security(state: &TenantState) -> Result<Arc<dyn XmlSecurity>, Response> {
     state
         .federation
         .saml
@@ -201,7 +209,7 @@ fn security(state: &WebState) -> Result<Arc<dyn XmlSecurity>, Response> {
         .map_err(|error| busy(&error))
 }
 
-fn fresh_id(state: &WebState) -> Result<MessageId, Response> {
+fn fresh_id(state: &TenantState) -> Result<MessageId, Response> {
     let mut bytes = [0; 20];
     let filled = state.federation.entropy.fill(&mut bytes);
     filled.map_err(|error| busy(&error))?;
@@ -211,7 +219,7 @@ fn fresh_id(state: &WebState) -> Result<MessageId, Response> {
 // ---------------------------------------------------------------- what waits
 
 async fn park<T: Serialize + Sync>(
-    state: &WebState,
+    state: &TenantState,
     kind: &str,
     what: &T,
 ) -> Result<ParkingKey, Response> {
@@ -235,7 +243,7 @@ fn unpacked<T: DeserializeOwned>(parked: Option<Parked>) -> Result<T, Response> 
 }
 
 async fn look<T: DeserializeOwned>(
-    state: &WebState,
+    state: &TenantState,
     kind: &str,
     key: &ParkingKey,
 ) -> Result<T, Response> {
@@ -247,7 +255,7 @@ async fn look<T: DeserializeOwned>(
 }
 
 async fn claim<T: DeserializeOwned>(
-    state: &WebState,
+    state: &TenantState,
     kind: &str,
     key: &ParkingKey,
 ) -> Result<T, Response> {

@@ -2,8 +2,7 @@
 //! where they do not.
 
 use crate::page::{self, Frame, see_other};
-use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::TenantState;
 use askama::Template;
 use axum::response::Response;
 use http::{HeaderValue, header};
@@ -19,14 +18,11 @@ struct PostPage<'a> {
     fields: &'a [(&'static str, String)],
 }
 
-pub(super) fn send(state: &WebState, client: &ClientFacts, outgoing: &Outgoing) -> Response {
+pub(super) fn send(state: &TenantState, client: &ClientFacts, outgoing: &Outgoing) -> Response {
     match outgoing {
         Outgoing::Redirect(location) => see_other(location),
         Outgoing::Post { action, fields } => {
-            let f = Frame {
-                t: Texts::of(&client.locale),
-                brand: &state.brand,
-            };
+            let f = state.frame(&client.locale);
             let mut response = page::draw(&PostPage { f, action, fields });
             if let Some(policy) = policy(action) {
                 response

@@ -6,7 +6,7 @@ use crate::error::{PageError, unmoved};
 use crate::extract::client::printable;
 use crate::page::{see_other, with_cookie};
 use crate::sign_in;
-use crate::state::WebState;
+use crate::tenant::TenantState;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::identity_provider::Protocol;
@@ -61,7 +61,7 @@ fn digest(id: &LoginId) -> String {
 
 /// The way there, for a login that is at its first step.
 pub async fn leave(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     id: &LoginId,
     application: &Application,
@@ -95,7 +95,7 @@ pub async fn leave(
 }
 
 /// `POST /commonauth`: everything is checked here that does not need the browser's cookies.
-pub(super) async fn answer(state: &WebState, received: Received) -> Result<Response, Response> {
+pub(super) async fn answer(state: &TenantState, received: Received) -> Result<Response, Response> {
     let response = UnverifiedResponse::new(received).map_err(|refusal| not_accepted(&refusal))?;
     let key = response.relay_state().and_then(ParkingKey::parse);
     let trip: Option<Trip> = match &key {
@@ -169,7 +169,7 @@ pub(super) async fn answer(state: &WebState, received: Received) -> Result<Respo
 
 /// `GET /commonauth?sessionDataKey=`: bound to the browser by the cookie of its login (attack X-20).
 pub(super) async fn arrive(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     headers: &HeaderMap,
     key: &str,
@@ -214,15 +214,12 @@ pub(super) async fn arrive(
 }
 
 /// Nobody asked, and the operator allows that: a login for the person's own account page.
-async fn unasked(state: &WebState, client: &ClientFacts) -> Result<LoginId, Response> {
+async fn unasked(state: &TenantState, client: &ClientFacts) -> Result<LoginId, Response> {
     let application = applications::own(state).await.map_err(peers_failed)?;
     let origin = Origin::Browser {
         return_to: "/account".to_owned(),
     };
-    let begun = state
-        .logins
-        .begin_for(&state.tenant, application, origin, client)
-        .await;
+    let begun = state.logins.begin_for(application, origin, client).await;
     let Moved { id, .. } = begun.map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
     Ok(id)
 }
@@ -260,7 +257,7 @@ pub(super) fn context_of(session: &Session) -> AuthnContext {
     said.unwrap_or(AuthnContext::Unspecified)
 }
 
-async fn named(state: &WebState, name: &str) -> Result<Arc<IdentityProvider>, Response> {
+async fn named(state: &TenantState, name: &str) -> Result<Arc<IdentityProvider>, Response> {
     let peers = &state.federation.peers;
     let found = peers
         .identity_provider(state.tenant.as_str(), name)
@@ -271,7 +268,7 @@ async fn named(state: &WebState, name: &str) -> Result<Arc<IdentityProvider>, Re
         .ok_or_else(|| not_accepted(&Refusal::UnknownPeer(name.to_owned())))
 }
 
-async fn issued_by(state: &WebState, issuer: &str) -> Result<Arc<IdentityProvider>, Response> {
+async fn issued_by(state: &TenantState, issuer: &str) -> Result<Arc<IdentityProvider>, Response> {
     let peers = &state.federation.peers;
     let all = peers
         .identity_providers(state.tenant.as_str())

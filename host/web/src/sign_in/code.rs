@@ -3,10 +3,9 @@
 use super::moved;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use crate::texts::{Texts, counted};
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 use postern_login::login::Notice;
 use postern_login::step::AskCode;
@@ -148,7 +147,7 @@ impl<'a> CodePage<'a> {
 }
 
 /// `POST /sign-in/code`
-pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
     let typed = form.fields.text("code");
     let outcome = state
         .logins
@@ -158,7 +157,7 @@ pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response 
 }
 
 /// `POST /sign-in/backup-code`: its own form, so that a wrong SMS code is never tried as one (attack C-06).
-pub async fn backup(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn backup(Tenant(state): Tenant, form: LoginForm) -> Response {
     let typed = form.fields.text("backup_code");
     let outcome = state
         .logins
@@ -168,7 +167,7 @@ pub async fn backup(State(state): State<WebState>, form: LoginForm) -> Response 
 }
 
 /// `POST /sign-in/resend`: needs no code, and answers politely if it is too soon.
-pub async fn resend(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn resend(Tenant(state): Tenant, form: LoginForm) -> Response {
     let outcome = state.logins.resend(&form.id, &form.client).await;
     moved(&state, &form, outcome).await
 }

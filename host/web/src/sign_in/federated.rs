@@ -7,8 +7,8 @@ use crate::extract::Client;
 use crate::extract::query::Query;
 use crate::page::see_other;
 use crate::saml;
-use crate::state::WebState;
-use axum::extract::{Path, State};
+use crate::tenant::{Tenant, TenantState};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::IdentityProvider;
@@ -26,13 +26,13 @@ pub(super) fn address(name: &str) -> String {
 
 /// What is registered at the provider as ours: one address each, so that no provider's answer can
 /// be taken for another's (RFC 9700, 4.4).
-pub fn callback(state: &WebState, name: &str) -> String {
-    format!("{}/sign-in/callback/{name}", state.public_url.origin())
+pub fn callback(state: &TenantState, name: &str) -> String {
+    state.address(&format!("/sign-in/callback/{name}"))
 }
 
 /// `GET /sign-in/with/{name}`: only for a login that is at its first step and offers this way.
 pub async fn leave(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     Path(name): Path<String>,
     headers: HeaderMap,
@@ -86,7 +86,7 @@ pub async fn leave(
 /// `GET /sign-in/callback/{name}`: bound to the browser by its login's cookie, which comes along
 /// because it is Lax and this is a page the browser itself opens (attacks S-05, S-18).
 pub async fn arrive(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     Path(name): Path<String>,
     query: Query,
@@ -165,7 +165,7 @@ fn told(error: &TripError) -> Notice {
     }
 }
 
-async fn known(state: &WebState, name: &str) -> Result<Arc<IdentityProvider>, Response> {
+async fn known(state: &TenantState, name: &str) -> Result<Arc<IdentityProvider>, Response> {
     let found = state
         .federation
         .peers

@@ -12,10 +12,9 @@ use crate::applications;
 use crate::error::{PageError, unmoved};
 use crate::extract::{Client, LoginForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
-use crate::state::WebState;
-use crate::texts::Texts;
+use crate::tenant::{Tenant, TenantState};
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_login::begin::{ClientFacts, Moved};
@@ -27,7 +26,7 @@ use postern_otp::Timestamp;
 const ACCOUNT: &str = "/account";
 
 /// `GET /`
-pub async fn home(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn home(Tenant(state): Tenant, headers: HeaderMap) -> Response {
     match session::current(&state, &headers).await {
         Ok(Some(_)) => see_other(ACCOUNT),
         Ok(None) => see_other("/sign-in"),
@@ -38,7 +37,7 @@ pub async fn home(State(state): State<WebState>, headers: HeaderMap) -> Response
 /// `GET /sign-in`: the page of the step the login is at. Looking changes nothing and sends nothing;
 /// at most a login begins, of which only its cookie is known (attack S-04).
 pub async fn show(
-    State(state): State<WebState>,
+    Tenant(state): Tenant,
     Client(client): Client,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -70,7 +69,7 @@ pub async fn show(
         Err(error) => return PageError::busy(&error).into_response(),
     };
     let logins = &state.logins;
-    let begun = logins.begin_for(&state.tenant, application, origin, &client);
+    let begun = logins.begin_for(application, origin, &client);
     match begun.await {
         Ok(Moved { id, step }) => with_cookie(
             draw(&state, &client, &id, &step, ended),
@@ -85,7 +84,7 @@ pub async fn show(
 }
 
 /// `POST /sign-in/abandon`: the application somebody came for is not forgotten.
-pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn abandon(Tenant(state): Tenant, form: LoginForm) -> Response {
     match state.logins.start_over(&form.id, &form.client).await {
         // Who starts over is not sent to the only identity provider before they say so.
         Ok(Moved { id, .. }) => {
@@ -99,17 +98,21 @@ pub async fn abandon(State(state): State<WebState>, form: LoginForm) -> Response
 }
 
 /// `POST /sign-in/finish`: the answer to the last step was lost, or another tab did it.
-pub async fn finish(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn finish(Tenant(state): Tenant, form: LoginForm) -> Response {
     open(&state, &form.id, &form.client, &form.headers).await
 }
 
 /// What follows an act: the one page again, or the session.
-async fn moved(state: &WebState, form: &LoginForm, outcome: Result<Moved, LoginError>) -> Response {
+async fn moved(
+    state: &TenantState,
+    form: &LoginForm,
+    outcome: Result<Moved, LoginError>,
+) -> Response {
     went_on(state, &form.id, &form.client, &form.headers, outcome).await
 }
 
 pub(crate) async fn went_on(
-    state: &WebState,
+    state: &TenantState,
     was: &LoginId,
     client: &ClientFacts,
     headers: &HeaderMap,
@@ -129,7 +132,7 @@ pub(crate) async fn went_on(
 /// The login is taken and becomes a session with a cookie of its own (attack S-01); the one this
 /// browser had before ends.
 async fn open(
-    state: &WebState,
+    state: &TenantState,
     id: &LoginId,
     client: &ClientFacts,
     headers: &HeaderMap,
@@ -159,7 +162,7 @@ async fn open(
 }
 
 /// Ends a session that must not live on; if that fails, it is said, and the login goes on.
-async fn end(state: &WebState, id: &postern_login::session::SessionId) {
+async fn end(state: &TenantState, id: &postern_login::session::SessionId) {
     if let Err(error) = state.logins.logout(id).await {
         tracing::error!(
             error = crate::error::chain(&error),
@@ -169,16 +172,13 @@ async fn end(state: &WebState, id: &postern_login::session::SessionId) {
 }
 
 fn draw(
-    state: &WebState,
+    state: &TenantState,
     client: &ClientFacts,
     id: &LoginId,
     step: &Step,
     ended: bool,
 ) -> Response {
-    let f = Frame {
-        t: Texts::of(&client.locale),
-        brand: &state.brand,
-    };
+    let f = state.frame(&client.locale);
     let token = state.form_key.token(id.as_str());
     draw_step(f, &token, step, ended, state.clock.now())
 }

@@ -3,9 +3,8 @@
 use super::moved;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 use postern_login::login::Notice;
 
@@ -23,7 +22,7 @@ pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<Notice>) -> Respons
 }
 
 /// `POST /sign-in/number`
-pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
     let typed = form.fields.text("mobile");
     let outcome = state
         .logins

@@ -4,9 +4,8 @@ use super::moved;
 use crate::error::PageError;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use askama::Template;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use postern_login::application::Application;
 use postern_login::login::Notice;
@@ -63,7 +62,7 @@ pub(super) fn draw(
 }
 
 /// `POST /sign-in/password`
-pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
     let (name, password) = (form.fields.text("username"), form.fields.text("password"));
     if name.len() > NAME_MAX || password.len() > PASSWORD_MAX {
         return PageError::Form.into_response();

@@ -3,9 +3,8 @@
 use super::moved;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
-use crate::state::WebState;
+use crate::tenant::Tenant;
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
 use postern_login::application::Application;
 
@@ -26,7 +25,7 @@ pub(super) fn draw(f: Frame<'_>, token: &str, application: &Application) -> Resp
 }
 
 /// `POST /sign-in/second-step`: only now is a message sent, for no other site can post this form.
-pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
+pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
     let outcome = state
         .logins
         .second_step_wanted(&form.id, &form.client)

@@ -18,6 +18,7 @@ use postern_admin::definitions::{Declared, Definition, Definitions, FormName, So
 use postern_admin::form::{Field, FieldKind, Section};
 use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
 use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
+use postern_admin::tenants::{DocumentCheck, TenantDocuments, Tenants as Acts};
 use postern_admin::users::{Accounts, UserChange, UserRecord};
 use postern_admin::{Actor, Administration, Role};
 use postern_federation::Entries;
@@ -27,13 +28,14 @@ use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Outbound, PortError};
 use postern_login::error::StoreError;
 use postern_login::ports::*;
+use postern_login::tenant::SUPER_TENANT;
 use postern_login::{Logins, TenantId};
 use postern_otp::{BackupCode, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp};
 use postern_store::memory::Memory;
 use postern_web::extract::client::Peer;
 use postern_web::{
-    AdminToken, Federation, FormKey, PublicUrl, Readiness, Ready, TrustedProxies, WebParts,
-    WebState,
+    AdminToken, Face, Federation, FormKey, PublicUrl, Readiness, Ready, Tenants, TrustedProxies,
+    WebParts, WebState,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -45,6 +47,7 @@ use tower::ServiceExt;
 
 pub const HOST: &str = "login.example";
 pub const API_TOKEN: &str = "api-token-of-the-shop-0123456789";
+pub const API_TOKEN_OF_A: &str = "api-token-of-another-tenant-012345";
 pub const ADMIN_TOKEN: &str = "admin-token-0123456789";
 pub const PASSWORD: &str = "correct horse";
 
@@ -100,16 +103,21 @@ impl World {
             entropy: Arc::new(TestEntropy(AtomicU64::new(0))),
             audit: Arc::new(store.clone()),
         };
-        let client = ApiClient {
-            name: "shop".to_owned(),
-            tenant: TenantId::super_tenant(),
-            created_at: Timestamp(0),
-        };
-        let hash: [u8; 32] = Sha256::digest(API_TOKEN).into();
-        assert_eq!(
-            ports.clients.add(&client, &hash).await.unwrap(),
-            Added::Added
-        );
+        for (name, tenant, token) in [
+            ("shop", SUPER_TENANT, API_TOKEN),
+            ("shop-of-a", "a.example", API_TOKEN_OF_A),
+        ] {
+            let client = ApiClient {
+                name: name.to_owned(),
+                tenant: TenantId::parse(tenant).unwrap(),
+                created_at: Timestamp(0),
+            };
+            let hash: [u8; 32] = Sha256::digest(token).into();
+            assert_eq!(
+                ports.clients.add(&client, &hash).await.unwrap(),
+                Added::Added
+            );
+        }
         let ready = Arc::new(AtomicBool::new(true));
         let log_full = Arc::new(AtomicBool::new(false));
         let (entropy, default_region) = (ports.entropy.clone(), Some("LK".to_owned()));
@@ -124,6 +132,7 @@ impl World {
             counters: Arc::new(store.clone()),
             clients: Arc::new(store.clone()),
             documents: Arc::new(store.clone()),
+            tenants: Acts::new(Arc::new(store.clone()), Arc::new(Known), clock.clone()),
             trail: Arc::new(store.clone()),
             audit: Arc::new(Log {
                 store: store.clone(),
@@ -140,14 +149,13 @@ impl World {
             }),
         }));
         let state = WebState::new(WebParts {
-            logins,
-            tenant: TenantId::super_tenant(),
-            brand: "Postern".to_owned(),
+            all_logins: logins,
+            tenants: Arc::new(Known),
             public_url: PublicUrl::parse(public_url).unwrap(),
             other_hosts: vec!["internal:8443".to_owned()],
             trusted_proxies: TrustedProxies::default(),
             clock: clock.clone(),
-            form_key: FormKey::new([7; 32]),
+            all_form_keys: FormKey::new([7; 32]),
             federation: Federation {
                 peers: Arc::new(Entries::default()),
                 parking: Arc::new(store.clone()),
@@ -259,6 +267,7 @@ impl World {
         Browser {
             router: self.public.clone(),
             host: HOST,
+            base: String::new(),
             cookies: BTreeMap::new(),
             token: String::new(),
             extra: HeaderMap::new(),
@@ -267,7 +276,13 @@ impl World {
 
     /// A browser that has passed the first step as alice; the code is on the phone.
     pub async fn at_the_code(&self) -> Browser {
+        self.at_the_code_of("").await
+    }
+
+    /// At `base`, the address of a tenant.
+    pub async fn at_the_code_of(&self, base: &str) -> Browser {
         let mut browser = self.browser();
+        browser.base = base.to_owned();
         browser.get("/sign-in").await;
         let answer = browser.password("alice", PASSWORD).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -277,10 +292,14 @@ impl World {
     }
 
     pub async fn signed_in(&self) -> Browser {
-        let mut browser = self.at_the_code().await;
+        self.signed_in_at("").await
+    }
+
+    pub async fn signed_in_at(&self, base: &str) -> Browser {
+        let mut browser = self.at_the_code_of(base).await;
         let code = self.phone.last_code();
         let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
-        assert_eq!(answer.location(), "/account", "{}", answer.body);
+        assert_eq!(answer.location(), format!("{base}/account"));
         browser
     }
 
@@ -340,6 +359,8 @@ impl Answer {
 pub struct Browser {
     pub router: Router,
     pub host: &'static str,
+    /// In front of every path it asks for.
+    pub base: String,
     pub cookies: BTreeMap<String, String>,
     pub token: String,
     /// Sent with every request.
@@ -373,7 +394,7 @@ impl Browser {
     pub async fn send(&mut self, method: &str, path: &str, form: Option<String>) -> Answer {
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{}{path}", self.base))
             .header(header::HOST, self.host);
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self
@@ -474,7 +495,61 @@ impl Settings {
 #[async_trait]
 impl SettingsSource for Settings {
     async fn of(&self, tenant: &TenantId) -> Result<Option<Arc<TenantSettings>>, StoreError> {
-        Ok((*tenant == TenantId::super_tenant()).then(|| Arc::clone(&self.0)))
+        if tenant.as_str() == BROKEN {
+            return Err(StoreError::new("its document says `secret-word` on line 3"));
+        }
+        Ok(TENANTS
+            .contains(&tenant.as_str())
+            .then(|| Arc::clone(&self.0)))
+    }
+}
+
+/// The tenants there are: two beside the super tenant, and one whose settings cannot be read.
+const TENANTS: [&str; 3] = [SUPER_TENANT, "a.example", "b.example"];
+pub const BROKEN: &str = "broken.example";
+
+struct Known;
+
+#[async_trait]
+impl TenantDocuments for Known {
+    async fn check(&self, _: &TenantId, _: &str) -> DocumentCheck {
+        DocumentCheck::default()
+    }
+    async fn files(&self) -> Result<BTreeMap<TenantId, String>, StoreError> {
+        let names = ["a.example", "b.example", BROKEN].into_iter();
+        let file = |name| {
+            (
+                TenantId::parse(name).unwrap(),
+                format!("tenants/{name}.toml"),
+            )
+        };
+        Ok(names.map(file).collect())
+    }
+    async fn file_text(&self, _: &TenantId) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+    fn hide_secrets(&self, text: &str) -> String {
+        text.to_owned()
+    }
+    async fn reload(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn trouble(&self, tenant: &TenantId) -> Option<String> {
+        (tenant.as_str() == BROKEN).then(|| "line 3: not TOML".to_owned())
+    }
+}
+
+impl Tenants for Known {
+    fn face(&self, tenant: &TenantId) -> Option<Arc<Face>> {
+        let name = tenant.as_str();
+        (TENANTS.contains(&name) || name == BROKEN).then(|| {
+            Arc::new(Face {
+                brand: match name {
+                    SUPER_TENANT => "Postern".to_owned(),
+                    name => format!("The house of {name}"),
+                },
+            })
+        })
     }
 }
 
@@ -482,6 +557,9 @@ impl SettingsSource for Settings {
 #[derive(Default)]
 pub struct Phone {
     messages: Mutex<Vec<(String, String, Option<String>)>>,
+    /// While it is held, the provider does not answer.
+    held: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
+    waiting: std::sync::atomic::AtomicUsize,
     pub broken: AtomicBool,
     aloud: AtomicBool,
 }
@@ -494,6 +572,21 @@ impl Phone {
 
     pub fn count(&self) -> usize {
         self.messages.lock().unwrap().len()
+    }
+
+    pub fn hold(&self) {
+        *self.held.lock().unwrap() = Some(Arc::new(tokio::sync::Semaphore::new(0)));
+    }
+
+    /// Messages the provider has and has not answered.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    pub fn release(&self) {
+        if let Some(held) = self.held.lock().unwrap().take() {
+            held.close();
+        }
     }
 
     pub fn last_code(&self) -> String {
@@ -512,6 +605,11 @@ pub const PROVIDER_TEXT: &str = "upstream says: account 4711 at /srv/plugins/x.w
 #[async_trait]
 impl Senders for Phone {
     async fn send(&self, _: &str, message: &Message, _: Instant) -> Delivery {
+        let held = self.held.lock().unwrap().clone();
+        if let Some(held) = held {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let _ = held.acquire().await;
+        }
         if self.broken.load(Ordering::SeqCst) {
             return Delivery::Failed(SendFailure {
                 reason: FailureReason::ProviderDown,

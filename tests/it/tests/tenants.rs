@@ -1,0 +1,351 @@
+//! Several tenants in one host: users of one name, senders and settings of their own, documents that
+//! change, break and go.
+
+use crate::{ALICE, BOB, PASSWORD};
+use postern_kit::anyhow::{self, Result, bail};
+use postern_kit::desk::{Reply, Request};
+use postern_kit::{Installation, Provider, TestHost};
+
+use std::time::Duration;
+
+const A: &str = "a.example";
+const B: &str = "b.example";
+
+/// A document whose messages go to the outbox, with codes of this length.
+fn to_outbox(brand: &str, length: u8) -> String {
+    format!(
+        "brand = \"{brand}\"\n[sms_otp]\nsenders = [\"{brand}-own\"]\ntoken_length = {length}\n[sender.{brand}-own]\nplugin = \"fake\"\n"
+    )
+}
+
+fn twilio(host: &TestHost, token: &str) -> String {
+    let accounts = postern_kit::sms_gateway::Accounts::default();
+    let origin = host.gateway_origin();
+    format!(
+        "[sms_otp]\nsenders = [\"main\"]\n[sender.main]\nplugin = \"twilio\"\nsettings = {{ account_sid = \"{}\", auth_token = \"{token}\", from = \"+15005550006\", base_url = \"{origin}\" }}\nallow = [\"{origin}\"]\nallow_private_networks = true\n",
+        accounts.twilio_sid
+    )
+}
+
+#[tokio::test]
+async fn users_of_one_name_sign_in_at_their_own_tenants_by_their_own_settings() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    host.document(A, &to_outbox("acme", 8)).await?;
+    host.document(B, &to_outbox("bravo", 6)).await?;
+    host.add_user_of(A, "alice", "the password at acme", ALICE)
+        .await?;
+    host.add_user_of(B, "alice", "the password at bravo", BOB)
+        .await?;
+
+    let mut at_a = host.browser().of_tenant(A);
+    let refused = at_a.sign_in("alice", "the password at bravo").await?;
+    assert!(refused.asks_for_password(), "{}", refused.text());
+    let page = at_a.sign_in("alice", "the password at acme").await?;
+    assert!(page.html.contains("acme"), "the tenant's own brand");
+    let code_a = host.phone(ALICE).next_code().await?;
+    assert_eq!(code_a.len(), 8);
+    let mut at_b = host.browser().of_tenant(B);
+    let page_b = at_b.sign_in("alice", "the password at bravo").await?;
+    let code_b = host.phone(BOB).next_code().await?;
+    assert_eq!(code_b.len(), 6);
+
+    let account = at_a.enter_code(&page, &code_a).await?;
+    assert_eq!(account.path, "/t/a.example/account", "{}", account.text());
+    let account = at_b.enter_code(&page_b, &code_b).await?;
+    assert_eq!(account.path, "/t/b.example/account", "{}", account.text());
+    for message in host.outbox().messages() {
+        let expected = match message.to.as_str() {
+            ALICE => (A, "acme-own"),
+            _ => (B, "bravo-own"),
+        };
+        assert_eq!((message.tenant.as_str(), message.sender.as_str()), expected);
+    }
+    // Nobody of that name is the super tenant's.
+    let stranger = host
+        .browser()
+        .sign_in("alice", "the password at acme")
+        .await?;
+    assert!(stranger.asks_for_password());
+    host.stop().await
+}
+
+/// two senders of one name and one plugin. The one with a wrong token stays refused, however
+/// often the other's right one was used just before.
+#[tokio::test]
+async fn a_tenants_credentials_send_for_nobody_else() -> Result<()> {
+    let host = TestHost::start().await?;
+    let right = postern_kit::sms_gateway::Accounts::default().twilio_token;
+    host.document(A, &twilio(&host, &right)).await?;
+    host.document(B, &twilio(&host, "not-the-token-of-anybody"))
+        .await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+    host.add_user_of(B, "bob", PASSWORD, BOB).await?;
+    for round in 1..=2 {
+        let page = host
+            .browser()
+            .of_tenant(A)
+            .sign_in("alice", PASSWORD)
+            .await?;
+        assert!(page.asks_for_code(), "{}", page.text());
+        assert_eq!(host.phone(ALICE).count(), round);
+        let page = host.browser().of_tenant(B).sign_in("bob", PASSWORD).await?;
+        assert!(!page.asks_for_code(), "{}", page.text());
+        assert_eq!(host.phone(BOB).count(), 0);
+    }
+    host.stop().await
+}
+
+/// sms-otp 6, case "change picked up without restart".
+#[tokio::test]
+async fn a_changed_document_holds_for_the_next_login() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    host.document(A, &to_outbox("acme", 6)).await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+    let mut phone = host.phone(ALICE);
+    host.browser()
+        .of_tenant(A)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert_eq!(phone.next_code().await?.len(), 6);
+    // Written and left alone: the host itself looks at the folder.
+    host.installation
+        .write_document(A, &to_outbox("renamed", 10))?;
+    let seen = async {
+        loop {
+            let page = host.browser().of_tenant(A).open("/sign-in").await?;
+            if page.html.contains("renamed") {
+                return Ok::<_, anyhow::Error>(());
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await??;
+    host.browser()
+        .of_tenant(A)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert_eq!(phone.next_code().await?.len(), 10);
+    host.stop().await
+}
+
+/// sms-otp 6: a tenant without a document runs by the local file's values; with one, nothing of the
+/// local file is merged in.
+#[tokio::test]
+async fn without_a_document_the_configurations_values_hold_and_with_one_none_of_them() -> Result<()>
+{
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .sms_otp("token_length = 9")
+        .start()
+        .await?;
+    let add = Request::TenantAdd {
+        tenant: A.parse()?,
+        document: None,
+    };
+    host.ask_of("carbon.super", add).await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+    let mut phone = host.phone(ALICE);
+    host.browser()
+        .of_tenant(A)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert_eq!(phone.next_code().await?.len(), 9);
+    let set = Request::TenantSet {
+        tenant: A.parse()?,
+        document: Some("[sms_otp]\nsenders = [\"own\"]\n[sender.own]\nplugin = \"fake\"\n".into()),
+    };
+    host.ask_of("carbon.super", set).await?;
+    host.browser()
+        .of_tenant(A)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert_eq!(phone.next_code().await?.len(), 6, "the default, not 9");
+    host.stop().await
+}
+
+#[tokio::test]
+async fn a_broken_document_fails_its_tenant_and_tells_the_operator_where() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    host.document(A, &to_outbox("acme", 6)).await?;
+    host.document(B, &to_outbox("bravo", 6)).await?;
+    for (tenant, number) in [(A, ALICE), (B, BOB)] {
+        host.add_user_of(tenant, "alice", PASSWORD, number).await?;
+    }
+    host.document(
+        A,
+        "[sms_otp]\nsenders = [\"gone\"]\ntoken_length = 99 # k-canary\n",
+    )
+    .await?;
+    let page = host.browser().of_tenant(A).open("/sign-in").await?;
+    assert_eq!(page.status, 503);
+    for inward in ["gone", "token_length", "canary", "toml"] {
+        assert!(!page.text().contains(inward), "{}", page.text());
+    }
+    let trouble = trouble_of(&host, A).await?.unwrap_or_default();
+    assert!(trouble.contains("sms_otp.token_length"), "{trouble}");
+    assert!(trouble.contains("there is no sender `gone`"), "{trouble}");
+    assert!(!trouble.contains("canary"), "{trouble}");
+
+    // A document that cannot be used is not taken into the store in the first place.
+    let add = Request::TenantAdd {
+        tenant: "c.example".parse()?,
+        document: Some("[sms_otp]\nsenders = [\"gone\"]\n".into()),
+    };
+    let refused = host.ask_of("carbon.super", add).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("there is no sender `gone`"),
+        "{refused}"
+    );
+
+    assert_eq!(trouble_of(&host, B).await?, None);
+    let page = host
+        .browser()
+        .of_tenant(B)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    host.document(A, &to_outbox("acme", 6)).await?;
+    let page = host
+        .browser()
+        .of_tenant(A)
+        .sign_in("alice", PASSWORD)
+        .await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    host.stop().await
+}
+
+#[tokio::test]
+async fn a_removed_tenant_leaves_nothing_and_one_that_is_off_keeps_all() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    let ask = |request| host.ask_of("carbon.super", request);
+    let add = || -> Result<Request> {
+        Ok(Request::TenantAdd {
+            tenant: A.parse()?,
+            document: Some(to_outbox("acme", 6)),
+        })
+    };
+    ask(add()?).await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+    let mut browser = host.browser().of_tenant(A);
+    let page = browser.sign_in("alice", PASSWORD).await?;
+    let code = host.phone(ALICE).next_code().await?;
+    browser.enter_code(&page, &code).await?;
+    let enable = |enabled| -> Result<Request> {
+        Ok(Request::TenantEnable {
+            tenant: A.parse()?,
+            enabled,
+        })
+    };
+    ask(enable(false)?).await?;
+    let nobody = host
+        .browser()
+        .of_tenant("nobody.example")
+        .open("/account")
+        .await?;
+    let off = browser.open("/account").await?;
+    assert_eq!((off.status.as_u16(), off.text()), (404, nobody.text()));
+    ask(enable(true)?).await?;
+    assert_eq!(
+        browser.open("/account").await?.status,
+        200,
+        "its session was kept"
+    );
+
+    let remove = |confirmed: &str| -> Result<Request> {
+        Ok(Request::TenantRemove {
+            tenant: A.parse()?,
+            confirmed: confirmed.to_owned(),
+        })
+    };
+    let refused = ask(remove("")?).await.unwrap_err();
+    assert!(refused.to_string().contains("confirm"), "{refused}");
+    assert_eq!(browser.open("/account").await?.status, 200);
+    let Reply::Removed(rows) = ask(remove(A)?).await? else {
+        bail!("expected a count");
+    };
+    assert!(rows >= 2, "a user and a session: {rows}");
+    assert_eq!(browser.open("/account").await?.status, 404);
+    ask(add()?).await?;
+    assert!(browser.open("/account").await?.asks_for_password());
+    let page = browser.sign_in("alice", PASSWORD).await?;
+    assert!(page.asks_for_password(), "nobody is there: {}", page.text());
+    host.stop().await
+}
+
+/// The command line without a host, on the bare store.
+#[test]
+fn the_command_line_keeps_tenants_and_takes_no_half_document() -> Result<()> {
+    let installation = Installation::lay_out(
+        &["fake"],
+        "[outbox]\nenabled = true\n[sender.outbox]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"outbox\"]\n",
+    )?;
+    let run = |arguments: &[&str], input: &str| installation.postern(arguments, input);
+    run(&["tenant", "add", A], "")?;
+    run(
+        &["tenant", "set", A, "--document", "-"],
+        &to_outbox("acme", 7),
+    )?;
+    let shown = run(&["tenant", "show", A], "")?;
+    assert!(shown.contains("token_length = 7"), "{shown}");
+    for (bad, expected) in [
+        ("[sms_otp]\ntoken_length = 99\n", "sms_otp.token_length"),
+        ("[sms_otp\n", "line 1: not TOML"),
+        ("[server]\n", "server: unknown key"),
+    ] {
+        let refused = run(&["tenant", "set", A, "--document", "-"], bad).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+    }
+    assert_eq!(
+        run(&["tenant", "show", A], "")?,
+        shown,
+        "nothing was half taken"
+    );
+
+    run(
+        &["user", "add", "alice", "--number", ALICE, "--tenant", A],
+        PASSWORD,
+    )?;
+    run(&["client", "add", "shop", "--tenant", A], "")?;
+    run(&["client", "add", "shop"], "")?;
+    assert!(run(&["user", "list", "--tenant", A], "")?.contains("alice"));
+    assert!(!run(&["user", "list"], "")?.contains("alice"));
+    let refused = run(&["user", "list", "--tenant", B], "").unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("there is no tenant `b.example`"),
+        "{refused}"
+    );
+    for name in ["carbon.super", "UPPER", "a..b", "../x", ""] {
+        assert!(run(&["tenant", "add", name], "").is_err(), "{name}");
+    }
+    assert!(run(&["tenant", "remove", A], "").is_err());
+    run(&["tenant", "remove", A, "--confirm", A], "")?;
+    assert!(!run(&["tenant", "list", "--json"], "")?.contains(A));
+    assert!(
+        run(&["client", "list"], "")?.contains("shop"),
+        "the super tenant's own stays"
+    );
+    Ok(())
+}
+
+async fn trouble_of(host: &TestHost, tenant: &str) -> Result<Option<String>> {
+    let Reply::Tenants(tenants) = host.ask_of("carbon.super", Request::TenantList).await? else {
+        bail!("expected a list");
+    };
+    let found = tenants
+        .into_iter()
+        .find(|one| one.tenant.as_str() == tenant);
+    Ok(found.and_then(|one| one.trouble))
+}
