@@ -1,9 +1,11 @@
-//! Bodies of documents, sealed: AES-256-GCM with a random nonce. The document's key and version are
+//! Bodies of documents and tenants' settings, sealed: AES-256-GCM with a random nonce. The document's key and version are
 //! bound in, so that a body cannot be put under another name, nor an old one back in its place.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use postern_admin::documents::Key;
+use postern_login::TenantId;
 use postern_login::error::StoreError;
+use postern_otp::Timestamp;
 
 pub(crate) struct Seal(RandomizedNonceKey);
 
@@ -16,13 +18,49 @@ impl Seal {
     }
 
     pub(crate) fn close(&self, key: &Key, version: u64, body: &str) -> Result<Vec<u8>, StoreError> {
+        self.shut(bound(key, version), body)
+    }
+
+    /// A tenant's settings, as they were at this change of it.
+    pub(crate) fn close_settings(
+        &self,
+        tenant: &TenantId,
+        changed_at: Timestamp,
+        text: &str,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.shut(bound_settings(tenant, changed_at), text)
+    }
+
+    pub(crate) fn open_settings(
+        &self,
+        tenant: &TenantId,
+        changed_at: Timestamp,
+        sealed: &[u8],
+    ) -> Result<String, StoreError> {
+        let opened = self.unshut(bound_settings(tenant, changed_at), sealed);
+        opened.ok_or_else(|| {
+            StoreError::new(format!(
+                "the settings of tenant `{tenant}` are not as they were written: they were changed outside of Postern, or the key file is another one"
+            ))
+        })
+    }
+
+    fn shut(&self, bound: Vec<u8>, body: &str) -> Result<Vec<u8>, StoreError> {
         let mut sealed = body.as_bytes().to_vec();
         let nonce = self
             .0
-            .seal_in_place_append_tag(Aad::from(bound(key, version)), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(bound), &mut sealed)
             .map_err(|_| StoreError::new("a document cannot be sealed"))?;
         sealed.splice(0..0, nonce.as_ref().iter().copied());
         Ok(sealed)
+    }
+
+    fn unshut(&self, bound: Vec<u8>, sealed: &[u8]) -> Option<String> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut rest = rest.to_vec();
+        let body = self.0.open_in_place(nonce, Aad::from(bound), &mut rest);
+        String::from_utf8(body.ok()?.to_vec()).ok()
     }
 
     pub(crate) fn open(
@@ -31,22 +69,18 @@ impl Seal {
         version: u64,
         sealed: &[u8],
     ) -> Result<String, StoreError> {
-        let broken = || {
+        self.unshut(bound(key, version), sealed).ok_or_else(|| {
             StoreError::new(format!(
                 "the {} `{}` is not as it was written: it was changed outside of Postern, or the key file is another one",
                 key.kind.as_str(),
                 key.name
             ))
-        };
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
-        let mut rest = rest.to_vec();
-        let body = self
-            .0
-            .open_in_place(nonce, Aad::from(bound(key, version)), &mut rest)
-            .map_err(|_| broken())?;
-        String::from_utf8(body.to_vec()).map_err(|_| broken())
+        })
     }
+}
+
+fn bound_settings(tenant: &TenantId, changed_at: Timestamp) -> Vec<u8> {
+    format!("postern tenant {tenant} {}", changed_at.0).into_bytes()
 }
 
 /// No two documents, and no two versions of one, alike: parts are length-prefixed.
@@ -66,7 +100,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use postern_admin::documents::Kind;
-    use postern_login::TenantId;
 
     fn key(name: &str) -> Key {
         Key {
@@ -96,5 +129,20 @@ mod tests {
         for length in 0..sealed.len() {
             assert!(seal.open(&key("corp"), 3, &sealed[..length]).is_err());
         }
+    }
+
+    ///
+    #[test]
+    fn a_tenants_settings_open_for_that_tenant_and_that_change_only() {
+        let seal = Seal::new(&[1; 32]);
+        let tenant = |name| TenantId::parse(name).unwrap();
+        let (a, b) = (tenant("a.example"), tenant("b.example"));
+        let sealed = seal.close_settings(&a, Timestamp(7), "token = \"s-1\"");
+        let sealed = sealed.unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("s-1"));
+        let opened = seal.open_settings(&a, Timestamp(7), &sealed).unwrap();
+        assert_eq!(opened, "token = \"s-1\"");
+        assert!(seal.open_settings(&b, Timestamp(7), &sealed).is_err());
+        assert!(seal.open_settings(&a, Timestamp(8), &sealed).is_err());
     }
 }

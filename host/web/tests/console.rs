@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{ADMIN_TOKEN, Answer, Browser, CONSOLE_HOST, PASSWORD, World, ask};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
@@ -19,12 +19,14 @@ const PAGES: [&str; 11] = [
     "/console/service-providers/of/shop",
     "/console/senders",
     "/console/plugins",
+    "/console/tenants",
+    "/console/tenants/of/broken.example",
     "/console/administrators",
     "/console/audit",
 ];
 
 /// Every act of the console that changes something: address and fields.
-const ACTS: [(&str, &[(&str, &str)]); 17] = [
+const ACTS: [(&str, &[(&str, &str)]); 22] = [
     (
         "/console/users/new",
         &[("name", "erin"), ("password", "long enough")],
@@ -67,6 +69,17 @@ const ACTS: [(&str, &[(&str, &str)]); 17] = [
     (
         "/console/senders/test",
         &[("sender", "bench"), ("number", "+94771234567")],
+    ),
+    ("/console/tenants/add", &[("name", "new.example")]),
+    (
+        "/console/tenants/set",
+        &[("name", "new.example"), ("document", "brand = \"New\"")],
+    ),
+    ("/console/tenants/disable", &[("name", "new.example")]),
+    ("/console/tenants/enable", &[("name", "new.example")]),
+    (
+        "/console/tenants/remove",
+        &[("name", "new.example"), ("confirm", "new.example")],
     ),
     (
         "/console/administrators/invite",

@@ -4,12 +4,20 @@
 use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::anyhow::{self, Result, bail};
 use postern_kit::desk::{Reply, Request};
+use postern_kit::identity_provider::challenge_of;
 use postern_kit::{Installation, Provider, TestHost};
-
 use std::time::Duration;
 
 const A: &str = "a.example";
 const B: &str = "b.example";
+
+/// What a tenant of the older product has in its registry.
+const REGISTRY: &str = r#"<?xml version="1.0"?>
+<AuthenticatorConfig name="SMSOTP" enabled="true">
+<Parameter name="SMSOTPMandatory">true</Parameter>
+<Parameter name="TokenLength">8</Parameter>
+</AuthenticatorConfig>
+"#;
 
 /// A document whose messages go to the outbox, with codes of this length.
 fn to_outbox(brand: &str, length: u8) -> String {
@@ -94,6 +102,108 @@ async fn a_tenants_credentials_send_for_nobody_else() -> Result<()> {
         let page = host.browser().of_tenant(B).sign_in("bob", PASSWORD).await?;
         assert!(!page.asks_for_code(), "{}", page.text());
         assert_eq!(host.phone(BOB).count(), 0);
+    }
+    host.stop().await
+}
+
+/// Q-09: an application, its codes and what peers are told of us are one tenant's.
+#[tokio::test]
+async fn an_application_of_one_tenant_is_unknown_to_the_others() -> Result<()> {
+    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const CALLBACK: &str = "http%3A%2F%2F127.0.0.1%3A1%2Fcallback";
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    let shop = "[relying_party.shop]\n[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/callback\"]\n";
+    host.document(A, &format!("{}{shop}", to_outbox("acme", 6)))
+        .await?;
+    host.document(B, &to_outbox("bravo", 6)).await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+
+    let ours = format!("{}/t/{A}", host.origin());
+    let mut browser = host.browser().of_tenant(A);
+    let metadata = browser.open("/saml/metadata").await?.html;
+    for said in [
+        format!("entityID=\"{ours}/saml/metadata\""),
+        format!("\"{ours}/samlsso\""),
+        format!("\"{ours}/commonauth\""),
+    ] {
+        assert!(metadata.contains(&said), "{said}: {metadata}");
+    }
+    let discovery = browser
+        .open("/.well-known/openid-configuration")
+        .await?
+        .html;
+    let discovery: serde_json::Value = serde_json::from_str(&discovery)?;
+    assert_eq!(discovery["issuer"], ours);
+    assert_eq!(discovery["token_endpoint"], format!("{ours}/oauth2/token"));
+
+    let ask = format!(
+        "/oauth2/authorize?client_id=shop&redirect_uri={CALLBACK}&response_type=code&scope=openid&state=s&code_challenge={}&code_challenge_method=S256",
+        challenge_of(VERIFIER)
+    );
+    for mut elsewhere in [host.browser(), host.browser().of_tenant(B)] {
+        let page = elsewhere.open(&ask).await?;
+        assert_eq!(page.status, 400, "{}", page.text());
+    }
+    let page = browser.open(&ask).await?;
+    assert_eq!(page.path, format!("/t/{A}/sign-in"), "{}", page.text());
+    let filled = [("username", "alice"), ("password", PASSWORD)];
+    let page = browser.submit(&page, "/sign-in/password", &filled).await?;
+    let code = host.phone(ALICE).next_code().await?;
+    let page = browser.enter_code(&page, &code).await?;
+    let onward = page.onward().unwrap_or_default();
+    let code = onward
+        .split(['?', '&'])
+        .find_map(|pair| pair.strip_prefix("code="))
+        .unwrap_or_else(|| panic!("no code in {onward}: {}", page.html));
+    let redeem = async |base: &str| -> Result<u16> {
+        let body = format!(
+            "grant_type=authorization_code&client_id=shop&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}"
+        );
+        let request = http::Request::post(format!("{base}/oauth2/token"))
+            .header("host", host.origin().trim_start_matches("http://"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.into())?;
+        let answer = postern_kit::http::exchange(host.host().public, request).await?;
+        Ok(answer.status.as_u16())
+    };
+    for elsewhere in ["", "/t/b.example"] {
+        let status = redeem(elsewhere).await?;
+        assert!((400..500).contains(&status), "{elsewhere}: {status}");
+    }
+    assert_eq!(redeem("/t/a.example").await?, 200);
+    host.stop().await
+}
+
+/// A store that a document lists holds that tenant's people and nobody else's.
+#[tokio::test]
+async fn user_stores_are_those_of_the_tenants_document() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    let west = to_outbox("acme", 6).replace(
+        "token_length",
+        "secondary_userstore = [\"west\"]\ntoken_length",
+    );
+    host.document(A, &west).await?;
+    host.document(B, &to_outbox("bravo", 6)).await?;
+    host.add_user_of(A, "WEST/walt", PASSWORD, ALICE).await?;
+    let refused = host.add_user_of(B, "WEST/walt", PASSWORD, BOB).await;
+    assert!(refused.is_err(), "B has no such store");
+    let page = host
+        .browser()
+        .of_tenant(A)
+        .sign_in("walt", PASSWORD)
+        .await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    for mut elsewhere in [host.browser(), host.browser().of_tenant(B)] {
+        for name in ["walt", "WEST/walt"] {
+            let page = elsewhere.sign_in(name, PASSWORD).await?;
+            assert!(page.asks_for_password(), "{}", page.text());
+        }
     }
     host.stop().await
 }
@@ -311,6 +421,18 @@ fn the_command_line_keeps_tenants_and_takes_no_half_document() -> Result<()> {
         shown,
         "nothing was half taken"
     );
+
+    // The older product's files, the tenant's registry file among them.
+    installation.keep("registry.xml", REGISTRY)?;
+    let registry = installation.path().join("registry.xml");
+    let registry = registry.to_string_lossy();
+    run(&["tenant", "import", "c.example", &registry], "")?;
+    let imported = run(&["tenant", "show", "c.example"], "")?;
+    assert!(imported.contains("token_length = 8"), "{imported}");
+    assert!(!imported.contains("[server]"), "{imported}");
+    run(&["tenant", "import", A, &registry], "")?;
+    let replaced = run(&["tenant", "show", A], "")?;
+    assert!(!replaced.contains("acme"), "replaced whole: {replaced}");
 
     run(
         &["user", "add", "alice", "--number", ALICE, "--tenant", A],

@@ -260,7 +260,7 @@ ALTER TABLE sessions ADD COLUMN tenant TEXT NOT NULL DEFAULT 'carbon.super';
 CREATE TABLE tenants (
     tenant     TEXT PRIMARY KEY,
     enabled    INTEGER NOT NULL,
-    document   TEXT,
+    document   BLOB,
     changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
-//! Tenants, and the removal of all a tenant has.
+//! Tenants, their settings sealed, and the removal of all a tenant has.
 
 use super::{Fault, Sqlite, column, timestamp};
 use async_trait::async_trait;
@@ -18,22 +18,29 @@ impl TenantStore for Sqlite {
                 .query_map([], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })?
-                .collect::<rusqlite::Result<Vec<(String, bool, Option<String>, i64)>>>()?)
+                .collect::<rusqlite::Result<Vec<(String, bool, Option<Vec<u8>>, i64)>>>()?)
         })?;
         rows.into_iter()
             .map(|(tenant, enabled, document, changed_at)| {
+                let tenant = TenantId::parse(&tenant)
+                    .map_err(|_| StoreError::new("a tenant's row is broken: its name"))?;
+                let changed_at = timestamp(changed_at)?;
+                let seal = &self.parts.seal;
+                let document = document
+                    .map(|sealed| seal.open_settings(&tenant, changed_at, &sealed))
+                    .transpose()?;
                 Ok(TenantRecord {
-                    tenant: TenantId::parse(&tenant)
-                        .map_err(|_| StoreError::new("a tenant's row is broken: its name"))?,
+                    tenant,
                     enabled,
                     document,
-                    changed_at: timestamp(changed_at)?,
+                    changed_at,
                 })
             })
             .collect()
     }
 
     async fn add_tenant(&self, record: &TenantRecord) -> Result<Added, StoreError> {
+        let document = self.sealed(record)?;
         let record = record.clone();
         let added = self
             .write(move |db| {
@@ -45,7 +52,7 @@ impl TenantStore for Sqlite {
                     .execute(params![
                         record.tenant.as_str(),
                         record.enabled,
-                        record.document,
+                        document,
                         column(record.changed_at)
                     ])?;
                 Ok(rows == 1)
@@ -59,6 +66,7 @@ impl TenantStore for Sqlite {
     }
 
     async fn save_tenant(&self, record: &TenantRecord) -> Result<bool, StoreError> {
+        let document = self.sealed(record)?;
         let record = record.clone();
         self.write(move |db| {
             let rows = db
@@ -67,7 +75,7 @@ impl TenantStore for Sqlite {
                 )?
                 .execute(params![
                     record.enabled,
-                    record.document,
+                    document,
                     column(record.changed_at),
                     record.tenant.as_str()
                 ])?;
@@ -100,6 +108,15 @@ impl TenantStore for Sqlite {
         let removed = self.write(move |db| remove_rows(db, &of)).await?;
         self.parts.by_token.forget_all_of(tenant);
         Ok(removed)
+    }
+}
+
+impl Sqlite {
+    /// It holds credentials.
+    fn sealed(&self, record: &TenantRecord) -> Result<Option<Vec<u8>>, StoreError> {
+        let seal = &self.parts.seal;
+        let close = |text: &String| seal.close_settings(&record.tenant, record.changed_at, text);
+        record.document.as_ref().map(close).transpose()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod overview;
 pub mod plugins;
 pub mod senders;
 pub mod sign_in;
+pub mod tenants;
 pub mod users;
 
 pub use forms::{ConsoleForm, Here};
@@ -101,6 +102,14 @@ pub fn routes() -> Router<WebState> {
         .route("/console/plugins/roll-back", post(plugins::roll_back))
         .route("/console/senders", get(senders::list))
         .route("/console/senders/test", post(senders::test))
+        // tenants
+        .route("/console/tenants", get(tenants::list))
+        .route("/console/tenants/of/{name}", get(tenants::show))
+        .route("/console/tenants/add", post(tenants::add))
+        .route("/console/tenants/set", post(tenants::set))
+        .route("/console/tenants/enable", post(tenants::enable))
+        .route("/console/tenants/disable", post(tenants::disable))
+        .route("/console/tenants/remove", post(tenants::remove))
         // what happened
         .route("/console/audit", get(audit::list))
         .route("/console/audit/export", get(audit::export))
@@ -134,7 +143,7 @@ pub struct Section {
     pub name: &'static str,
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section {
         path: HOME,
         name: "Overview",
@@ -158,6 +167,10 @@ const SECTIONS: [Section; 8] = [
     Section {
         path: "/console/plugins",
         name: "Plugins",
+    },
+    Section {
+        path: "/console/tenants",
+        name: "Tenants",
     },
     Section {
         path: "/console/administrators",
@@ -277,6 +290,10 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "undefined" => "Deleted.",
         "rescan" => "The plugin folder is being looked at. Load this page again in a moment.",
         "rolled-back" => "The version before was put back. Load this page again in a moment.",
+        "tenant-added" => "The tenant was added.",
+        "tenant-on" => "The tenant is switched on.",
+        "tenant-off" => "The tenant is switched off.",
+        "tenant-removed" => "The tenant was removed with everything it had.",
         "role" => "The role was changed. Open consoles of that account have closed.",
         "removed" => "That account administers no more.",
         _ => return None,
