@@ -158,6 +158,7 @@ impl Tenants {
             tenant: tenant.clone(),
             enabled: true,
             document,
+            broken: None,
             changed_at: self.clock.now(),
         };
         match self.store.add_tenant(&record).await? {
@@ -179,7 +180,13 @@ impl Tenants {
         refuse_file(tenant, &files)?;
         let record = record.ok_or_else(|| TenantsError::Unknown(tenant.clone()))?;
         let warnings = self.fit(tenant, document.as_deref()).await?;
-        self.save(TenantRecord { document, ..record }).await?;
+        let broken = None;
+        self.save(TenantRecord {
+            document,
+            broken,
+            ..record
+        })
+        .await?;
         Ok(warnings)
     }
 
@@ -194,6 +201,7 @@ impl Tenants {
                     tenant: tenant.clone(),
                     enabled,
                     document: None,
+                    broken: None,
                     changed_at: self.clock.now(),
                 };
                 // Taken: another administrator was first, and has said it as well or will again.
@@ -217,6 +225,8 @@ impl Tenants {
             // Off first, so that no login of it writes what was just removed.
             self.save(TenantRecord {
                 enabled: false,
+                document: None,
+                broken: None,
                 ..record
             })
             .await?;
@@ -283,7 +293,8 @@ impl Tenants {
         record: Option<&TenantRecord>,
         files: &BTreeMap<TenantId, String>,
     ) -> TenantReport {
-        let in_store = record.is_some_and(|record| record.document.is_some());
+        let in_store =
+            record.is_some_and(|record| record.document.is_some() || record.broken.is_some());
         TenantReport {
             tenant: tenant.clone(),
             enabled: record.is_none_or(|record| record.enabled),

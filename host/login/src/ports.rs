@@ -375,6 +375,9 @@ pub struct TenantRecord {
     pub enabled: bool,
     /// Its settings document; without one it runs by the super tenant's values, or by a file.
     pub document: Option<String>,
+    /// Why the document there is cannot be read: that tenant's trouble and nobody else's. Such a record
+    /// is not saved again before it has another document, or none.
+    pub broken: Option<String>,
     pub changed_at: Timestamp,
 }
 

@@ -206,7 +206,10 @@ async fn every(config: &Config, store: &dyn TenantStore) -> Result<Vec<One>, Sto
     for record in store.tenants().await? {
         let files = files.remove(&record.tenant).unwrap_or_default();
         all.push(One {
-            document: document(config, record.document.as_deref(), &files),
+            document: match record.broken {
+                Some(reason) => Err(reason),
+                None => document(config, record.document.as_deref(), &files),
+            },
             tenant: record.tenant,
             enabled: record.enabled,
         });

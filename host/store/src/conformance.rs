@@ -756,6 +756,7 @@ pub async fn a_tenant_is_kept_until_it_is_removed(store: &impl Store) {
         tenant: tenant(&unique("tenant")),
         enabled: true,
         document: None,
+        broken: None,
         changed_at: NOW,
     };
     let find = |tenant: TenantId| async move {
@@ -973,6 +974,7 @@ pub async fn a_removed_tenant_leaves_nothing_and_the_others_keep_all(store: &imp
         tenant: tenant(&one),
         enabled: true,
         document: None,
+        broken: None,
         changed_at: NOW,
     };
     let added = store.add_tenant(&record).await.expect("add");

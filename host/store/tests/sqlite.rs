@@ -7,7 +7,9 @@ use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::login::{Origin, Purpose, Started};
-use postern_login::ports::{Advanced, AuditLog, Budget, Counters, LoginStore, Settlement};
+use postern_login::ports::{
+    Added, Advanced, AuditLog, Budget, Counters, LoginStore, Settlement, TenantRecord, TenantStore,
+};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use postern_store::RowKeys;
@@ -325,6 +327,44 @@ async fn a_broken_login_is_an_error() {
         let loaded = LoginStore::load(&store, &login(number).tenant, &login(number).id, NOW).await;
         assert!(loaded.is_err(), "row {number}");
     }
+}
+
+/// Q-09, Q-10: settings are sealed, each tenant's to that tenant; settings that were changed outside
+/// of Postern are that tenant's trouble alone.
+#[tokio::test]
+async fn the_settings_of_a_tenant_are_sealed_and_broken_ones_are_its_trouble_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let record = |name: &str| TenantRecord {
+        tenant: TenantId::parse(name).unwrap(),
+        enabled: true,
+        document: Some(format!("token = \"s3cr3t of {name}\"")),
+        broken: None,
+        changed_at: NOW,
+    };
+    for name in ["a.example", "b.example"] {
+        let added = store.add_tenant(&record(name)).await.unwrap();
+        assert_eq!(added, Added::Added);
+    }
+    drop(store);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|found| found == b"s3cr3t"));
+    }
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch(
+        "UPDATE tenants SET document = (SELECT document FROM tenants WHERE tenant = 'b.example')
+         WHERE tenant = 'a.example'",
+    )
+    .unwrap();
+    drop(db);
+    let store = open(&dir);
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants[0].document, None);
+    assert!(tenants[0].broken.is_some());
+    assert!(store.save_tenant(&tenants[0]).await.is_err());
+    assert_eq!(tenants[1], record("b.example"));
+    assert!(store.save_tenant(&record("a.example")).await.unwrap());
 }
 
 /// Whoever reads the files finds no id that opens anything.

@@ -71,6 +71,23 @@ async fn users_of_one_name_sign_in_at_their_own_tenants_by_their_own_settings() 
         };
         assert_eq!((message.tenant.as_str(), message.sender.as_str()), expected);
     }
+    // Each one's rows of the audit log are its own.
+    for tenant in [A, B, "carbon.super"] {
+        let list = Request::AuditList {
+            filter: Default::default(),
+            before: None,
+            rows: 100,
+        };
+        let Reply::Rows(page) = host.ask_of(tenant, list).await? else {
+            bail!("expected rows");
+        };
+        assert_eq!(page.rows.is_empty(), tenant == "carbon.super");
+        let strange = page
+            .rows
+            .iter()
+            .find(|row| row.event.tenant.as_str() != tenant);
+        assert!(strange.is_none(), "{tenant}: {strange:?}");
+    }
     // Nobody of that name is the super tenant's.
     let stranger = host
         .browser()

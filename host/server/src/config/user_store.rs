@@ -632,3 +632,22 @@ fn read_pems(s: &mut Section<'_>, base: &Path, surroundings: &Surroundings) -> V
     }
     pems
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::Config;
+
+    ///
+    #[test]
+    fn without_a_document_nobody_of_a_foreign_store_is_the_tenants() {
+        let text = "[sms_otp]\nsecondary_userstore = [\"west\", \"corp\", \"east\"]\n[user_store.primary]\nkind = \"sql\"\nurl = \"sqlite:///people.db\"\nqueries = { user = \"SELECT 1\" }\n[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldaps://ldap.example\"]\nbase_dn = \"dc=example\"\n[user_store.east]\nkind = \"local\"\n";
+        let surroundings = Surroundings::pretended(&[], &[("postern.toml", text)]);
+        let config = Config::load_in(Path::new("postern.toml"), &surroundings).unwrap();
+        let own = config.user_stores.local();
+        assert_eq!(own.order, ["WEST", "EAST"]);
+        assert_eq!(own.stores.keys().collect::<Vec<_>>(), ["EAST"]);
+        assert_eq!(config.user_stores.files().collect::<Vec<_>>(), [PRIMARY]);
+    }
+}

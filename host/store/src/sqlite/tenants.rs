@@ -26,13 +26,18 @@ impl TenantStore for Sqlite {
                     .map_err(|_| StoreError::new("a tenant's row is broken: its name"))?;
                 let changed_at = timestamp(changed_at)?;
                 let seal = &self.parts.seal;
-                let document = document
-                    .map(|sealed| seal.open_settings(&tenant, changed_at, &sealed))
-                    .transpose()?;
+                let opened =
+                    document.map(|sealed| seal.open_settings(&tenant, changed_at, &sealed));
+                let (document, broken) = match opened {
+                    None => (None, None),
+                    Some(Ok(text)) => (Some(text), None),
+                    Some(Err(error)) => (None, Some(error.to_string())),
+                };
                 Ok(TenantRecord {
                     tenant,
                     enabled,
                     document,
+                    broken,
                     changed_at,
                 })
             })
@@ -114,6 +119,9 @@ impl TenantStore for Sqlite {
 impl Sqlite {
     /// It holds credentials.
     fn sealed(&self, record: &TenantRecord) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(reason) = &record.broken {
+            return Err(StoreError::new(format!("{reason}; give it another one")));
+        }
         let seal = &self.parts.seal;
         let close = |text: &String| seal.close_settings(&record.tenant, record.changed_at, text);
         record.document.as_ref().map(close).transpose()
