@@ -19,7 +19,7 @@ use postern_federation::Entries;
 use postern_gateway::{Gateway, SenderConfig};
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::{SettingsSource, TenantRecord, TenantSettings, TenantStore};
+use postern_login::ports::{SettingsSource, TenantSettings, TenantStore};
 use postern_otp::KeyRing;
 use postern_web::{Face, Tenants};
 use std::collections::{BTreeMap, HashMap};

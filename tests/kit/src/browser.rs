@@ -30,7 +30,8 @@ pub struct Page {
     pub path: String,
     pub html: String,
     pub answer: Answer,
-    base: String,
+    /// In front of the addresses of its forms: empty, or a tenant's `/t/NAME`.
+    pub(crate) base: String,
 }
 
 impl Browser {

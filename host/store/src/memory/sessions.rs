@@ -3,6 +3,7 @@
 use super::{Memory, remove_over};
 use crate::digest;
 use async_trait::async_trait;
+use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{SessionStore, Subject};
 use postern_login::session::{Session, SessionId};
