@@ -179,6 +179,7 @@ impl Visitor {
             path: path.to_owned(),
             html: answer.text(),
             answer,
+            base: String::new(),
         })
     }
 

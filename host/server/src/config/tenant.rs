@@ -213,6 +213,8 @@ fn hide(table: &mut toml::Table, all: bool) {
         let below = all || matches!(name.as_str(), "settings" | "secrets" | "parameters");
         match value {
             toml::Value::Table(table) => hide(table, below),
+            // `token_length` names one and is a number.
+            toml::Value::Integer(_) | toml::Value::Boolean(_) if !below => {}
             _ if below || sender::names_a_secret(name) || carries_a_password(value) => {
                 *value = toml::Value::String("[hidden]".to_owned());
             }
