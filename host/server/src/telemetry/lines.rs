@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn say(lines: &Lines, text: &str) {
-        write!(lines.make_writer(), "{text}\n").unwrap();
+        writeln!(lines.make_writer(), "{text}").unwrap();
     }
 
     #[test]
