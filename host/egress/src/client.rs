@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
@@ -159,6 +160,15 @@ fn request(finished: &Finished) -> Request<Full<Bytes>> {
     *request.method_mut() = finished.method().clone();
     *request.uri_mut() = finished.uri().clone();
     *request.headers_mut() = finished.headers().clone();
+    // Said although it is nothing: servers wait for a body, or answer 411, where a method has one and no
+    // length is told (RFC 9110 section 8.6).
+    if finished.body().is_empty()
+        && [Method::POST, Method::PUT, Method::PATCH].contains(finished.method())
+    {
+        request
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     request
 }
 

@@ -1,7 +1,7 @@
 //! `http-recipe` on the wire: the recipes people have, sent through the whole host to raw sockets, and
 //! compared byte for byte with what each provider's page asks for.
 
-use postern_kit::{TestHost, anyhow::Result};
+use postern_kit::{Api, TestHost, anyhow::Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,7 +77,9 @@ async fn one_request(stream: &mut tokio::net::TcpStream) -> Option<Vec<u8>> {
 /// The five recipes as the operators of the seeds' systems have them, at five sockets. All but the last
 /// are down, so that one message is asked of each of them in turn.
 struct Scene {
-    host: TestHost,
+    /// Runs as long as the scene is looked at.
+    _host: TestHost,
+    api: Api,
     wires: BTreeMap<&'static str, Wire>,
 }
 
@@ -101,17 +103,18 @@ impl Scene {
             .in_process()
             .start()
             .await?;
-        Ok(Self { host, wires })
+        let api = host.api("identity-server").await?;
+        Ok(Self {
+            _host: host,
+            api,
+            wires,
+        })
     }
 
     async fn relay(&self, to: &str, text: &str) -> Result<u16> {
-        let api = self.host.api("identity-server").await?;
         let message = serde_json::json!({ "to": to, "text": text });
-        Ok(api
-            .post("/api/v1/messages", &message)
-            .await?
-            .status
-            .as_u16())
+        let answer = self.api.post("/api/v1/messages", &message).await?;
+        Ok(answer.status.as_u16())
     }
 }
 
@@ -229,6 +232,8 @@ async fn no_text_becomes_more_than_a_text_on_the_wire() -> Result<()> {
     let text =
         "\",\"+999\r\nX-Evil: 1, X-Evil: 2&to=999&Body=x $1 \\$ctx.otp $ctx.num &num;</x>%26";
     assert_eq!(scene.relay("+94771234568", text).await?, 202);
+    // A message has one kind of line end, whatever the application sent.
+    let text = &text.replace("\r\n", "\n");
     for (name, wire) in &scene.wires {
         let request = wire.request();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait. A burst of a busy second fits; at some 300 bytes each they take few megabytes.
@@ -125,10 +125,18 @@ impl Drop for Line {
 
 impl Drop for LastLines {
     fn drop(&mut self) {
+        let until = Instant::now() + LAST_LINES;
         let (done, told) = sync_channel(1);
-        if self.0.try_send(Entry::Flush(done)).is_ok() {
-            let _ = told.recv_timeout(LAST_LINES);
+        let mut flush = Entry::Flush(done);
+        // A full queue has no room for the request to flush either, until its writer has got on.
+        while let Err(TrySendError::Full(back)) = self.0.try_send(flush) {
+            if Instant::now() >= until {
+                return;
+            }
+            flush = back;
+            std::thread::sleep(Duration::from_millis(1));
         }
+        let _ = told.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -171,7 +179,7 @@ mod tests {
     }
 
     fn say(lines: &Lines, text: &str) {
-        write!(lines.make_writer(), "{text}\n").unwrap();
+        writeln!(lines.make_writer(), "{text}").unwrap();
     }
 
     #[test]
