@@ -17,6 +17,7 @@ pub mod finish;
 pub mod first_step;
 pub mod login;
 pub mod logout;
+pub mod pages;
 pub mod ports;
 pub mod relay;
 pub mod resend;

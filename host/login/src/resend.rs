@@ -5,7 +5,7 @@ use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, LoginId, Notice, State};
 use crate::ports::{Advanced, Spending, Subject, TenantSettings};
 use crate::second_step::{is_sending, locked};
-use crate::throttle::send_budgets;
+use crate::throttle::{person_resends, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::challenge::ResendRefused;
 use postern_otp::{Requested, Timestamp};
@@ -120,7 +120,8 @@ impl Logins {
                 account: account.name.clone(),
             },
         );
-        let budgets = send_budgets(settings, &login.tenant, &payer, &requested.number, address);
+        let mut budgets = send_budgets(settings, &login.tenant, &payer, &requested.number, address);
+        budgets.extend(person_resends(&policy.resend, &payer));
         if let Spending::Spent { at, .. } = self.ports.counters.spend(&budgets, now).await? {
             // Nothing was sent: the code in hand is still the newest one.
             let back = self.ports.logins.advance(&claimed, login.state.clone());

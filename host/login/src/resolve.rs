@@ -75,15 +75,19 @@ impl Logins {
     }
 }
 
-/// The tenant's settings, with those the identity provider has of its own in place of them.
+/// The tenant's settings; over them what it says of logins after this identity provider, and over all
+/// what the provider's own entry says.
 fn settings_for(said: &FederatedLogin, settings: &TenantSettings) -> Vec<(String, String)> {
-    let own = |name: &String| said.settings.iter().any(|(known, _)| known == name);
-    let tenants = settings.factor.resolver_settings.iter();
-    tenants
-        .filter(|(name, _)| !own(name))
-        .chain(&said.settings)
-        .cloned()
-        .collect()
+    let after = settings.factor.resolver_settings_after.iter();
+    let after = after
+        .filter(|(provider, _)| *provider == said.identity_provider)
+        .flat_map(|(_, own)| own);
+    let mut effective = settings.factor.resolver_settings.clone();
+    for (name, value) in after.chain(&said.settings) {
+        effective.retain(|(known, _)| known != name);
+        effective.push((name.clone(), value.clone()));
+    }
+    effective
 }
 
 /// The number an identity provider delivered, if the settings ask for it (attack B-08: only from

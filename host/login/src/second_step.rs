@@ -286,6 +286,11 @@ pub(crate) fn default_region(settings: &TenantSettings) -> Option<Region> {
 
 /// A number as typed, if codes are sent there.
 pub(crate) fn read_number(settings: &TenantSettings, typed: &str) -> Result<PhoneNumber, Notice> {
+    // The original asked the browser alone, which anybody can leave out.
+    let pattern = settings.factor.number_pattern.as_ref();
+    if pattern.is_some_and(|pattern| !pattern.fits(typed.trim())) {
+        return Err(Notice::NumberInvalid);
+    }
     let number =
         PhoneNumber::parse(typed, default_region(settings).as_ref()).map_err(
             |error| match error {
@@ -348,5 +353,8 @@ fn shown(
     let mobile = profile.number.as_deref();
     let value = claim.or(mobile.filter(|_| attribute == crate::claims::MOBILE));
     let value = value.map(str::trim).filter(|value| !value.is_empty());
-    value.map(|value| postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end))
+    value.map(|value| match &factor.screen_mask {
+        Some(mask) => mask.mask(value),
+        None => postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end),
+    })
 }

@@ -7,7 +7,7 @@
 use crate::error::{LoginError, StoreError};
 use crate::ports::{Budget, Spending, Subject, TenantSettings};
 use crate::{Logins, TenantId};
-use postern_otp::{PhoneNumber, Timestamp};
+use postern_otp::{PhoneNumber, ResendPolicy, Timestamp};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -137,6 +137,17 @@ pub(crate) fn send_budgets(
         add("send-address", &network(address), limits.per_address);
     }
     budgets
+}
+
+/// `EnableUserBasedResendBlocking`: a person's resends over all their logins, beside those of the one
+/// login: beginning anew gives nobody more of them.
+pub(crate) fn person_resends(policy: &ResendPolicy, subject: &Subject) -> Option<Budget> {
+    let window = policy.block_person_for?;
+    Some(Budget {
+        key: key(subject.tenant(), "resend-person", &subject.key()),
+        window,
+        max: policy.resends_max,
+    })
 }
 
 /// One message to a target within the first wait: the API's second POST (settled: 429).

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod api;
 pub mod applications;
 pub mod assets;
+mod commonauth;
 pub mod console;
 pub mod cookies;
 pub mod error;

@@ -13,6 +13,7 @@ mod directories;
 mod federated;
 mod guess;
 mod hot_swap;
+mod import;
 mod layering;
 mod logs;
 mod manifests;

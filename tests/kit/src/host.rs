@@ -38,6 +38,7 @@ pub struct Builder {
     more: String,
     ports: Option<[u16; 2]>,
     files: Vec<(String, String)>,
+    whole: Option<fn(&str) -> String>,
 }
 
 impl Default for Builder {
@@ -54,6 +55,7 @@ impl Default for Builder {
             more: String::new(),
             ports: None,
             files: Vec::new(),
+            whole: None,
         }
     }
 }
@@ -127,6 +129,12 @@ impl Builder {
         self
     }
 
+    /// Senders and `[sms_otp]` as the test has them, made from the stand-in provider's origin.
+    pub fn whole(mut self, text: fn(&str) -> String) -> Self {
+        self.whole = Some(text);
+        self
+    }
+
     pub async fn start(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
             _ if self.own.is_some() => (None, String::new(), Vec::new()),
@@ -152,9 +160,17 @@ impl Builder {
         } else {
             "worker"
         };
+        let origin = gateway.as_ref().map(|(_, running)| running.origin());
+        let step = match (self.whole, origin) {
+            (Some(whole), Some(origin)) => whole(&origin),
+            _ => format!(
+                "{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n",
+                self.sms_otp
+            ),
+        };
         let text = format!(
-            "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
-            self.sms_otp, self.more
+            "[plugins]\nisolation = \"{isolation}\"\n\n{step}\n{}",
+            self.more
         );
         let installation = match self.ports {
             Some(ports) => Installation::lay_out_at(ports, &plugins, &text)?,

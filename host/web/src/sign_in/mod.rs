@@ -4,6 +4,7 @@
 pub mod code;
 pub mod federated;
 pub mod number;
+pub mod own_page;
 pub mod password;
 pub mod step_up;
 pub mod stopped;
@@ -20,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_login::begin::{ClientFacts, Moved};
 use postern_login::finish::Finished;
+use postern_login::login::Notice;
 use postern_login::{LoginError, LoginId, Origin, Step};
 use postern_otp::Timestamp;
 
@@ -56,7 +58,7 @@ pub async fn show(
                 {
                     return see_other(&federated::address(&only.name));
                 }
-                return draw(&state, &client, &id, &step, ended);
+                return draw(&state, &client, &id, &step, ended).await;
             }
             Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
@@ -73,7 +75,7 @@ pub async fn show(
     let begun = logins.begin_for(&state.tenant, application, origin, &client);
     match begun.await {
         Ok(Moved { id, step }) => with_cookie(
-            draw(&state, &client, &id, &step, ended),
+            draw(&state, &client, &id, &step, ended).await,
             state.cookies().set_login(&id),
         ),
         // Were it a redirect, a store that forgets would make a browser run in circles.
@@ -168,19 +170,35 @@ async fn end(state: &WebState, id: &postern_login::session::SessionId) {
     }
 }
 
-fn draw(
+/// The page of the step: ours, or the operator's own.
+async fn draw(
     state: &WebState,
     client: &ClientFacts,
     id: &LoginId,
     step: &Step,
     ended: bool,
 ) -> Response {
+    let settings = match state.logins.page_settings(&state.tenant).await {
+        Ok(settings) => settings,
+        Err(error) => return PageError::busy(&error).into_response(),
+    };
+    if let Some(place) = own_page::address(state, id, step, &settings) {
+        return see_other(&place);
+    }
     let f = Frame {
         t: Texts::of(&client.locale),
         brand: &state.brand,
     };
     let token = state.form_key.token(id.as_str());
-    draw_step(f, &token, step, ended, state.clock.now())
+    match (step, &settings.number_pattern_message) {
+        (
+            Step::AskNumber {
+                notice: Some(Notice::NumberInvalid),
+            },
+            Some(message),
+        ) => number::draw_saying(f, &token, message),
+        _ => draw_step(f, &token, step, ended, state.clock.now()),
+    }
 }
 
 fn draw_step(f: Frame<'_>, token: &str, step: &Step, ended: bool, now: Timestamp) -> Response {

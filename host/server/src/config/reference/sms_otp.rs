@@ -21,7 +21,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("resend_enable", Default("true"), "another code may be asked for").formerly("ResendEnable"),
             Key::new("maximum_resend_attempts", Example("3"), "how often, 0 to 10; without it `limits.resends_per_challenge` holds").formerly("MaximumResendAttempts"),
             Key::new("enable_user_based_resend_blocking", Default("false"), "resends are counted for the person over all their logins, not for one login").formerly("EnableUserBasedResendBlocking"),
-            Key::new("resend_block_duration", Default("5"), "minutes for which a person who has used them up is refused, 1 to 1440").formerly("ResendBlockDuration"),
+            Key::new("resend_block_duration", Default("5"), "minutes in which a person has that many, from the first on, 1 to 1440").formerly("ResendBlockDuration"),
             Key::new("backup_code", Default("true"), "a backup code is accepted in place of the code").formerly("BackupCode"),
             Key::new("backup_codes_use_identity_claims", Default("false"), "backup codes of a user store are taken over from the claim `identity/otpbackupcodes`, not `otpbackupcodes`").formerly("OTPBackupCodes.UseIdentityClaims"),
             Key::new("capture_and_update_mobile_number", Default("false"), "an account without a number is asked for one: whoever has the password chooses it").formerly("CaptureAndUpdateMobileNumber"),
@@ -69,10 +69,10 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.identity_provider.NAME",
         name: "bank",
-        about: "An identity provider's SMSOTP entry. The default one is in force; an application cannot name another yet. Read and checked, but not in effect yet: mobile_number_regex and its message, show_detailed_error_info, values_to_be_masked.",
+        about: "An identity provider's SMSOTP entry. The default one is in force; the others are checked and wait.",
         keys: &[
             Key::new("enable", Default("true"), "false: as if it were not there").formerly("Enable"),
-            Key::new("default", Default("false"), "in force wherever no other is named; at most one is").formerly("Default"),
+            Key::new("default", Default("false"), "this one is in force; at most one is").formerly("Default"),
             Key::new("senders", Example("[\"twilio\"]"), "senders of its own, in the order of fail-over").formerly("sms_url, http_method, headers, payload, http_response"),
             Key::new("sms_otp_length", Example("6"), "wins over `token_length`").formerly("SmsOtpLength"),
             Key::new("sms_otp_expiry_time", Example("5"), "minutes, 1 to 10; wins over `token_expiry_time`").formerly("SmsOtpExpiryTime"),
