@@ -11,8 +11,6 @@ pub struct PageSettings {
     /// What a typed number must look like, and what is said to one that does not.
     pub number_pattern: Option<Pattern>,
     pub number_pattern_message: Option<String>,
-    /// A person who is locked is told so, and for how long.
-    pub show_failure_reason: bool,
 }
 
 impl Logins {
@@ -23,7 +21,6 @@ impl Logins {
             own: factor.own_pages.clone(),
             number_pattern: factor.number_pattern.clone(),
             number_pattern_message: factor.number_pattern_message.clone(),
-            show_failure_reason: factor.show_failure_reason,
         })
     }
 }

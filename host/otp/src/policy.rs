@@ -43,7 +43,7 @@ pub struct ResendPolicy {
     pub waits: Vec<Duration>,
     /// Resends of one challenge. Default 3.
     pub resends_max: u32,
-    /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: resends are counted for the person,
+    /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: messages are counted for the person,
     /// over all their logins, within this time from the first of them.
     #[serde(default)]
     pub block_person_for: Option<Duration>,

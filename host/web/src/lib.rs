@@ -20,6 +20,7 @@ mod gallery;
 pub mod health;
 pub mod layer;
 pub mod listener;
+pub mod message_key;
 pub mod oidc;
 pub mod page;
 pub mod proxies;

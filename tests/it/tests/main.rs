@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
+mod behaviour;
 mod browser;
 mod canary;
 mod crash;

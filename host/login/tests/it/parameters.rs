@@ -2,9 +2,13 @@
 
 use crate::world::*;
 use postern_login::application::{Application, Offer};
-use postern_login::login::Notice;
-use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
+use postern_login::login::{Notice, StopReason};
+use postern_login::ports::{
+    AccountRef, Delivery, FailureReason, FederatedLogin, Resolution, SendFailure,
+};
+use postern_login::provider_words::ProviderWords;
 use postern_login::{LoginId, Step};
+use postern_otp::need::Refusal;
 use postern_otp::{Alphabet, FactorSettings, Pattern, Refinement};
 use std::time::Duration;
 
@@ -169,7 +173,8 @@ async fn resend(world: &World, id: &LoginId) -> Option<Notice> {
 }
 
 /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: off, a new login has its own resends; on,
-/// the person has them once, until the block is over.
+/// the person has them once, until the block is over. A login's first message counts with them, or
+/// beginning anew would be a way round.
 #[tokio::test]
 async fn a_persons_resends_are_counted_over_all_their_logins() {
     for blocking in [false, true] {
@@ -184,9 +189,16 @@ async fn a_persons_resends_are_counted_over_all_their_logins() {
         let (id, _) = world.at_code("alice").await;
         assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
         assert_eq!(resend(&world, &id).await, Some(Notice::ResendTooOften));
-        let (id, _) = world.at_code("alice").await;
-        let second = resend(&world, &id).await;
-        assert_eq!(second == Some(Notice::NewCodeSent), !blocking, "{second:?}");
+        let (id, step) = world.password_of("alice").await;
+        let Step::AskCode(ask) = step else {
+            panic!("{step:?}");
+        };
+        assert_eq!(ask.sent, !blocking);
+        if blocking {
+            assert_eq!(ask.notice, Some(Notice::ResendTooOften));
+        } else {
+            assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
+        }
         world.pass(600_000);
         let (id, _) = world.at_code("alice").await;
         assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
@@ -197,5 +209,126 @@ async fn a_persons_resends_are_counted_over_all_their_logins() {
             .insert("carol".to_owned(), user(Some("+94771234569")));
         let (id, _) = world.at_code("carol").await;
         assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
+    }
+}
+
+/// `redirectToMultiOptionPageOnFailure` and `RetryEnable`: with both a way to choose and the parameter,
+/// wrong codes lead back to the choice; what they cost stays the account's.
+#[tokio::test]
+async fn wrong_codes_lead_back_to_the_choice_of_first_steps_where_there_was_one() {
+    for (choose_again, choice, expected) in [
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+    ] {
+        let world = with(|factor| {
+            factor.retry = false;
+            factor.choose_again_on_failure = choose_again;
+        });
+        let mut application = Application::account_page();
+        if choice {
+            application.sequence.identity_providers = vec![Offer {
+                name: "bank".to_owned(),
+                display_name: "The bank".to_owned(),
+            }];
+        }
+        let begun = world
+            .logins
+            .begin_for(&tenant(), application.clone(), browser(), &facts());
+        let id = begun.await.unwrap().id;
+        let moved = world.logins.password(&id, "alice", "right", &facts());
+        let id = moved.await.unwrap().id;
+        let code = world.last_code();
+        let moved = world.logins.submit_code(&id, wrong(&code), &facts());
+        let moved = moved.await.unwrap();
+        if expected {
+            assert_ne!(moved.id, id, "a login of its own");
+            let notice = Some(Notice::ChooseAgain);
+            assert_eq!(
+                moved.step,
+                Step::FirstStep {
+                    notice,
+                    application
+                }
+            );
+        } else {
+            let reason = StopReason::CodeWrong;
+            assert_eq!(
+                moved.step,
+                Step::Stopped {
+                    reason,
+                    backup_codes: false
+                }
+            );
+        }
+        assert_eq!(world.ledger("alice").failures, 1);
+        // The code of the one that ended is dead.
+        let late = world.logins.submit_code(&id, &code, &facts()).await;
+        assert!(late.is_err(), "{late:?}");
+    }
+}
+
+/// `UseInternalErrorCodes`, `show_detailed_error_info`, `values_to_be_masked`, each both ways.
+#[tokio::test]
+async fn what_is_told_of_a_failed_sending_follows_the_parameters() {
+    for (codes, detail, masked, reason, words) in [
+        (true, false, vec![], Some(FailureReason::AuthFailed), None),
+        (false, false, vec![], None, None),
+        (false, true, vec![], None, Some("account 17 is closed")),
+        (
+            true,
+            true,
+            vec!["17".to_owned()],
+            Some(FailureReason::AuthFailed),
+            Some("account ** is closed"),
+        ),
+    ] {
+        let world = with(|factor| {
+            factor.senders = vec!["one".to_owned()];
+            factor.internal_error_codes = codes;
+            factor.show_error_detail = detail;
+            factor.masked_in_errors = masked;
+        });
+        world.script([Delivery::Failed(SendFailure {
+            reason: FailureReason::AuthFailed,
+            retry_after: None,
+            detail: "for the log".to_owned(),
+            words: Some(ProviderWords::new("account 17 is closed")),
+        })]);
+        let (_, step) = world.password_of("alice").await;
+        let Step::AskCode(ask) = step else {
+            panic!("{step:?}");
+        };
+        assert!(!ask.sent);
+        let told = ask.not_sent.unwrap();
+        assert_eq!(told.reason, reason);
+        assert_eq!(told.words.as_deref(), words);
+    }
+}
+
+/// `showAuthFailureReason`, both ways.
+#[tokio::test]
+async fn a_lock_is_told_only_where_the_operator_says_so() {
+    for shown in [true, false] {
+        let world = with(|factor| factor.show_failure_reason = shown);
+        world
+            .held()
+            .users
+            .entry("alice".to_owned())
+            .and_modify(|user| user.profile.locked = true);
+        let (_, step) = world.password_of("alice").await;
+        let reason = if shown {
+            StopReason::Refused(Refusal::Locked)
+        } else {
+            StopReason::Failed
+        };
+        let backup_codes = false;
+        assert_eq!(
+            step,
+            Step::Stopped {
+                reason,
+                backup_codes
+            }
+        );
     }
 }

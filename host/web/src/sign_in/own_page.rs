@@ -9,6 +9,7 @@ use super::went_on;
 use crate::error::PageError;
 use crate::extract::fields::Fields;
 use crate::extract::{Client, LoginForm};
+use crate::message_key;
 use crate::page::see_other;
 use crate::public_url::PublicUrl;
 use crate::state::WebState;
@@ -17,14 +18,16 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
-use postern_login::login::{Notice, StopReason};
+use postern_login::login::StopReason;
 use postern_login::pages::PageSettings;
+use postern_login::step::Told;
 use postern_login::{LoginId, Step, TenantId};
-use postern_otp::need::Refusal;
-use postern_otp::{Closed, OwnPages, Timestamp};
+use postern_otp::{OwnPages, Timestamp};
 
 /// What all pages of the step are told.
 const AUTHENTICATORS: (&str, &str) = ("authenticators", "SMSOTP");
+/// Where nothing else is known of why there is no code.
+const NOT_SENT: &str = "unable.send.code";
 
 /// Where the operator's page for this step is, with everything it is told; `None` if ours does it.
 pub(super) fn address(
@@ -109,7 +112,7 @@ fn told(
                     encoded(message),
                 ));
             }
-            if let Some(message) = notice.and_then(of_notice) {
+            if let Some(message) = notice.and_then(message_key::of_notice) {
                 failed(&mut pairs, message);
             }
         }
@@ -118,33 +121,28 @@ fn told(
                 pairs.push(("screenvalue", number.clone()));
             }
             pairs.push(("resendCode", ask.resend_at.is_some().to_string()));
-            let message = if ask.sent {
-                ask.notice.and_then(of_notice)
-            } else {
-                Some(ask.notice.and_then(of_notice).unwrap_or("unable.send.code"))
-            };
-            if let Some(message) = message {
-                failed(&mut pairs, message);
+            let notice = ask.notice.and_then(message_key::of_notice);
+            match &ask.not_sent {
+                _ if ask.sent => {
+                    if let Some(message) = notice {
+                        failed(&mut pairs, message);
+                    }
+                }
+                Some(Told { reason, words }) => {
+                    let code = reason.map(message_key::of_failure);
+                    failed(&mut pairs, code.or(notice).unwrap_or(NOT_SENT));
+                    if let Some(words) = words {
+                        pairs.push(("authFailureInfo", STANDARD.encode(words)));
+                    }
+                }
+                None => failed(&mut pairs, notice.unwrap_or(NOT_SENT)),
             }
         }
+        // A lock comes here as one only where it may be told (`showAuthFailureReason`).
         Step::Stopped { reason, .. } => {
             pairs.push(("resendCode", "false".to_owned()));
-            let until = match reason {
-                StopReason::Locked { until } => Some(*until),
-                _ => None,
-            };
-            let locked = until.is_some()
-                || matches!(
-                    reason,
-                    StopReason::FactorDisabled | StopReason::Refused(Refusal::Locked)
-                );
-            let message = match of_stop(*reason) {
-                _ if locked && settings.show_failure_reason => "user.account.locked",
-                _ if locked => "authentication.fail.message",
-                message => message,
-            };
-            failed(&mut pairs, message);
-            if let Some(until) = until.filter(|_| settings.show_failure_reason) {
+            failed(&mut pairs, message_key::of_stop(*reason));
+            if let StopReason::Locked { until } = reason {
                 let minutes = until.since(now).as_secs().div_ceil(60);
                 pairs.push(("unlockTime", minutes.to_string()));
             }
@@ -152,27 +150,6 @@ fn told(
         Step::FirstStep { .. } | Step::SecondStepWanted { .. } | Step::Authenticated => {}
     }
     pairs
-}
-
-/// The keys that such pages have always been told.
-fn of_notice(notice: Notice) -> Option<&'static str> {
-    match notice {
-        Notice::NewCodeSent => None,
-        Notice::CodeExpired => Some("token.expired"),
-        Notice::NotSent | Notice::NumberRefused | Notice::SendLimit => Some("unable.send.code"),
-        Notice::ResendTooSoon | Notice::ResendTooOften => Some("resent.count.exceeded"),
-        _ => Some("authentication.fail.message"),
-    }
-}
-
-fn of_stop(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Refused(Refusal::OptedOutButMandatory) => "smsotp.disable",
-        StopReason::Refused(Refusal::NoLocalAccount) => "directly.send.otp.disable",
-        StopReason::Refused(Refusal::NoNumber) => "user.mobile.not.found",
-        StopReason::Closed(Closed::AttemptsExhausted) => "code.mismatch",
-        _ => "authentication.fail.message",
-    }
 }
 
 // ---------------------------------------------------------------- back

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use postern_login::login::Notice;
+use postern_login::ports::FailureReason;
 use postern_login::step::AskCode;
 use postern_otp::Pattern;
+use postern_otp::need::Refusal;
 
 fn public() -> PublicUrl {
     PublicUrl::parse("https://localhost:9443").unwrap()
@@ -79,6 +82,7 @@ fn code(sent: bool, notice: Option<Notice>) -> Step {
         attempts_left: 5,
         backup_codes: false,
         notice,
+        not_sent: None,
         now: Timestamp(0),
     })
 }
@@ -92,7 +96,6 @@ fn settings() -> PageSettings {
         },
         number_pattern: Some(Pattern::parse("1+").unwrap()),
         number_pattern_message: Some("Ones?".into()),
-        show_failure_reason: false,
     }
 }
 
@@ -141,9 +144,20 @@ fn each_step_has_its_page_and_is_told_what_it_always_was() {
             "resendCode=false&authFailure=true&authFailureMsg=directly.send.otp.disable",
         ),
         (
-            stopped(locked, false),
+            stopped(StopReason::CodeWrong, false),
+            "error",
+            "resendCode=false&authFailure=true&authFailureMsg=code.mismatch",
+        ),
+        (
+            stopped(StopReason::Failed, false),
             "error",
             "resendCode=false&authFailure=true&authFailureMsg=authentication.fail.message",
+        ),
+        // `showAuthFailureReason`; off, the step itself says no more than the row above.
+        (
+            stopped(locked, false),
+            "error",
+            "resendCode=false&authFailure=true&authFailureMsg=user.account.locked&unlockTime=2",
         ),
     ] {
         let settings = settings();
@@ -154,19 +168,37 @@ fn each_step_has_its_page_and_is_told_what_it_always_was() {
     assert_eq!(page_of(&stopped(locked, true), &settings().own), None);
 }
 
-/// `showAuthFailureReason`, both ways: off is the row above.
+/// `UseInternalErrorCodes` and `show_detailed_error_info`, each both ways: the step carries of the two
+/// what the settings let through. The words come in Base64, percent-encoded: a `+` of it broke the
+/// original's page.
 #[test]
-fn a_lock_is_told_with_its_minutes_where_the_operator_wants_it() {
-    let open = PageSettings {
-        show_failure_reason: true,
-        ..settings()
-    };
-    let locked = StopReason::Locked {
-        until: Timestamp(90_000),
-    };
-    let told = told(&stopped(locked, false), "k", &open, Timestamp(0));
-    assert!(told.contains(&("authFailureMsg", "user.account.locked".to_owned())));
-    assert!(told.contains(&("unlockTime", "2".to_owned())));
+fn the_error_page_is_told_why_nothing_was_sent_as_far_as_the_operator_lets_it() {
+    for (reason, words, expected) in [
+        (None, None, "unable.send.code"),
+        (Some(FailureReason::AuthFailed), None, "SMSOTP-60002"),
+        (
+            None,
+            Some("no such key?>"),
+            "unable.send.code&authFailureInfo=bm8gc3VjaCBrZXk%2FPg%3D%3D",
+        ),
+        (
+            Some(FailureReason::ProviderDown),
+            Some("away"),
+            "SMSOTP-65004&authFailureInfo=YXdheQ%3D%3D",
+        ),
+    ] {
+        let Step::AskCode(mut ask) = code(false, Some(Notice::NotSent)) else {
+            panic!("a code is asked for");
+        };
+        ask.not_sent = Some(Told {
+            reason,
+            words: words.map(str::to_owned),
+        });
+        let told = told(&Step::AskCode(ask), "k", &settings(), Timestamp(0));
+        let query = with_query("", &told);
+        let (_, said) = query.split_once("authFailureMsg=").unwrap();
+        assert_eq!(said, expected);
+    }
 }
 
 /// S-08: only configured origins, and only if the browser names one.
