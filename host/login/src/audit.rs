@@ -155,3 +155,27 @@ pub enum What {
     },
     ConsoleClosed,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The log is never rewritten, so what earlier versions wrote must stay readable.
+    #[test]
+    fn rows_of_earlier_versions_are_read_as_they_were_written() {
+        for row in [
+            r#"{"event":"code-accepted"}"#,
+            r#"{"event":"code-refused","why":"wrong","attempts_left":4}"#,
+        ] {
+            let what: What = serde_json::from_str(row).unwrap();
+            assert_eq!(serde_json::to_string(&what).unwrap(), row);
+        }
+        let sent = r#"{"event":"code-sent","sender":"twilio","number":"***4567","attempt":1}"#;
+        let what: What = serde_json::from_str(sent).unwrap();
+        let What::CodeSent { occasion, .. } = what else {
+            panic!("{what:?}");
+        };
+        assert_eq!(occasion, Occasion::default());
+    }
+}

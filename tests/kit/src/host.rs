@@ -315,7 +315,9 @@ impl TestHost {
         let config = Config::load(&self.installation.config())?;
         let parts = &self.host().parts;
         let ring = parts.keys.ring(parts.clock.now())?;
-        parts.settings.replace(&config, ring);
+        parts
+            .settings
+            .replace(&config, ring, &postern_server::settings::Sending::default());
         Ok(())
     }
 
