@@ -55,7 +55,7 @@ fn times(state: &State) -> (Option<Timestamp>, Option<Timestamp>, bool) {
 /// The API client, the application that is signed in to, or the person's own account page.
 fn application(login: &Login) -> String {
     match &login.origin {
-        Origin::Api { client } => client.clone(),
+        Origin::Api { client, .. } => client.clone(),
         Origin::Account { .. } | Origin::Browser { .. } => match login.application.name.as_str() {
             "" => "account".to_owned(),
             name => name.to_owned(),

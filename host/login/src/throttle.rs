@@ -10,7 +10,7 @@ use crate::error::{LoginError, StoreError};
 use crate::login::Notice;
 use crate::ports::{Budget, ConversionLimit, Spending, Subject, TenantSettings};
 use crate::{Logins, TenantId};
-use postern_otp::{PhoneNumber, ResendPolicy, Timestamp};
+use postern_otp::{PhoneNumber, Timestamp};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -331,17 +331,6 @@ fn block(settings: &TenantSettings, tenant: &TenantId, number: &PhoneNumber) -> 
     let prefix = &digits[..digits.len().saturating_sub(4)];
     let hash = settings.keys.newest().digest("number-block", prefix);
     format!("{tenant}/{}", hex::encode(hash))
-}
-
-/// `EnableUserBasedResendBlocking`: a person's resends over all their logins, beside those of the one
-/// login: beginning anew gives nobody more of them.
-pub(crate) fn person_resends(policy: &ResendPolicy, subject: &Subject) -> Option<Budget> {
-    let window = policy.block_person_for?;
-    Some(Budget {
-        key: key(subject.tenant(), "resend-person", &subject.key()),
-        window,
-        max: policy.resends_max,
-    })
 }
 
 /// One message to a target within the first wait: the API's second POST (settled: 429).

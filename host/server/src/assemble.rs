@@ -172,7 +172,6 @@ fn administration(
         logins: stores.logins.clone(),
         sessions: stores.sessions.clone(),
         attempts: stores.attempts.clone(),
-        audit: Arc::new(Audit::new(stores.audit.clone())),
         backup_codes: stores.backup_codes.clone(),
         counters: stores.counters.clone(),
         clients: stores.clients.clone(),

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 const SAML_RESPONSE: &str = "SAMLResponse";
 
-pub async fn submit(State(state): State<WebState>, request: Request) -> Response {
+pub(crate) async fn submit(State(state): State<WebState>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let form = match whole(body, saml::BODY_BYTES_MAX).await {
         Ok(form) => form,

@@ -97,7 +97,8 @@ async fn a_typed_number_must_look_as_the_operator_says() {
         world.held().users.insert("newcomer".to_owned(), user(None));
         let (id, step) = world.password_of("newcomer").await;
         assert!(matches!(step, Step::AskNumber { .. }), "{step:?}");
-        let moved = world.logins.give_number(&id, " +94771234568 ", &facts());
+        let client = facts();
+        let moved = world.logins.give_number(&id, " +94771234568 ", &client);
         let step = moved.await.unwrap().step;
         if taken {
             assert!(matches!(step, Step::AskCode(_)), "{pattern:?}: {step:?}");
@@ -137,19 +138,20 @@ async fn settings_after_an_identity_provider_are_for_that_one_only() {
             name: provider.to_owned(),
             display_name: provider.to_owned(),
         }];
+        let (tenant, client) = (tenant(), facts());
         let begun = world
             .logins
-            .begin_for(&tenant(), application, browser(), &facts());
+            .begin_for(&tenant, application, browser(), &client);
         let id = begun.await.unwrap().id;
         let said = FederatedLogin {
-            tenant: tenant(),
+            tenant,
             identity_provider: provider.to_owned(),
             subject: "sub-1".to_owned(),
             subject_identifier: "sub-1".to_owned(),
             attributes: Vec::new(),
             settings: own,
         };
-        world.logins.federated(&id, said, &facts()).await.unwrap();
+        world.logins.federated(&id, said, &client).await.unwrap();
         let held = world.held();
         let of = |name: &str| {
             let given = held.resolver_settings.iter();
@@ -232,14 +234,15 @@ async fn wrong_codes_lead_back_to_the_choice_of_first_steps_where_there_was_one(
                 display_name: "The bank".to_owned(),
             }];
         }
+        let (tenant, client) = (tenant(), facts());
         let begun = world
             .logins
-            .begin_for(&tenant(), application.clone(), browser(), &facts());
+            .begin_for(&tenant, application.clone(), browser(), &client);
         let id = begun.await.unwrap().id;
-        let moved = world.logins.password(&id, "alice", "right", &facts());
+        let moved = world.logins.password(&id, "alice", "right", &client);
         let id = moved.await.unwrap().id;
         let code = world.last_code();
-        let moved = world.logins.submit_code(&id, wrong(&code), &facts());
+        let moved = world.logins.submit_code(&id, wrong(&code), &client);
         let moved = moved.await.unwrap();
         if expected {
             assert_ne!(moved.id, id, "a login of its own");

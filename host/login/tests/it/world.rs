@@ -753,7 +753,7 @@ impl Directory for Inner {
         let mut held = self.held();
         if held.save_policy {
             let reason = "not of this company".to_owned();
-            return Err(DirectoryError::Refused { reason });
+            return Err(DirectoryError::Refused(reason));
         }
         if held.save_refused {
             return Err(DirectoryError::ReadOnly);
