@@ -72,7 +72,7 @@ impl Defined {
     }
 
     /// The file was read again and taken over.
-    pub(crate) fn follow(&self, config: &Config) {
+    pub fn follow(&self, config: &Config) {
         *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
     }
 

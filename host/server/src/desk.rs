@@ -56,6 +56,7 @@ pub enum Request {
     UserUnlock {
         name: String,
     },
+    UserUnlockAll,
     UserEndSessions {
         name: String,
     },
@@ -159,6 +160,7 @@ impl Request {
             | Self::UserBackupCodes { .. }
             | Self::UserLock { .. }
             | Self::UserUnlock { .. }
+            | Self::UserUnlockAll
             | Self::UserEndSessions { .. }
             | Self::UserDelete { .. }
             | Self::ClientAdd { .. }
@@ -206,6 +208,7 @@ pub enum Reply {
     Done,
     Users(Vec<UserRecord>),
     BackupCodes(Vec<String>),
+    Unlocked(Vec<String>),
     Token(String),
     Clients(Vec<ApiClient>),
     Plugins(Vec<PluginReport>),
@@ -295,6 +298,7 @@ impl Desk {
                 acts.user_unlock(actor, tenant, &name).await?;
                 Reply::Done
             }
+            Request::UserUnlockAll => Reply::Unlocked(acts.user_unlock_all(actor, tenant).await?),
             Request::UserEndSessions { name } => {
                 Reply::Ended(acts.user_end_sessions(actor, tenant, &name).await?)
             }
