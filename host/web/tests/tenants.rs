@@ -260,7 +260,8 @@ async fn a_tenant_that_floods_is_refused_and_the_others_are_served() {
     world.phone.hold();
     let flood: Vec<_> = (0..postern_web::tenant::ACTS_MAX)
         .map(|i| {
-            let number = format!("{{\"mobile\":\"+9477{:07}\"}}", 1_000_000 + i);
+            // Each in a block of numbers of its own: those have budgets too.
+            let number = format!("{{\"mobile\":\"+9477{:07}\"}}", 1_000_000 + i * 20_011);
             let request = api_request(A, API_TOKEN_OF_A, "", &number);
             let router = world.public.clone();
             tokio::spawn(async move { world::ask(&router, request).await })
