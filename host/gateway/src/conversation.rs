@@ -73,6 +73,9 @@ pub(crate) struct Ended {
     pub(crate) idempotent: Option<bool>,
     /// The requests, for an operator who asked to see them.
     pub(crate) shown: Vec<Shown>,
+    /// Why the last request did not get out or brought no reply, in words for that operator. The plugin was
+    /// told one word.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Leads a conversation to its end, which comes by the deadline.
@@ -105,6 +108,7 @@ pub(crate) async fn lead(
         fault,
         idempotent: talk.idempotent,
         shown: talk.shown,
+        trouble: talk.trouble,
     }
 }
 
@@ -147,6 +151,7 @@ struct Talk<'a> {
     in_flight: bool,
     idempotent: Option<bool>,
     shown: Vec<Shown>,
+    trouble: Option<String>,
 }
 
 impl<'a> Talk<'a> {
@@ -166,6 +171,7 @@ impl<'a> Talk<'a> {
             in_flight: false,
             idempotent: None,
             shown: Vec::new(),
+            trouble: None,
         }
     }
 
@@ -224,6 +230,7 @@ impl<'a> Talk<'a> {
             Ok(finished) => finished,
             Err(denied) => {
                 self.warn(&format!("a request was not let out: {denied}"));
+                self.trouble = Some(denied.to_string());
                 return Ok(Next::Tell(provider::Event::Failed("denied".into())));
             }
         };
@@ -244,9 +251,9 @@ impl<'a> Talk<'a> {
         let reply = match self.send(&finished, carried).await {
             Ok(reply) => reply,
             Err(failure) => {
-                return Ok(Next::Tell(provider::Event::Failed(
-                    failure.reason.as_str().into(),
-                )));
+                let told = provider::Event::Failed(failure.reason.as_str().into());
+                self.trouble = Some(failure.detail);
+                return Ok(Next::Tell(told));
             }
         };
         if self.unknown.is_some() {

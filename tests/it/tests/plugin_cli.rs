@@ -89,15 +89,18 @@ async fn plugin_try_with_send_sends_and_says_what_came_of_it() -> Result<()> {
     }
 
     let refused = postern(&arguments);
-    assert!(!refused.status.success(), "nobody allowed the origin");
     assert!(
-        text(&refused.stderr).contains(&origin),
+        !refused.status.success(),
+        "it is an address of this machine"
+    );
+    assert!(
+        text(&refused.stderr).contains("127.0.0.1"),
         "{}",
         text(&refused.stderr)
     );
     assert_eq!(gateway.phone().count(), 0);
 
-    arguments.extend(["--allow", &origin, "--allow-private-networks"]);
+    arguments.push("--allow-private-networks");
     let sent = postern(&arguments);
     let said = text(&sent.stdout);
     assert!(sent.status.success(), "{said}{}", text(&sent.stderr));

@@ -233,7 +233,7 @@ async fn no_text_becomes_more_than_a_text_on_the_wire() -> Result<()> {
         "\",\"+999\r\nX-Evil: 1, X-Evil: 2&to=999&Body=x $1 \\$ctx.otp $ctx.num &num;</x>%26";
     assert_eq!(scene.relay("+94771234568", text).await?, 202);
     // A message has one kind of line end, whatever the application sent.
-    let text = &text.replace("\r\n", "\n");
+    let text = &*text.replace("\r\n", "\n");
     for (name, wire) in &scene.wires {
         let request = wire.request();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();

@@ -83,7 +83,12 @@ impl Gateway {
         };
         let ended = lead(place, message, deadline, show).await;
         self.score(name, &bound, &experience, &ended);
-        (ended.delivery, ended.shown)
+        let mut delivery = ended.delivery;
+        // To whoever logs in, a provider's failure is one word; who tests a sender must be able to mend it.
+        if show && let (Delivery::Failed(failure), Some(trouble)) = (&mut delivery, ended.trouble) {
+            failure.detail = format!("{}: {trouble}", failure.detail);
+        }
+        (delivery, ended.shown)
     }
 
     /// Enters the end of a conversation in the two scores.

@@ -2,9 +2,14 @@
 use super::*;
 use crate::folder::REMOVAL_WAIT;
 use crate::outbox::Outbox;
+use crate::report::{FileState, PluginReport};
 use crate::scripted::*;
+use postern_login::ports::{
+    FailureReason, FederatedLogin, Message, Resolution, Senders, UserResolver,
+};
+use postern_login::tenant::TenantId;
 use std::fs;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A gateway over a folder, with scripted plugins and a scripted provider.
 struct Desk {
