@@ -3,6 +3,7 @@
 use crate::{Act, Actor, AdminError, Administration, Password, Role, act};
 use async_trait::async_trait;
 use postern_login::TenantId;
+use postern_login::audit::What;
 use postern_login::ports::{AccountRef, DirectoryError, Subject};
 use postern_login::session::Session;
 use postern_otp::BackupCode;
@@ -304,6 +305,37 @@ impl Administration {
             .await
     }
 
+    /// Lifts the locks that wrong codes brought to everybody, after an attack that locked many; who
+    /// that was, in order. Failures are counted anew and the next lock is a longer one, so that whoever
+    /// locked them gains no guesses by it (attack D-03). Each has an audit event of its own.
+    pub async fn user_unlock_all(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+    ) -> Result<Vec<String>, AdminError> {
+        let act = act::USER_UNLOCK;
+        self.allow(actor, tenant, act, None).await?;
+        let details = vec!["all that wrong codes locked".to_owned()];
+        self.announce(actor, tenant, act, None, details).await?;
+        let outcome = self.unlock_all(actor, tenant).await;
+        self.conclude(actor, tenant, act, None, outcome).await
+    }
+
+    async fn unlock_all(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+    ) -> Result<Vec<String>, AdminError> {
+        let unlocked = self.ports.attempts.unlock_all(tenant, self.now()).await?;
+        let mut names: Vec<String> = unlocked.iter().map(name_of).collect();
+        names.sort();
+        for on in &names {
+            let what = What::FactorUnlocked { on: on.clone() };
+            self.record(actor, tenant, what).await?;
+        }
+        Ok(names)
+    }
+
     /// Ten new ones, told once; all earlier ones are dead.
     pub async fn user_backup_codes(
         &self,
@@ -535,6 +567,19 @@ impl Administration {
             claims: edit.claims.clone(),
         };
         Ok((change, details))
+    }
+}
+
+/// What an administrator calls the subject. A number is known by its hash alone.
+fn name_of(subject: &Subject) -> String {
+    match subject {
+        Subject::Account { account, .. } => account.clone(),
+        Subject::Federated {
+            identity_provider,
+            subject,
+            ..
+        } => format!("{subject} of {identity_provider}"),
+        Subject::Number { client, .. } => format!("a number of {client}"),
     }
 }
 

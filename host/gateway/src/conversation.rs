@@ -17,6 +17,7 @@ use postern_egress::{
 use postern_login::ports::{
     Clock, Delivery, Entropy, FailureReason, Message, SendFailure as Failure,
 };
+use postern_login::provider_words::ProviderWords;
 use postern_login::text::Encoding;
 use postern_wasm::{Blame, Fault, FaultKind, provider, types};
 
@@ -399,7 +400,13 @@ impl<'a> Talk<'a> {
                 let retry_after = refusal
                     .retry_after
                     .map(|seconds| Duration::from_secs(seconds.into()));
-                failed(reason, retry_after, &refusal.detail)
+                let mut delivery = failed(reason, retry_after, &refusal.detail);
+                if let Delivery::Failed(failure) = &mut delivery
+                    && !refusal.detail.trim().is_empty()
+                {
+                    failure.words = Some(ProviderWords::new(refusal.detail));
+                }
+                delivery
             }
         }
     }
@@ -443,6 +450,7 @@ pub(crate) fn failed(
         reason,
         retry_after,
         detail: one_line(words, DETAIL_BYTES_MAX),
+        words: None,
     })
 }
 

@@ -4,21 +4,23 @@
 mod password;
 
 use crate::application::Application;
-use crate::audit::{AuditEvent, What};
+use crate::audit::{AuditEvent, CodeStatus, What};
 use crate::begin::{ClientFacts, Moved};
+use crate::caller::Caller;
 use crate::error::StoreError;
 use crate::first_step::unavailable;
 use crate::login::{
     Challenge, Challenged, Login, LoginId, Notice, Origin, Purpose, SecondFactor, State,
     StopReason, Stopped, Who,
 };
-use crate::ports::{AccountRef, Association, Message, Profile, Spending, Subject, TenantSettings};
+use crate::occasion::validated;
+use crate::ports::{AccountRef, Association, Message, Profile, Subject, TenantSettings};
 use crate::routing::{self, Routed};
 use crate::second_step::{default_region, facts, locked, read_number};
 use crate::session::Session;
 use crate::submit::{Judged, Typed};
 use crate::text::{self, MessageText};
-use crate::throttle::{number_key, send_budgets};
+use crate::throttle::{Outlay, number_key, send_budgets};
 use crate::{LoginError, Logins, Step};
 use postern_otp::lock::Standing;
 use postern_otp::{BackupCode, Closed, PhoneNumber, Requested, Verified};
@@ -148,15 +150,15 @@ impl Logins {
         }
         let (inserted, spending) = tokio::join!(
             self.ports.logins.insert(&login),
-            self.ports.counters.spend(&budgets, now)
+            self.spend_on_sending(&budgets, now)
         );
         inserted?;
-        if let Spending::Spent { .. } = spending? {
+        if let Outlay::Refused { limit, .. } = spending? {
             let _taken = self.ports.logins.take(&login).await?;
-            return Ok(Err(Notice::SendLimit));
+            return Ok(Err(limit.notice()));
         }
-        let address = Some(client.address.clone());
-        let login = self.deliver(login, Arc::clone(&settings), address).await?;
+        let caller = Caller::from(client);
+        let login = self.deliver(login, Arc::clone(&settings), caller).await?;
         Ok(Ok(self.moved(&login, &settings)))
     }
 
@@ -177,9 +179,10 @@ impl Logins {
             return Err(LoginError::Reauthenticate);
         }
         let settings = self.settings(&login.tenant).await?;
+        let caller = Caller::from(client);
         let typed = Typed {
             text: typed,
-            address: Some(&client.address),
+            caller: &caller,
         };
         let login = self.challenged(login, typed).await?;
         let verified = match self.judge(login.clone(), typed, &settings).await? {
@@ -194,9 +197,11 @@ impl Logins {
             reason: StopReason::Closed(Closed::Used),
             who: login.state.who().cloned(),
         });
-        let accepted = self.event(session, client, What::CodeAccepted);
-        match self.accept(login, used, accepted).await? {
+        let what = validated(&login, &caller, CodeStatus::Success, None);
+        let accepted = self.event(session, client, what);
+        match self.accept(login, used, vec![accepted]).await? {
             Some(_) => {
+                self.code_came_back(&settings, &session.tenant, &verified.number);
                 self.bind(session, &account, &verified, &settings, client)
                     .await?;
                 Ok(Proven::Done)

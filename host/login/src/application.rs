@@ -61,6 +61,11 @@ impl Sequence {
         offers.iter().any(|offer| offer.name == identity_provider)
     }
 
+    /// The first step can be taken in more than one way.
+    pub fn is_choice(&self) -> bool {
+        usize::from(self.password) + self.identity_providers.len() > 1
+    }
+
     /// The identity provider to go to at once, where there is nothing to choose.
     pub fn only_offer(&self) -> Option<&Offer> {
         match self.identity_providers.as_slice() {

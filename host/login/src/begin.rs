@@ -1,7 +1,7 @@
 //! A login begins: nothing is known yet but where it came from.
 
 use crate::application::Application;
-use crate::login::{Login, LoginId, Origin, Purpose, Started, State, StopReason, Stopped};
+use crate::login::{Login, LoginId, Notice, Origin, Purpose, Started, State, StopReason, Stopped};
 use crate::ports::{Advanced, TenantSettings};
 use crate::step::next_step;
 use crate::{LoginError, Logins, Step, TenantId};
@@ -20,6 +20,14 @@ pub struct ClientFacts {
 pub struct Moved {
     pub id: LoginId,
     pub step: Step,
+}
+
+/// A login as a browser that comes back sees it.
+#[derive(Debug)]
+pub struct Seen {
+    pub step: Step,
+    /// BCP 47.
+    pub locale: String,
 }
 
 impl Logins {
@@ -56,10 +64,40 @@ impl Logins {
         Ok(self.moved(&login, &settings))
     }
 
+    /// Another login for the same application, after one that ended; its first page says why.
+    pub(crate) async fn begin_again(
+        &self,
+        ended: &Login,
+        settings: &TenantSettings,
+        notice: Notice,
+    ) -> Result<Moved, LoginError> {
+        let started = State::Started(Started {
+            notice: Some(notice),
+        });
+        let login = self.new_login(
+            &ended.tenant,
+            ended.origin.clone(),
+            ended.application.clone(),
+            Purpose::Login,
+            ended.locale.clone(),
+            settings,
+            started,
+        )?;
+        self.ports.logins.insert(&login).await?;
+        Ok(self.moved(&login, settings))
+    }
+
     /// The page a browser that comes back shall see.
     pub async fn step(&self, id: &LoginId) -> Result<Step, LoginError> {
+        Ok(self.seen(id).await?.step)
+    }
+
+    /// As `step`, with the language in which the login began and goes on.
+    pub async fn seen(&self, id: &LoginId) -> Result<Seen, LoginError> {
         let login = self.load_browser(id).await?;
-        self.step_of(&login).await
+        let step = self.step_of(&login).await?;
+        let locale = login.locale;
+        Ok(Seen { step, locale })
     }
 
     pub(crate) async fn step_of(&self, login: &Login) -> Result<Step, LoginError> {

@@ -2,7 +2,8 @@
 //! checked. The same machine, the same limits, the same counters as in a browser.
 
 use crate::application::Application;
-use crate::audit::What;
+use crate::audit::CodeStatus;
+use crate::caller::Caller;
 use crate::deliver::event;
 use crate::error::StoreError;
 use crate::first_step::unavailable;
@@ -10,12 +11,13 @@ use crate::login::{
     Challenge, Challenged, FirstFactor, Login, LoginId, Origin, Purpose, State, StopReason,
     Stopped, Who,
 };
-use crate::ports::{AccountRef, ApiClient, Spending, Subject, TenantSettings};
+use crate::occasion::validated;
+use crate::ports::{AccountRef, ApiClient, Subject, TenantSettings};
 use crate::resend::Resent;
 use crate::second_step::{default_region, facts, locked, read_number, region_refused};
 use crate::submit::{Judged, Typed};
 use crate::text::is_app_hash;
-use crate::throttle::{number_key, send_budgets, wait_budget};
+use crate::throttle::{Outlay, number_key, send_budgets, wait_budget};
 use crate::{LoginError, Logins};
 use postern_otp::challenge::{Mismatch, ResendRefused};
 use postern_otp::{Closed, PhoneNumber, Requested, Timestamp};
@@ -129,7 +131,7 @@ impl Logins {
             .claim_challenge(login, &number, new.client_ip.as_deref(), &settings)
             .await?;
         let login = self
-            .deliver(login, Arc::clone(&settings), new.client_ip)
+            .deliver(login, Arc::clone(&settings), Caller::at(new.client_ip))
             .await?;
         let State::Challenged(challenged) = &login.state else {
             return Err(ChallengeError::NotSent);
@@ -156,8 +158,7 @@ impl Logins {
         code: &str,
     ) -> Result<Verification, ChallengeError> {
         let login = self.challenge_of(client, id).await?;
-        let address = person_address(&login);
-        let address = address.as_deref();
+        let caller = Caller::at(person_address(&login));
         let settings = self.settings(&login.tenant).await?;
         let login = self.after_sending(login).await?;
         let who = match &login.state {
@@ -165,7 +166,7 @@ impl Logins {
             state => {
                 let refused = over(state).ok_or(ChallengeError::NotFound)?;
                 if let RefusedReason::Used = refused {
-                    self.replay(&login, address).await?;
+                    self.replay(&login, caller.address()).await?;
                 }
                 return Ok(Verification::Refused {
                     reason: refused,
@@ -175,18 +176,22 @@ impl Logins {
         };
         let typed = Typed {
             text: code,
-            address,
+            caller: &caller,
         };
         match self.judge(login.clone(), typed, &settings).await? {
-            Judged::Accept(_) => {
+            Judged::Accept(verified) => {
                 let used = State::Stopped(Stopped {
                     reason: StopReason::Closed(Closed::Used),
                     who: Some(who),
                 });
-                let from = address.map(str::to_owned);
-                let accepted = event(&login, self.now(), from, What::CodeAccepted);
-                Ok(match self.accept(login, used, accepted).await? {
-                    Some(_) => Verification::Accepted,
+                let from = caller.address.clone();
+                let what = validated(&login, &caller, CodeStatus::Success, None);
+                let accepted = event(&login, self.now(), from, what);
+                Ok(match self.accept(login, used, vec![accepted]).await? {
+                    Some(_) => {
+                        self.code_came_back(&settings, &client.tenant, &verified.number);
+                        Verification::Accepted
+                    }
                     None => Verification::Refused {
                         reason: RefusedReason::Used,
                         attempts_left: 0,
@@ -230,18 +235,19 @@ impl Logins {
             return Err(match stopped.reason {
                 StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
                 StopReason::FactorDisabled => ChallengeError::Locked { until: None },
-                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
-                    ChallengeError::NotFound
-                }
+                StopReason::Refused(_)
+                | StopReason::Closed(_)
+                | StopReason::CodeWrong
+                | StopReason::CodeExpired
+                | StopReason::Failed
+                | StopReason::Abandoned => ChallengeError::NotFound,
             });
         }
-        let address = person_address(&login);
-        let resent = self
-            .send_again(login, &settings, address.as_deref())
-            .await?;
+        let caller = Caller::at(person_address(&login));
+        let resent = self.send_again(login, &settings, &caller).await?;
         let login = match resent {
             Resent::Tried(login) | Resent::Joined(login) | Resent::Stopped(login) => login,
-            Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, at) => {
+            Resent::Refused(_, ResendRefused::TooSoon { at }) | Resent::Limit(_, _, at) => {
                 return Err(ChallengeError::TooMany { at });
             }
             Resent::Refused(login, ResendRefused::TooOften | ResendRefused::Off) => {
@@ -262,9 +268,12 @@ impl Logins {
             State::Stopped(stopped) => Err(match stopped.reason {
                 StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },
                 StopReason::FactorDisabled => ChallengeError::Locked { until: None },
-                StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => {
-                    ChallengeError::NotFound
-                }
+                StopReason::Refused(_)
+                | StopReason::Closed(_)
+                | StopReason::CodeWrong
+                | StopReason::CodeExpired
+                | StopReason::Failed
+                | StopReason::Abandoned => ChallengeError::NotFound,
             }),
             State::Started(_)
             | State::Identified(_)
@@ -361,29 +370,22 @@ impl Logins {
         };
         let subject = &challenged.who.subject;
         let now = self.now();
-        let mut budgets: Vec<_> = wait_budget(settings, subject, login.purpose.as_str())
-            .into_iter()
-            .collect();
-        budgets.extend(send_budgets(
-            settings,
-            &login.tenant,
-            subject,
-            number,
-            address,
-        ));
+        let wait = wait_budget(settings, subject, login.purpose.as_str());
+        let budgets =
+            send_budgets(settings, &login.tenant, subject, number, address).and_wait(wait);
         let (inserted, spending, ledger) = tokio::join!(
             self.ports.logins.insert(&login),
-            self.ports.counters.spend(&budgets, now),
+            self.spend_on_sending(&budgets, now),
             self.ports.attempts.ledger(subject)
         );
         inserted?;
         let refused = match (locked(ledger?.standing(now)), spending?) {
-            (None, Spending::Granted) => None,
+            (None, Outlay::Granted) => None,
             (Some(StopReason::Locked { until }), _) => {
                 Some(ChallengeError::Locked { until: Some(until) })
             }
             (Some(_), _) => Some(ChallengeError::Locked { until: None }),
-            (None, Spending::Spent { at, .. }) => Some(ChallengeError::TooMany { at }),
+            (None, Outlay::Refused { at, .. }) => Some(ChallengeError::TooMany { at }),
         };
         match refused {
             None => Ok(login),
@@ -438,9 +440,12 @@ fn reason_of(reason: StopReason) -> RefusedReason {
         StopReason::Closed(Closed::AttemptsExhausted) => RefusedReason::AttemptsExhausted,
         StopReason::Locked { .. } | StopReason::FactorDisabled => RefusedReason::Locked,
         // The code is dead before its time: its number changed, or it was given up.
-        StopReason::Closed(Closed::Abandoned) | StopReason::Refused(_) | StopReason::Abandoned => {
-            RefusedReason::Expired
-        }
+        StopReason::Closed(Closed::Abandoned)
+        | StopReason::Refused(_)
+        | StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed
+        | StopReason::Abandoned => RefusedReason::Expired,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Draws a code, words it, hands it to providers in order until one takes it.
 
-use crate::audit::{AuditEvent, What};
+use crate::audit::{AuditEvent, Occasion, What};
+use crate::caller::Caller;
 use crate::error::StoreError;
-use crate::login::{Challenge, Challenged, Login, Notice, State};
+use crate::login::{Challenge, Challenged, Login, NotSent, Notice, State};
+use crate::occasion::occasion;
 use crate::ports::{Advanced, Message, Settlement, TenantSettings};
+use crate::provider_words::ErrorDetail;
 use crate::routing::{self, Routed};
 use crate::text::{self, LastLine, Words};
 use crate::{LoginError, Logins};
@@ -32,11 +35,11 @@ impl Logins {
         &self,
         login: Login,
         settings: Arc<TenantSettings>,
-        address: Option<String>,
+        caller: Caller,
     ) -> Result<Login, LoginError> {
         let logins = self.clone();
         let sending =
-            tokio::spawn(async move { logins.deliver_claimed(login, &settings, address).await });
+            tokio::spawn(async move { logins.deliver_claimed(login, &settings, caller).await });
         sending
             .await
             .map_err(|broken| StoreError::caused("the sending of a code broke off", broken))?
@@ -46,7 +49,7 @@ impl Logins {
         &self,
         login: Login,
         settings: &TenantSettings,
-        address: Option<String>,
+        caller: Caller,
     ) -> Result<Login, LoginError> {
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
@@ -69,18 +72,28 @@ impl Logins {
             Routed::Accepted { sender, .. } => {
                 let binding = binding(&login, requested);
                 let hash = settings.keys.hash(&code, binding);
+                let sent = requested
+                    .clone()
+                    .delivered(hash, now, &settings.factor.challenge);
                 let what = What::CodeSent {
                     sender,
                     number: requested.number.masked(),
                     attempt,
+                    occasion: Occasion {
+                        sent_at: Some(sent.sent_at),
+                        expires_at: Some(sent.expires_at),
+                        ..occasion(&login, &caller)
+                    },
                 };
-                let sent = requested
-                    .clone()
-                    .delivered(hash, now, &settings.factor.challenge);
+                self.code_went_out(settings, &login.tenant, &requested.number, now);
                 let notice = (attempt > 1).then_some(Notice::NewCodeSent);
                 (Challenge::Sent(sent), notice, what)
             }
-            Routed::Failed { tried, reason } => {
+            Routed::Failed {
+                tried,
+                reason,
+                words,
+            } => {
                 let wait = settings
                     .factor
                     .challenge
@@ -89,6 +102,13 @@ impl Logins {
                 let not_sent = Challenge::NotSent {
                     requested: requested.clone(),
                     retry_at: now.plus(wait),
+                    why: Some(NotSent {
+                        reason,
+                        words: words.and_then(|words| {
+                            let screen = screen(challenged, requested);
+                            words.shown(&error_detail(settings), &requested.number, &screen)
+                        }),
+                    }),
                 };
                 let what = What::CodeNotSent {
                     tried: tried.into_iter().map(|(sender, _)| sender).collect(),
@@ -104,7 +124,7 @@ impl Logins {
             ..challenged.clone()
         });
         let then = Settlement {
-            events: vec![event(&login, now, address, what)],
+            events: vec![event(&login, now, caller.address, what)],
             ..Settlement::default()
         };
         let settled = self.settle(&login, next, then).await?;
@@ -176,6 +196,20 @@ impl Logins {
     /// Its own random name: derived from nothing that a client sees or sends (attack N-04).
     pub(crate) fn message_id(&self) -> Result<String, StoreError> {
         Ok(hex::encode(self.random::<16>()?))
+    }
+}
+
+/// What stands for the number wherever a person reads about it.
+fn screen(challenged: &Challenged, requested: &Requested) -> String {
+    let shown = challenged.shown.clone();
+    shown.unwrap_or_else(|| requested.number.masked())
+}
+
+/// What a person may read of a provider's words.
+fn error_detail(settings: &TenantSettings) -> ErrorDetail {
+    ErrorDetail {
+        shown: settings.factor.show_error_detail,
+        masked: settings.factor.masked_in_errors.clone(),
     }
 }
 

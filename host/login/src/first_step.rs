@@ -13,6 +13,7 @@ use crate::resolve::Resolved;
 use crate::throttle::first_step_failures;
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
+use postern_otp::need::Refusal;
 use std::sync::Arc;
 
 impl Logins {
@@ -77,10 +78,17 @@ impl Logins {
     ) -> Result<Moved, LoginError> {
         let login = self.load_started(id).await?;
         let offered = login.application.sequence.offers(&said.identity_provider);
-        if said.tenant != login.tenant || !offered {
+        if !offered {
             return Err(LoginError::OutOfOrder);
         }
         let settings = self.settings(&login.tenant).await?;
+        // What was said to one tenant is nothing to another (attack A-13).
+        if said.tenant != login.tenant {
+            let refusal = Refusal::TenantMismatch;
+            return self
+                .refused_at_first_step(login, &settings, client, refusal, "tenant-mismatch")
+                .await;
+        }
         let first = FirstFactor::Federated {
             identity_provider: said.identity_provider.clone(),
         };

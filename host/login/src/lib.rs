@@ -8,16 +8,21 @@ pub mod application;
 pub mod audit;
 pub mod backup_claim;
 pub mod begin;
+pub(crate) mod caller;
 pub mod challenges;
 pub mod claims;
 pub mod clients;
+pub mod conversion;
 pub mod deliver;
 pub mod error;
 pub mod finish;
 pub mod first_step;
 pub mod login;
 pub mod logout;
+pub(crate) mod occasion;
+pub mod pages;
 pub mod ports;
+pub mod provider_words;
 pub mod relay;
 pub mod resend;
 pub mod resolve;
@@ -49,6 +54,8 @@ pub struct Logins {
     pub(crate) ports: Arc<Ports>,
     /// Failure budgets known to be spent: asked before work is done, without a round trip.
     pub(crate) spent: Arc<throttle::Spent>,
+    /// How many of the codes that went to a block of numbers came back.
+    pub(crate) conversions: Arc<conversion::Conversions>,
 }
 
 impl Logins {
@@ -56,6 +63,7 @@ impl Logins {
         Self {
             ports,
             spent: Arc::default(),
+            conversions: Arc::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::TenantId;
 use crate::application::Application;
-use crate::ports::{AccountRef, Subject};
+use crate::ports::{AccountRef, FailureReason, Subject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postern_otp::challenge::{Closed, Requested, Sent};
@@ -169,8 +169,18 @@ pub enum Challenge {
     NotSent {
         requested: Requested,
         retry_at: Timestamp,
+        /// What a provider answered, if one was asked.
+        why: Option<NotSent>,
     },
     Sent(Sent),
+}
+
+/// Why no provider took the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotSent {
+    pub reason: FailureReason,
+    /// The provider's own words, made harmless; only where the operator lets people read them.
+    pub words: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -200,9 +210,18 @@ pub struct Stopped {
 pub enum StopReason {
     Refused(Refusal),
     Closed(Closed),
-    Locked { until: Timestamp },
+    Locked {
+        until: Timestamp,
+    },
     FactorDisabled,
     Abandoned,
+    /// Wrong, and no other try is offered (`RetryEnable` off).
+    CodeWrong,
+    /// Too late, and no other try is offered.
+    CodeExpired,
+    /// Never stored: what is shown instead of a lock that is not to be told
+    /// (`showAuthFailureReason` off).
+    Failed,
 }
 
 /// Who proved the first step, and how.
@@ -252,4 +271,14 @@ pub enum Notice {
     SendLimit,
     NumberInvalid,
     NumberRefused,
+    /// Asking for another code is not offered here (`ResendEnable` off).
+    ResendOff,
+    /// No message is sent just now because of what sending has cost already: the tenant's day, or
+    /// numbers nobody answers from.
+    QuotaSpent,
+    /// The code was right, and the user store refused the number.
+    NumberNotSaved,
+    /// Wrong codes ended a sign-in, and the person may choose again how to take the first step
+    /// (`redirectToMultiOptionPageOnFailure`).
+    ChooseAgain,
 }

@@ -3,6 +3,7 @@
 use crate::audit::AuditEvent;
 use crate::error::StoreError;
 use crate::login::{Login, LoginId, Purpose, State};
+use crate::provider_words::ProviderWords;
 use crate::session::{Session, SessionId};
 use crate::tenant::TenantId;
 use async_trait::async_trait;
@@ -177,6 +178,39 @@ impl Subject {
             }
         }
     }
+    /// The subject of a key. `None`: not a key of ours.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let (kind, rest) = key.split_at_checked(1)?;
+        let (tenant, rest) = part(rest)?;
+        let tenant = TenantId::parse(tenant).ok()?;
+        let (first, rest) = part(rest)?;
+        let first = first.to_owned();
+        match kind {
+            "a" if rest.is_empty() => Some(Self::Account {
+                tenant,
+                account: first,
+            }),
+            "f" | "n" => {
+                let (second, rest) = part(rest)?;
+                let second = second.to_owned();
+                match kind {
+                    _ if !rest.is_empty() => None,
+                    "f" => Some(Self::Federated {
+                        tenant,
+                        identity_provider: first,
+                        subject: second,
+                    }),
+                    _ => Some(Self::Number {
+                        tenant,
+                        client: first,
+                        number: second,
+                    }),
+                }
+            }
+            _ => None,
+        }
+    }
+
     pub fn tenant(&self) -> &TenantId {
         match self {
             Self::Account { tenant, .. }
@@ -184,6 +218,12 @@ impl Subject {
             | Self::Number { tenant, .. } => tenant,
         }
     }
+}
+
+/// One length-prefixed part of a key, and what follows it.
+fn part(text: &str) -> Option<(&str, &str)> {
+    let (length, rest) = text.split_once(':')?;
+    rest.split_at_checked(length.parse().ok()?)
 }
 
 /// Durable only: an attempt is on disk before it may be used.
@@ -213,6 +253,12 @@ pub trait AttemptStore: Send + Sync {
     async fn clear(&self, subject: &Subject) -> Result<(), StoreError>;
     /// An administrator unlocks; failures are counted anew, not forgotten silently (attack D-03).
     async fn unlock(&self, subject: &Subject) -> Result<(), StoreError>;
+    /// As `unlock`, for everybody of the tenant who is locked or disabled now; who that was.
+    async fn unlock_all(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError>;
 }
 
 #[derive(Debug)]
@@ -522,6 +568,47 @@ pub struct SendLimits {
     pub per_address: (u32, Duration),
     /// Calls for one message over all senders, whatever they answer. Default 3.
     pub calls_per_message: u32,
+    /// To numbers that share all but their last four digits. 200 in an hour: a company whose
+    /// telephones stand in one block signs in on one morning; whoever earns by messages sends
+    /// thousands to a block of their own (attack R-05).
+    pub per_prefix: (u32, Duration),
+    /// From the whole tenant. 20,000 in a day: what a day may cost before somebody looks at it
+    /// (attack R-09).
+    pub per_tenant: (u32, Duration),
+    pub conversion: ConversionLimit,
+}
+
+/// People type the codes they ask for. Where hardly any comes back, nobody is there (attack R-07).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversionLimit {
+    /// So many codes to numbers that share all but their last four digits are sent without asking.
+    /// 30: a few people who change their mind stop nobody.
+    pub sends_min: u32,
+    /// Then at least so many of a hundred must have come back. 10: where messages arrive more than
+    /// half do. 0 switches the limit off.
+    pub percent_min: u32,
+    /// 3,600 s; afterwards it is counted anew, so that a provider's bad hour ends.
+    pub window: Duration,
+}
+
+impl Default for SendLimits {
+    fn default() -> Self {
+        let hour = Duration::from_secs(60 * 60);
+        let window = Duration::from_secs(10 * 60);
+        Self {
+            per_account: (5, window),
+            per_number: (5, window),
+            per_address: (30, hour),
+            calls_per_message: 3,
+            per_prefix: (200, hour),
+            per_tenant: (20_000, 24 * hour),
+            conversion: ConversionLimit {
+                sends_min: 30,
+                percent_min: 10,
+                window: hour,
+            },
+        }
+    }
 }
 
 #[async_trait]
@@ -567,6 +654,9 @@ pub struct SendFailure {
     pub retry_after: Option<Duration>,
     /// For the log: capped, cleaned.
     pub detail: String,
+    /// What the provider itself said, if it said anything. Never logged, never a page's unless the
+    /// operator switched it on.
+    pub words: Option<ProviderWords>,
 }
 
 /// `spec` of the verdicts: decides retry, fail-over and the page; never the text.

@@ -5,13 +5,11 @@ use crate::Logins;
 use crate::audit::{AuditEvent, What};
 use crate::error::StoreError;
 use crate::login::Purpose;
-use crate::ports::{
-    ApiClient, FailureReason, Message, Reservation, Spending, Subject, TenantSettings,
-};
+use crate::ports::{ApiClient, FailureReason, Message, Reservation, Subject, TenantSettings};
 use crate::routing::{self, Routed};
 use crate::second_step::read_number;
 use crate::text::{self, LastLine, MessageText, Words};
-use crate::throttle::{number_key, send_budgets};
+use crate::throttle::{Outlay, number_key, send_budgets};
 use postern_otp::code::Alphabet;
 use postern_otp::{CODE_LIFETIME_MAX, Code, CodeFormat, PhoneNumber, Timestamp};
 
@@ -127,9 +125,11 @@ impl Logins {
             number: number_key(settings, &number),
         };
         let address = message.client_ip.as_deref();
-        let budgets = send_budgets(settings, &client.tenant, &subject, &number, address);
+        // The codes are the client's, which never come back here.
+        let budgets =
+            send_budgets(settings, &client.tenant, &subject, &number, address).without_conversion();
         let now = self.now();
-        if let Spending::Spent { at, .. } = self.ports.counters.spend(&budgets, now).await? {
+        if let Outlay::Refused { at, .. } = self.spend_on_sending(&budgets, now).await? {
             return Err(RelayError::TooMany { at });
         }
         let segments = text.segments;
@@ -169,7 +169,7 @@ impl Logins {
                 };
                 (Some(sender), Ok(relayed))
             }
-            Routed::Failed { tried, reason } => (
+            Routed::Failed { tried, reason, .. } => (
                 tried.into_iter().next_back().map(|(sender, _)| sender),
                 Err(RelayError::NotSent { reason }),
             ),

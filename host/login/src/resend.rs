@@ -1,11 +1,12 @@
 //! Another code: the old one is dead, the attempts stay spent, fifty clicks are one message.
 
 use crate::begin::{ClientFacts, Moved};
+use crate::caller::Caller;
 use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, LoginId, Notice, State};
-use crate::ports::{Advanced, Spending, Subject, TenantSettings};
+use crate::ports::{Advanced, Subject, TenantSettings};
 use crate::second_step::{is_sending, locked};
-use crate::throttle::send_budgets;
+use crate::throttle::{Outlay, SendLimit, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::challenge::ResendRefused;
 use postern_otp::{Requested, Timestamp};
@@ -30,7 +31,7 @@ pub(crate) enum Resent {
     /// Somebody else asked first; this is what came of theirs.
     Joined(Login),
     Refused(Login, ResendRefused),
-    Limit(Login, Timestamp),
+    Limit(Login, SendLimit, Timestamp),
     Stopped(Login),
 }
 
@@ -48,17 +49,16 @@ impl Logins {
     ) -> Result<Moved, LoginError> {
         let settings = self.settings(&login.tenant).await?;
         let resent = self
-            .send_again(login, &settings, Some(&client.address))
+            .send_again(login, &settings, &Caller::from(client))
             .await?;
         let (login, notice) = match resent {
             Resent::Tried(login) | Resent::Joined(login) | Resent::Stopped(login) => {
                 return Ok(self.moved(&login, &settings));
             }
             Resent::Refused(login, ResendRefused::TooSoon { .. }) => (login, Notice::ResendTooSoon),
-            Resent::Refused(login, ResendRefused::TooOften | ResendRefused::Off) => {
-                (login, Notice::ResendTooOften)
-            }
-            Resent::Limit(login, _) => (login, Notice::SendLimit),
+            Resent::Refused(login, ResendRefused::TooOften) => (login, Notice::ResendTooOften),
+            Resent::Refused(login, ResendRefused::Off) => (login, Notice::ResendOff),
+            Resent::Limit(login, limit, _) => (login, limit.notice()),
         };
         let login = self.notice(login, notice).await?;
         Ok(self.moved(&login, &settings))
@@ -68,8 +68,9 @@ impl Logins {
         &self,
         login: Login,
         settings: &Arc<TenantSettings>,
-        address: Option<&str>,
+        caller: &Caller,
     ) -> Result<Resent, LoginError> {
+        let address = caller.address();
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
@@ -86,6 +87,7 @@ impl Logins {
             Challenge::NotSent {
                 requested,
                 retry_at,
+                ..
             } => {
                 let retry = requested.again(retry_at, now, &policy.resend);
                 retry.map_err(|(_, refused)| refused)
@@ -121,17 +123,17 @@ impl Logins {
             },
         );
         let budgets = send_budgets(settings, &login.tenant, &payer, &requested.number, address);
-        if let Spending::Spent { at, .. } = self.ports.counters.spend(&budgets, now).await? {
+        if let Outlay::Refused { limit, at } = self.spend_on_sending(&budgets, now).await? {
             // Nothing was sent: the code in hand is still the newest one.
             let back = self.ports.logins.advance(&claimed, login.state.clone());
             let login = match back.await? {
                 Advanced::Won(login) => login,
                 Advanced::Lost => self.load(&claimed.id).await?,
             };
-            return Ok(Resent::Limit(login, at));
+            return Ok(Resent::Limit(login, limit, at));
         }
-        let address = address.map(str::to_owned);
-        let login = self.deliver(claimed, Arc::clone(settings), address).await?;
+        let settings = Arc::clone(settings);
+        let login = self.deliver(claimed, settings, caller.clone()).await?;
         Ok(Resent::Tried(login))
     }
 

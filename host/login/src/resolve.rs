@@ -54,12 +54,26 @@ impl Logins {
         settings: &TenantSettings,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
+        let refusal = Refusal::NoLocalAccount;
+        self.refused_at_first_step(login, settings, client, refusal, "resolver-refused")
+            .await
+    }
+
+    /// The login ends before anybody is known here.
+    pub(crate) async fn refused_at_first_step(
+        &self,
+        login: Login,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+        refusal: Refusal,
+        word: &str,
+    ) -> Result<Moved, LoginError> {
         let what = What::LoginStopped {
-            reason: "resolver-refused".to_owned(),
+            reason: word.to_owned(),
         };
         let stopped = event(&login, self.now(), Some(client.address.clone()), what);
         let next = State::Stopped(Stopped {
-            reason: StopReason::Refused(Refusal::NoLocalAccount),
+            reason: StopReason::Refused(refusal),
             who: None,
         });
         let then = Settlement {
@@ -75,15 +89,19 @@ impl Logins {
     }
 }
 
-/// The tenant's settings, with those the identity provider has of its own in place of them.
+/// The tenant's settings; over them what it says of logins after this identity provider, and over all
+/// what the provider's own entry says.
 fn settings_for(said: &FederatedLogin, settings: &TenantSettings) -> Vec<(String, String)> {
-    let own = |name: &String| said.settings.iter().any(|(known, _)| known == name);
-    let tenants = settings.factor.resolver_settings.iter();
-    tenants
-        .filter(|(name, _)| !own(name))
-        .chain(&said.settings)
-        .cloned()
-        .collect()
+    let after = settings.factor.resolver_settings_after.iter();
+    let after = after
+        .filter(|(provider, _)| *provider == said.identity_provider)
+        .flat_map(|(_, own)| own);
+    let mut effective = settings.factor.resolver_settings.clone();
+    for (name, value) in after.chain(&said.settings) {
+        effective.retain(|(known, _)| known != name);
+        effective.push((name.clone(), value.clone()));
+    }
+    effective
 }
 
 /// The number an identity provider delivered, if the settings ask for it (attack B-08: only from
@@ -94,13 +112,24 @@ pub(crate) fn federated_number(
     region: Option<&Region>,
 ) -> Option<PhoneNumber> {
     let all = settings_for(said, settings);
-    let of = |key: &str| {
-        all.iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.trim())
-    };
-    of(SEND_TO_FEDERATED_NUMBER).filter(|value| value.eq_ignore_ascii_case("true"))?;
-    let attribute = of(FEDERATED_NUMBER_ATTRIBUTE).filter(|name| !name.is_empty())?;
+    if !asks_for_number(&all) {
+        return None;
+    }
+    let attribute = value(&all, FEDERATED_NUMBER_ATTRIBUTE).filter(|name| !name.is_empty())?;
     let (_, text) = said.attributes.iter().find(|(name, _)| name == attribute)?;
     PhoneNumber::parse(text, region).ok()
+}
+
+/// Whether the settings ask for it.
+pub(crate) fn federated_number_wanted(said: &FederatedLogin, settings: &TenantSettings) -> bool {
+    asks_for_number(&settings_for(said, settings))
+}
+
+fn asks_for_number(all: &[(String, String)]) -> bool {
+    value(all, SEND_TO_FEDERATED_NUMBER).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn value<'a>(all: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    let (_, value) = all.iter().find(|(known, _)| known == key)?;
+    Some(value.trim())
 }

@@ -1,6 +1,7 @@
 //! Which sender is tried, and whether the next one is, by the verdict alone.
 
 use crate::ports::{Delivery, FailureReason, Message, Ports, SendFailure};
+use crate::provider_words::ProviderWords;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +20,8 @@ pub(crate) enum Routed {
         tried: Vec<(String, FailureReason)>,
         /// Of the last one; `ProviderDown` if none could be tried at all.
         reason: FailureReason,
+        /// What the last provider that said something said.
+        words: Option<ProviderWords>,
     },
 }
 
@@ -59,6 +62,7 @@ async fn route_until(
     deadline: Instant,
 ) -> Routed {
     let mut tried = Vec::new();
+    let mut words = None;
     let mut calls_left = calls_max;
     for sender in senders {
         if !ports.senders.ready(&message.tenant, sender) {
@@ -67,7 +71,7 @@ async fn route_until(
         let mut repeated = false;
         loop {
             if calls_left == 0 || Instant::now() >= deadline {
-                return failed(tried);
+                return failed(tried, words);
             }
             calls_left -= 1;
             let failure = match send(ports, sender, message, deadline).await {
@@ -87,21 +91,22 @@ async fn route_until(
                 "a sender did not take a message"
             );
             tried.push((sender.clone(), failure.reason));
+            words = failure.words.or(words);
             match then(failure.reason) {
                 // The first of the two calls may have sent it: no other sender gets it now.
-                _ if repeated => return failed(tried),
+                _ if repeated => return failed(tried, words),
                 Then::NextSender => break,
                 Then::SameSender if ports.senders.idempotent(&message.tenant, sender) => {
                     repeated = true;
                 }
-                Then::SameSender | Then::Stop => return failed(tried),
+                Then::SameSender | Then::Stop => return failed(tried, words),
             }
         }
     }
-    failed(tried)
+    failed(tried, words)
 }
 
-fn failed(tried: Vec<(String, FailureReason)>) -> Routed {
+fn failed(tried: Vec<(String, FailureReason)>, words: Option<ProviderWords>) -> Routed {
     // What may have been sent stays unknown, whatever a repetition was answered.
     let unknown = tried
         .iter()
@@ -111,7 +116,11 @@ fn failed(tried: Vec<(String, FailureReason)>) -> Routed {
         Some((_, reason)) => *reason,
         None => FailureReason::ProviderDown,
     };
-    Routed::Failed { tried, reason }
+    Routed::Failed {
+        tried,
+        reason,
+        words,
+    }
 }
 
 /// A sender that outstays the deadline may have sent.
@@ -122,6 +131,7 @@ async fn send(ports: &Ports, sender: &str, message: &Message, deadline: Instant)
             reason: FailureReason::OutcomeUnknown,
             retry_after: None,
             detail: "no answer before the deadline".to_owned(),
+            words: None,
         })
     })
 }

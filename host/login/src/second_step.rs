@@ -3,14 +3,15 @@
 use crate::application::SecondStep;
 use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
+use crate::caller::Caller;
 use crate::deliver::{event, word_of};
 use crate::login::{
     Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, SecondFactor,
     State, StopReason, Stopped, Who,
 };
-use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, Spending, TenantSettings};
-use crate::resolve::federated_number;
-use crate::throttle::send_budgets;
+use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, TenantSettings};
+use crate::resolve::{federated_number, federated_number_wanted};
+use crate::throttle::{Outlay, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal, need};
@@ -46,6 +47,8 @@ impl Logins {
         let mut facts = facts(profile.as_ref(), region.as_ref());
         facts.federated_number =
             said.and_then(|said| federated_number(said, &settings, region.as_ref()));
+        facts.federated_number_wanted =
+            said.is_some_and(|said| federated_number_wanted(said, &settings));
         let event = |what| AuditEvent {
             who: Some(who.display.clone()),
             ..event(&login, now, address.clone(), what)
@@ -171,7 +174,8 @@ impl Logins {
             return Err(LoginError::Conflict);
         };
         let login = if sends {
-            self.deliver(login, Arc::clone(&settings), address).await?
+            self.deliver(login, Arc::clone(&settings), Caller::from(client))
+                .await?
         } else {
             login
         };
@@ -203,6 +207,7 @@ impl Logins {
                 Challenge::NotSent {
                     requested,
                     retry_at,
+                    why: None,
                 },
                 Some(Notice::NumberRefused),
             )
@@ -214,19 +219,20 @@ impl Logins {
                 &begin.number,
                 Some(&client.address),
             );
-            match self.ports.counters.spend(&budgets, now).await? {
-                Spending::Granted => {
+            match self.spend_on_sending(&budgets, now).await? {
+                Outlay::Granted => {
                     let since = now;
                     (Challenge::Sending { requested, since }, None)
                 }
-                Spending::Spent { at, .. } => {
+                Outlay::Refused { limit, at } => {
                     let retry_at = at;
                     (
                         Challenge::NotSent {
                             requested,
                             retry_at,
+                            why: None,
                         },
-                        Some(Notice::SendLimit),
+                        Some(limit.notice()),
                     )
                 }
             }
@@ -273,7 +279,10 @@ pub(crate) fn stop_event(reason: StopReason) -> What {
         StopReason::Refused(refusal) => What::LoginStopped {
             reason: word_of(&refusal),
         },
-        StopReason::Abandoned => What::LoginStopped {
+        StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed
+        | StopReason::Abandoned => What::LoginStopped {
             reason: word_of(&reason),
         },
     }
@@ -286,6 +295,11 @@ pub(crate) fn default_region(settings: &TenantSettings) -> Option<Region> {
 
 /// A number as typed, if codes are sent there.
 pub(crate) fn read_number(settings: &TenantSettings, typed: &str) -> Result<PhoneNumber, Notice> {
+    // The original asked the browser alone, which anybody can leave out.
+    let pattern = settings.factor.number_pattern.as_ref();
+    if pattern.is_some_and(|pattern| !pattern.fits(typed.trim())) {
+        return Err(Notice::NumberInvalid);
+    }
     let number =
         PhoneNumber::parse(typed, default_region(settings).as_ref()).map_err(
             |error| match error {
@@ -322,7 +336,7 @@ pub(crate) fn facts(profile: Option<&Profile>, region: Option<&Region>) -> Accou
         // A number that cannot be read is still a factor: nobody types another one (attack B-01).
         had_factor: profile.had_factor || text.is_some(),
         number,
-        federated_number: None,
+        ..AccountFacts::default()
     }
 }
 
@@ -348,5 +362,8 @@ fn shown(
     let mobile = profile.number.as_deref();
     let value = claim.or(mobile.filter(|_| attribute == crate::claims::MOBILE));
     let value = value.map(str::trim).filter(|value| !value.is_empty());
-    value.map(|value| postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end))
+    value.map(|value| match &factor.screen_mask {
+        Some(mask) => mask.mask(value),
+        None => postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end),
+    })
 }

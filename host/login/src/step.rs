@@ -4,7 +4,9 @@
 use crate::application::Application;
 use crate::deliver::is_stale;
 use crate::login::{Challenge, Challenged, Login, Notice, State, StopReason, Stopped};
+use crate::ports::FailureReason;
 use postern_otp::code::Alphabet;
+use postern_otp::need::Refusal;
 use postern_otp::{FactorSettings, Requested, Timestamp};
 
 /// The next page and what it shows. No secret, no full number.
@@ -46,8 +48,19 @@ pub struct AskCode {
     pub attempts_left: u32,
     pub backup_codes: bool,
     pub notice: Option<Notice>,
+    /// What the provider answered, where nothing was sent and the settings let it be said.
+    pub not_sent: Option<Told>,
     /// The host's clock, for the countdown.
     pub now: Timestamp,
+}
+
+/// What a person is told of why nothing could be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// `UseInternalErrorCodes`
+    pub reason: Option<FailureReason>,
+    /// `show_detailed_error_info`
+    pub words: Option<String>,
 }
 
 /// Decides from the login alone (and the settings that say what the page may offer).
@@ -71,9 +84,25 @@ pub fn next_step(login: &Login, settings: &FactorSettings, now: Timestamp) -> St
         )),
         State::Authenticated(_) => Step::Authenticated,
         State::Stopped(stopped) => Step::Stopped {
-            reason: stopped.reason,
+            reason: told(stopped.reason, settings),
             backup_codes: takes_backup_codes(stopped) && backup_offered(login, settings),
         },
+    }
+}
+
+/// A lock is told with its reason only where the operator says so (`showAuthFailureReason`).
+fn told(reason: StopReason, settings: &FactorSettings) -> StopReason {
+    match reason {
+        _ if settings.show_failure_reason => reason,
+        StopReason::Refused(Refusal::Locked)
+        | StopReason::Locked { .. }
+        | StopReason::FactorDisabled => StopReason::Failed,
+        StopReason::Refused(_)
+        | StopReason::Closed(_)
+        | StopReason::Abandoned
+        | StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed => reason,
     }
 }
 
@@ -87,7 +116,12 @@ pub(crate) fn backup_offered(login: &Login, settings: &FactorSettings) -> bool {
 pub(crate) fn takes_backup_codes(stopped: &Stopped) -> bool {
     let by_lock = match stopped.reason {
         StopReason::Locked { .. } | StopReason::FactorDisabled => true,
-        StopReason::Refused(_) | StopReason::Closed(_) | StopReason::Abandoned => false,
+        StopReason::Refused(_)
+        | StopReason::Closed(_)
+        | StopReason::CodeWrong
+        | StopReason::CodeExpired
+        | StopReason::Failed
+        | StopReason::Abandoned => false,
     };
     by_lock && stopped.who.is_some()
 }
@@ -107,6 +141,7 @@ fn ask_code(
         Challenge::NotSent {
             requested,
             retry_at,
+            ..
         } => (false, None, retry(requested, *retry_at)),
         Challenge::Sending { requested, since } if is_stale(*since, now) => {
             (false, None, retry(requested, now))
@@ -126,6 +161,15 @@ fn ask_code(
         attempts_left: challenged.attempts_left,
         backup_codes,
         notice: challenged.notice,
+        not_sent: match &challenged.challenge {
+            Challenge::NotSent { why: Some(why), .. } => Some(Told {
+                reason: settings.internal_error_codes.then_some(why.reason),
+                words: why.words.clone(),
+            }),
+            Challenge::NotSent { why: None, .. }
+            | Challenge::Sending { .. }
+            | Challenge::Sent(_) => None,
+        },
         now,
     }
 }

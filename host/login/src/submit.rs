@@ -1,13 +1,15 @@
 //! A code or a backup code comes in: pay, compare, advance.
 
-use crate::audit::{AuditEvent, What};
+use crate::audit::{AuditEvent, CodeStatus, What};
 use crate::begin::{ClientFacts, Moved};
-use crate::deliver::{binding, event, word_of};
+use crate::caller::Caller;
+use crate::deliver::{binding, event};
 use crate::login::{
-    Authenticated, Challenge, Challenged, Login, LoginId, Notice, Origin, SecondFactor, State,
-    StopReason, Stopped, Who,
+    Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, Origin,
+    SecondFactor, State, StopReason, Stopped, Who,
 };
-use crate::ports::{Advanced, FirstNumber, Payment, Settlement, TenantSettings};
+use crate::occasion::validated;
+use crate::ports::{Advanced, DirectoryError, FirstNumber, Payment, Settlement, TenantSettings};
 use crate::second_step::stop_event;
 use crate::step::{backup_offered, takes_backup_codes};
 use crate::throttle::tenant_failures;
@@ -39,7 +41,7 @@ pub(crate) enum Judged {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Typed<'a> {
     pub(crate) text: &'a str,
-    pub(crate) address: Option<&'a str>,
+    pub(crate) caller: &'a Caller,
 }
 
 impl Logins {
@@ -51,26 +53,41 @@ impl Logins {
     ) -> Result<Moved, LoginError> {
         let login = self.load_browser(id).await?;
         let settings = self.settings(&login.tenant).await?;
+        let caller = Caller::from(client);
         let typed = Typed {
             text: typed,
-            address: Some(&client.address),
+            caller: &caller,
         };
         let login = self.challenged(login, typed).await?;
         let judged = self.judge(login.clone(), typed, &settings).await?;
         let verified = match judged {
             Judged::Accept(verified) => verified,
-            Judged::Refused { login, .. }
-            | Judged::Stopped { login, .. }
-            | Judged::NotSent { login } => return Ok(self.moved(&login, &settings)),
+            Judged::Stopped { login, reason } => return self.ended(login, reason, &settings).await,
+            Judged::Refused { login, .. } | Judged::NotSent { login } => {
+                return Ok(self.moved(&login, &settings));
+            }
         };
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
         let now = self.now();
         if challenged.pending_number.is_some() {
-            self.keep_number(&login, challenged, &verified, client)
+            let kept = self
+                .keep_number(&login, challenged, &verified, client)
                 .await?;
+            if let Kept::Refused = kept {
+                // The code is used up; the next number gets one of its own.
+                let next = State::NumberWanted(NumberWanted {
+                    who: challenged.who.clone(),
+                    keep: true,
+                    notice: Some(Notice::NumberNotSaved),
+                });
+                let moved = self.accept(login, next, Vec::new()).await?;
+                let login = moved.ok_or(LoginError::Conflict)?;
+                return Ok(self.moved(&login, &settings));
+            }
         }
+        let number = verified.number.clone();
         let next = State::Authenticated(Authenticated {
             who: challenged.who.clone(),
             second: SecondFactor::Sms {
@@ -78,16 +95,13 @@ impl Logins {
             },
             at: now,
         });
-        let accepted = event(
-            &login,
-            now,
-            Some(client.address.clone()),
-            What::CodeAccepted,
-        );
+        let what = validated(&login, &caller, CodeStatus::Success, None);
+        let accepted = event(&login, now, caller.address.clone(), what);
         let kept = challenged.pending_number.is_some();
         let account = challenged.who.account.clone();
-        match self.accept(login, next, accepted).await? {
+        match self.accept(login, next, vec![accepted]).await? {
             Some(login) => {
+                self.code_came_back(&settings, &login.tenant, &number);
                 if kept && let Some(account) = account {
                     // Whoever else was proving a number for this account is too late (attack B-04).
                     self.ports
@@ -114,6 +128,7 @@ impl Logins {
         let Some(who) = who.cloned() else {
             return Err(LoginError::OutOfOrder);
         };
+        let caller = Caller::from(client);
         let now = self.now();
         let failures = [tenant_failures(&settings, &login.tenant)];
         self.refuse_if_spent(&failures, now)?;
@@ -128,7 +143,7 @@ impl Logins {
             Payment::Paid(paid) => paid,
             refused => {
                 let reason = stop_reason(refused);
-                let login = self.stop(login, reason, Some(&client.address)).await?;
+                let login = self.stop(login, reason, caller.address()).await?;
                 return Ok(self.moved(&login, &settings));
             }
         };
@@ -141,20 +156,19 @@ impl Logins {
             None => false,
         };
         if !right {
-            self.count_tenant_failure(&login, &settings, Some(&client.address))
+            self.count_tenant_failure(&login, &settings, caller.address())
                 .await?;
             return self
-                .backup_refused(login, attempts_left, &settings, client)
+                .backup_refused(login, attempts_left, &settings, &caller)
                 .await;
         }
         // The code is spent from here on, whoever wins the login.
         let left = self.ports.backup_codes.remaining(&who.subject).await?;
-        let used = event(
-            &login,
-            now,
-            Some(client.address.clone()),
-            What::BackupCodeUsed { left },
-        );
+        let told = |what| event(&login, now, caller.address.clone(), what);
+        let used = vec![
+            told(validated(&login, &caller, CodeStatus::Backup, None)),
+            told(What::BackupCodeUsed { left }),
+        ];
         let next = State::Authenticated(Authenticated {
             who,
             second: SecondFactor::BackupCode,
@@ -176,7 +190,7 @@ impl Logins {
         match &login.state {
             State::Challenged(_) => Ok(login),
             State::Authenticated(_) => {
-                self.replay(&login, typed.address).await?;
+                self.replay(&login, typed.caller.address()).await?;
                 Err(LoginError::OutOfOrder)
             }
             State::Started(_)
@@ -219,7 +233,7 @@ impl Logins {
             Payment::Paid(paid) => paid,
             refused => {
                 let reason = stop_reason(refused);
-                let login = self.stop(login, reason, typed.address).await?;
+                let login = self.stop(login, reason, typed.caller.address()).await?;
                 return Ok(Judged::Stopped { login, reason });
             }
         };
@@ -240,13 +254,16 @@ impl Logins {
                     why,
                     attempts_left,
                 };
-                self.refuse(login, refused, settings, typed.address).await
+                self.refuse(login, refused, settings, typed.caller).await
             }
-            Submission::Close(closed) => {
-                self.count_tenant_failure(&login, settings, typed.address)
-                    .await?;
+            Submission::Close { closed, why } => {
+                let address = typed.caller.address();
+                self.count_tenant_failure(&login, settings, address).await?;
+                let what = validated(&login, typed.caller, status_of(why), Some(0));
+                let told = event(&login, self.now(), address.map(str::to_owned), what);
+                self.ports.audit.record(told).await?;
                 let reason = StopReason::Closed(closed);
-                let login = self.stop(login, reason, typed.address).await?;
+                let login = self.stop(login, reason, address).await?;
                 Ok(Judged::Stopped { login, reason })
             }
         }
@@ -258,14 +275,14 @@ impl Logins {
         &self,
         login: Login,
         next: State,
-        accepted: AuditEvent,
+        accepted: Vec<AuditEvent>,
     ) -> Result<Option<Login>, LoginError> {
         let clear = login.state.who().map(|who| who.subject.clone());
-        let address = accepted.address.clone();
+        let address = accepted.iter().find_map(|event| event.address.clone());
         let then = Settlement {
             rename: None,
             clear,
-            events: vec![accepted],
+            events: accepted,
         };
         let mut seen = login;
         for _ in 0..CARRIED_OVER_MAX {
@@ -288,26 +305,27 @@ impl Logins {
         login: Login,
         refused: Refused,
         settings: &TenantSettings,
-        address: Option<&str>,
+        caller: &Caller,
     ) -> Result<Judged, LoginError> {
         let Refused {
             sent,
             why,
             attempts_left,
         } = refused;
+        let address = caller.address();
         self.count_tenant_failure(&login, settings, address).await?;
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
-        let what = What::CodeRefused {
-            why: word_of(&why),
-            attempts_left,
-        };
+        let what = validated(&login, caller, status_of(why), Some(attempts_left));
         let told = event(&login, self.now(), address.map(str::to_owned), what);
         // `RetryEnable` off: one wrong code ends the step, and the code with it.
         if !settings.factor.retry && matches!(login.origin, Origin::Browser { .. }) {
             self.ports.audit.record(told).await?;
-            let reason = StopReason::Closed(Closed::AttemptsExhausted);
+            let reason = match why {
+                Mismatch::Expired => StopReason::CodeExpired,
+                Mismatch::Wrong | Mismatch::Superseded => StopReason::CodeWrong,
+            };
             let login = self.stop(login, reason, address).await?;
             return Ok(Judged::Stopped { login, reason });
         }
@@ -329,19 +347,46 @@ impl Logins {
         })
     }
 
+    /// `redirectToMultiOptionPageOnFailure`: where there was a choice of first steps, wrong codes lead
+    /// back to it. What they cost stays spent: it is the account's, not the login's.
+    async fn ended(
+        &self,
+        login: Login,
+        reason: StopReason,
+        settings: &TenantSettings,
+    ) -> Result<Moved, LoginError> {
+        let by_codes = match reason {
+            StopReason::CodeWrong
+            | StopReason::CodeExpired
+            | StopReason::Closed(Closed::AttemptsExhausted) => true,
+            StopReason::Closed(Closed::Used | Closed::Abandoned)
+            | StopReason::Refused(_)
+            | StopReason::Locked { .. }
+            | StopReason::FactorDisabled
+            | StopReason::Failed
+            | StopReason::Abandoned => false,
+        };
+        let back = settings.factor.choose_again_on_failure
+            && matches!(login.origin, Origin::Browser { .. })
+            && login.application.sequence.is_choice();
+        if by_codes && back {
+            return self
+                .begin_again(&login, settings, Notice::ChooseAgain)
+                .await;
+        }
+        Ok(self.moved(&login, settings))
+    }
+
     async fn backup_refused(
         &self,
         login: Login,
         attempts_left: u32,
         settings: &TenantSettings,
-        client: &ClientFacts,
+        caller: &Caller,
     ) -> Result<Moved, LoginError> {
-        let what = What::CodeRefused {
-            why: "backup-code".to_owned(),
-            attempts_left,
-        };
-        let address = Some(client.address.clone());
-        let told = event(&login, self.now(), address, what);
+        let status = CodeStatus::BackupMismatch;
+        let what = validated(&login, caller, status, Some(attempts_left));
+        let told = event(&login, self.now(), caller.address.clone(), what);
         let next = match &login.state {
             State::Challenged(challenged) if attempts_left > 0 => State::Challenged(Challenged {
                 attempts_left,
@@ -465,28 +510,44 @@ impl Logins {
         challenged: &Challenged,
         verified: &Verified,
         client: &ClientFacts,
-    ) -> Result<(), LoginError> {
+    ) -> Result<Kept, LoginError> {
         let Some(account) = &challenged.who.account else {
-            return Ok(());
+            return Ok(Kept::Saved);
         };
         let saved = self
             .ports
             .directory
             .save_first_number(&login.tenant, account, &verified.number)
-            .await
-            .map_err(crate::first_step::unavailable)?;
+            .await;
         match saved {
-            FirstNumber::Saved => (),
-            FirstNumber::Known => return Ok(()),
-            FirstNumber::Taken => return Err(LoginError::Conflict),
+            Ok(FirstNumber::Saved) => {}
+            Ok(FirstNumber::Known) => return Ok(Kept::Saved),
+            Ok(FirstNumber::Taken) => return Err(LoginError::Conflict),
+            Err(DirectoryError::Refused(reason)) => {
+                tracing::warn!(
+                    login.id = %login.name,
+                    reason,
+                    "the user store refused a number that was proven"
+                );
+                return Ok(Kept::Refused);
+            }
+            Err(error) => return Err(crate::first_step::unavailable(error)),
         }
         let what = What::NumberChanged {
             from: None,
             to: verified.number.masked(),
         };
         let told = event(login, self.now(), Some(client.address.clone()), what);
-        Ok(self.ports.audit.record(told).await?)
+        self.ports.audit.record(told).await?;
+        Ok(Kept::Saved)
     }
+}
+
+/// What became of a number that was proven.
+enum Kept {
+    Saved,
+    /// By the store's own policy.
+    Refused,
 }
 
 struct Refused {
@@ -505,6 +566,14 @@ fn backup_who(login: &Login) -> Option<&Who> {
         | State::NumberWanted(_)
         | State::Authenticated(_)
         | State::Stopped(_) => None,
+    }
+}
+
+fn status_of(why: Mismatch) -> CodeStatus {
+    match why {
+        Mismatch::Wrong => CodeStatus::Mismatch,
+        Mismatch::Expired => CodeStatus::Expired,
+        Mismatch::Superseded => CodeStatus::Superseded,
     }
 }
 
@@ -544,6 +613,9 @@ fn awaits_the_same(older: &State, newer: &State) -> bool {
             | StopReason::Closed(Closed::AttemptsExhausted) => true,
             StopReason::Closed(Closed::Used | Closed::Abandoned)
             | StopReason::Refused(_)
+            | StopReason::CodeWrong
+            | StopReason::CodeExpired
+            | StopReason::Failed
             | StopReason::Abandoned => false,
         },
         _ => false,

@@ -1,11 +1,14 @@
-//! Budgets: sends by account, number and address; failures by tenant. Spent before any provider call.
+//! Budgets: sends by account, number, address, block of numbers and tenant; failures by tenant. Spent
+//! before any provider call.
 //!
 //! Failures are counted when they happen. That a budget of failures is spent is remembered here, so
 //! that asking costs nothing on the path of those who are right; a host that starts anew, or another
 //! host, learns it with its first failure.
 
+use crate::audit::{AuditEvent, What};
 use crate::error::{LoginError, StoreError};
-use crate::ports::{Budget, Spending, Subject, TenantSettings};
+use crate::login::Notice;
+use crate::ports::{Budget, ConversionLimit, Spending, Subject, TenantSettings};
 use crate::{Logins, TenantId};
 use postern_otp::{PhoneNumber, Timestamp};
 use std::collections::HashMap;
@@ -107,36 +110,227 @@ fn network(address: &str) -> String {
     }
 }
 
-/// What one message costs: the account's, the number's and the address's budget, in this order.
+/// Which limit stands in a message's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendLimit {
+    /// The API's wait between two messages to one target.
+    Wait,
+    Account,
+    Number,
+    Address,
+    /// The person's messages over all logins, first ones and resends (`EnableUserBasedResendBlocking`).
+    Person,
+    /// Numbers that share all but their last four digits (attack R-05).
+    Prefix,
+    /// Numbers from which hardly any code comes back (attack R-07).
+    Conversion,
+    /// The tenant's day (attack R-09).
+    Tenant,
+}
+
+impl SendLimit {
+    /// Its word in the log, if it is about cost: then somebody is told.
+    fn alarm(self) -> Option<&'static str> {
+        match self {
+            Self::Prefix => Some("prefix"),
+            Self::Conversion => Some("conversion"),
+            Self::Tenant => Some("tenant-day"),
+            Self::Wait | Self::Account | Self::Number | Self::Address | Self::Person => None,
+        }
+    }
+
+    /// What a person reads.
+    pub(crate) fn notice(self) -> Notice {
+        match self {
+            Self::Wait => Notice::ResendTooSoon,
+            Self::Account | Self::Number | Self::Address => Notice::SendLimit,
+            Self::Person => Notice::ResendTooOften,
+            Self::Prefix | Self::Conversion | Self::Tenant => Notice::QuotaSpent,
+        }
+    }
+}
+
+/// What one message costs.
+#[derive(Debug)]
+pub(crate) struct SendBudgets {
+    tenant: TenantId,
+    block: String,
+    /// `None`: nobody types back what is sent.
+    conversion: Option<ConversionLimit>,
+    budgets: Vec<(SendLimit, Budget)>,
+}
+
+/// Whether a message may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Outlay {
+    Granted,
+    Refused { limit: SendLimit, at: Timestamp },
+}
+
+/// What one message costs: the account's, the number's, the address's, the block's and the tenant's
+/// budget, in this order.
 pub(crate) fn send_budgets(
     settings: &TenantSettings,
     tenant: &TenantId,
     subject: &Subject,
     number: &PhoneNumber,
     address: Option<&str>,
-) -> Vec<Budget> {
+) -> SendBudgets {
     let limits = &settings.limits;
-    let mut budgets = Vec::with_capacity(3);
-    let mut add = |kind: &str, name: &str, (max, window): (u32, Duration)| {
-        budgets.push(Budget {
-            key: key(tenant, kind, name),
-            window,
-            max,
-        });
+    let block = block(settings, tenant, number);
+    let mut budgets = Vec::with_capacity(6);
+    let mut add = |limit, kind: &str, name: &str, (max, window): (u32, Duration)| {
+        let key = key(tenant, kind, name);
+        budgets.push((limit, Budget { key, window, max }));
     };
     // An API client's number is its own subject: the number's budget says it all.
     if !matches!(subject, Subject::Number { .. }) {
-        add("send-account", &subject.key(), limits.per_account);
+        let account = SendLimit::Account;
+        add(account, "send-account", &subject.key(), limits.per_account);
     }
-    add(
-        "send-number",
-        &number_key(settings, number),
-        limits.per_number,
-    );
+    let name = number_key(settings, number);
+    add(SendLimit::Number, "send-number", &name, limits.per_number);
     if let Some(address) = address {
-        add("send-address", &network(address), limits.per_address);
+        let name = network(address);
+        add(
+            SendLimit::Address,
+            "send-address",
+            &name,
+            limits.per_address,
+        );
     }
-    budgets
+    let resend = &settings.factor.challenge.resend;
+    if let Some(window) = resend.block_person_for
+        && let Subject::Account { .. } | Subject::Federated { .. } = subject
+    {
+        // The first message counts as well: a fresh login must not be a way round the limit.
+        let max = resend.resends_max.saturating_add(1);
+        let name = subject.key();
+        add(SendLimit::Person, "send-person", &name, (max, window));
+    }
+    add(SendLimit::Prefix, "send-prefix", &block, limits.per_prefix);
+    add(SendLimit::Tenant, "send-tenant", "", limits.per_tenant);
+    SendBudgets {
+        tenant: tenant.clone(),
+        block,
+        conversion: Some(limits.conversion),
+        budgets,
+    }
+}
+
+impl SendBudgets {
+    /// Asked first.
+    pub(crate) fn and_wait(mut self, wait: Option<Budget>) -> Self {
+        if let Some(wait) = wait {
+            self.budgets.insert(0, (SendLimit::Wait, wait));
+        }
+        self
+    }
+
+    /// For messages that carry no code of ours.
+    pub(crate) fn without_conversion(mut self) -> Self {
+        self.conversion = None;
+        self
+    }
+}
+
+impl Logins {
+    /// Spends on every budget or on none. The first refusal for the sake of cost is told to the
+    /// operator; those that follow while it holds are not.
+    pub(crate) async fn spend_on_sending(
+        &self,
+        message: &SendBudgets,
+        now: Timestamp,
+    ) -> Result<Outlay, StoreError> {
+        if let Some(limit) = message.conversion
+            && let Some(at) = self.conversions.stopped(&message.block, limit, now)
+        {
+            let budget = Budget {
+                key: key(&message.tenant, "conversion", &message.block),
+                window: limit.window,
+                max: limit.sends_min,
+            };
+            let limit = SendLimit::Conversion;
+            self.alarm(&message.tenant, limit, &budget, at, now).await?;
+            return Ok(Outlay::Refused { limit, at });
+        }
+        let (limits, budgets): (Vec<_>, Vec<_>) = message.budgets.iter().cloned().unzip();
+        match self.ports.counters.spend(&budgets, now).await? {
+            Spending::Granted => Ok(Outlay::Granted),
+            Spending::Spent { index, at } => {
+                let (limit, budget) = (limits[index], &budgets[index]);
+                self.alarm(&message.tenant, limit, budget, at, now).await?;
+                Ok(Outlay::Refused { limit, at })
+            }
+        }
+    }
+
+    /// A code of ours is on its way to this number.
+    pub(crate) fn code_went_out(
+        &self,
+        settings: &TenantSettings,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) {
+        let limit = settings.limits.conversion;
+        self.conversions
+            .sent(&block(settings, tenant, number), limit, now);
+    }
+
+    /// Somebody had it and typed it.
+    pub(crate) fn code_came_back(
+        &self,
+        settings: &TenantSettings,
+        tenant: &TenantId,
+        number: &PhoneNumber,
+    ) {
+        self.conversions.came_back(&block(settings, tenant, number));
+    }
+
+    async fn alarm(
+        &self,
+        tenant: &TenantId,
+        limit: SendLimit,
+        budget: &Budget,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(word) = limit.alarm() else {
+            return Ok(());
+        };
+        if self.spent.until(budget, now).is_some() {
+            return Ok(());
+        }
+        self.spent.remember(budget, until, now);
+        tracing::error!(
+            %tenant,
+            limit = word,
+            "messages are held back because of what they cost: see `[limits]`"
+        );
+        let stopped = AuditEvent {
+            at: now,
+            tenant: tenant.clone(),
+            login: None,
+            who: None,
+            address: None,
+            what: What::SendingStopped {
+                limit: word.to_owned(),
+                until,
+            },
+        };
+        self.ports.audit.record(stopped).await
+    }
+}
+
+/// All of a number but its last four digits, as a keyed hash: networks give numbers out in blocks of
+/// ten thousand, and whoever earns by messages to them owns a block.
+fn block(settings: &TenantSettings, tenant: &TenantId, number: &PhoneNumber) -> String {
+    let digits = number.e164();
+    let prefix = &digits[..digits.len().saturating_sub(4)];
+    let hash = settings.keys.newest().digest("number-block", prefix);
+    format!("{tenant}/{}", hex::encode(hash))
 }
 
 /// One message to a target within the first wait: the API's second POST (settled: 429).

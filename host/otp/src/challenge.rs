@@ -67,7 +67,11 @@ pub enum Submission {
         why: Mismatch,
         attempts_left: u32,
     },
-    Close(Closed),
+    /// It was the last one; `why` says what was typed.
+    Close {
+        closed: Closed,
+        why: Mismatch,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +195,10 @@ impl Sent {
             }
         };
         match paid.attempts_left() {
-            0 => Submission::Close(Closed::AttemptsExhausted),
+            0 => Submission::Close {
+                closed: Closed::AttemptsExhausted,
+                why,
+            },
             attempts_left => Submission::Refuse {
                 sent: self,
                 why,
@@ -386,7 +393,10 @@ mod tests {
         }
         assert!(matches!(
             scene.submit(scene.sent("123456"), 5, "000000", NOW),
-            Submission::Close(Closed::AttemptsExhausted)
+            Submission::Close {
+                closed: Closed::AttemptsExhausted,
+                why: Mismatch::Wrong,
+            }
         ));
         assert!(matches!(
             scene.submit(scene.sent("123456"), 5, "123456", NOW),

@@ -77,6 +77,8 @@ pub struct AccountFacts {
     pub had_factor: bool,
     /// Mobile attribute delivered by the federated provider, if the settings ask for it.
     pub federated_number: Option<PhoneNumber>,
+    /// `SendOtpToFederatedMobile`: the settings ask for it.
+    pub federated_number_wanted: bool,
 }
 
 /// What the second step needs.
@@ -110,6 +112,10 @@ pub enum Refusal {
     NoNumber,
     /// `user.account.locked`
     Locked,
+    /// "There is no mobile claim to send otp"
+    NoFederatedNumber,
+    /// `user.tenant.domain.mismatch.message`
+    TenantMismatch,
 }
 
 /// The table of the step's specification, row by row.
@@ -142,6 +148,7 @@ fn need_of_stranger(settings: &FactorSettings, facts: &AccountFacts) -> Need {
         _ if !settings.mandatory => Need::Skip(NotNeeded::NoLocalAccount),
         _ if settings.send_directly => Need::AskNumber,
         Some(number) => Need::Send(number.clone()),
+        None if facts.federated_number_wanted => Need::Refuse(Refusal::NoFederatedNumber),
         None => Need::Refuse(Refusal::NoLocalAccount),
     }
 }
@@ -277,6 +284,12 @@ mod tests {
             |s| s.send_directly = true,
             |f| (f.exists, f.federated_number) = (false, Some(federated_number())),
             Need::AskNumber,
+        );
+        check(
+            "the identity provider's is wanted, and there is none",
+            |_| (),
+            |f| (f.exists, f.federated_number_wanted) = (false, true),
+            Need::Refuse(Refusal::NoFederatedNumber),
         );
         check(
             "neither",

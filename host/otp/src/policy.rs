@@ -43,8 +43,8 @@ pub struct ResendPolicy {
     pub waits: Vec<Duration>,
     /// Resends of one challenge. Default 3.
     pub resends_max: u32,
-    /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: resends are counted for the person,
-    /// over all their logins; who has used them up is refused for this long after the last message.
+    /// `EnableUserBasedResendBlocking` and `ResendBlockDuration`: messages are counted for the person,
+    /// over all their logins, within this time from the first of them.
     #[serde(default)]
     pub block_person_for: Option<Duration>,
 }

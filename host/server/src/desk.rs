@@ -55,6 +55,7 @@ pub enum Request {
     UserUnlock {
         name: String,
     },
+    UserUnlockAll,
     UserEndSessions {
         name: String,
     },
@@ -135,6 +136,7 @@ pub enum Reply {
     Done,
     Users(Vec<UserRecord>),
     BackupCodes(Vec<String>),
+    Unlocked(Vec<String>),
     Token(String),
     Clients(Vec<ApiClient>),
     Plugins(Vec<PluginReport>),
@@ -195,6 +197,7 @@ impl Desk {
                 acts.user_unlock(actor, tenant, &name).await?;
                 Reply::Done
             }
+            Request::UserUnlockAll => Reply::Unlocked(acts.user_unlock_all(actor, tenant).await?),
             Request::UserEndSessions { name } => {
                 Reply::Ended(acts.user_end_sessions(actor, tenant, &name).await?)
             }

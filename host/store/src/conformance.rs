@@ -109,6 +109,7 @@ suite! {
     the_account_budget_holds_over_many_logins
     a_success_clears_only_its_own_subject
     an_unlocked_subject_is_counted_anew
+    everybody_of_one_tenant_is_unlocked_at_once
     a_lock_leaves_a_few_backup_tries
     a_backup_code_works_once
     one_of_many_uses_of_a_backup_code_wins
@@ -461,6 +462,44 @@ pub async fn an_unlocked_subject_is_counted_anew(store: &impl Store) {
         }
     }
     assert_eq!(paid, policy().failures_max, "locked again after as many");
+}
+
+pub async fn everybody_of_one_tenant_is_unlocked_at_once(store: &impl Store) {
+    let tenant = TenantId::parse(&unique("t9.example")).expect("a tenant");
+    let other = TenantId::parse(&unique("t8.example")).expect("a tenant");
+    let account = |tenant: &TenantId, name: &str| Subject::Account {
+        tenant: tenant.clone(),
+        account: name.to_owned(),
+    };
+    let person = Subject::Federated {
+        tenant: tenant.clone(),
+        identity_provider: "idp:1".to_owned(),
+        subject: "7:carol".to_owned(),
+    };
+    let (alice, bob) = (account(&tenant, "alice"), account(&tenant, "bob"));
+    let stranger = account(&other, "alice");
+    for subject in [&alice, &person, &stranger] {
+        lock(store, subject).await;
+    }
+    let login = login(tenant.as_str(), challenged("bob"));
+    store.insert(&login).await.expect("insert");
+    let paid = store.pay(&bob, &login.id, NOW, &policy()).await;
+    assert!(matches!(paid, Ok(Payment::Paid(_))), "bob is not locked");
+
+    let mut unlocked = store.unlock_all(&tenant, NOW).await.expect("unlock");
+    unlocked.sort_by_key(Subject::key);
+    assert_eq!(unlocked, [alice.clone(), person.clone()]);
+    for subject in [&alice, &person] {
+        let ledger = store.ledger(subject).await.expect("ledger");
+        assert_eq!(ledger.standing(NOW), Standing::Free);
+        assert_eq!(ledger.locks, 1, "the next lock is a longer one");
+    }
+    let ledger = store.ledger(&bob).await.expect("ledger");
+    assert_eq!(ledger.failures, 1, "who was free is counted as before");
+    let ledger = store.ledger(&stranger).await.expect("ledger");
+    assert!(matches!(ledger.standing(NOW), Standing::Locked { .. }));
+    let again = store.unlock_all(&tenant, NOW).await.expect("unlock");
+    assert_eq!(again, []);
 }
 
 pub async fn a_lock_leaves_a_few_backup_tries(store: &impl Store) {

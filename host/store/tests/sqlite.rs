@@ -363,6 +363,7 @@ async fn the_audit_log_keeps_its_order_over_a_restart() {
             sender: "twilio".into(),
             number: "***4567".into(),
             attempt: 1,
+            occasion: postern_login::audit::Occasion::default(),
         };
         store.record(event(number, sent)).await.unwrap();
         let amr = vec!["pwd".into(), "sms".into()];
@@ -417,7 +418,7 @@ async fn a_move_and_its_audit_rows_are_one_write() {
     let ear = Ear::default();
     for wins in [true, false] {
         let then = Settlement {
-            events: vec![event(What::CodeAccepted), event(What::FirstStepPassed)],
+            events: vec![event(What::Replay), event(What::FirstStepPassed)],
             ..Settlement::default()
         };
         let settled = store.settle(&login, login.state.clone(), then, &store, &ear);

@@ -140,7 +140,12 @@ pub fn unmoved(error: LoginError, now: postern_otp::Timestamp, back: &'static st
             "/sign-in" => "/sign-in?ended",
             other => other,
         }),
-        LoginError::OutOfOrder | LoginError::Conflict => page::see_other(back),
+        LoginError::OutOfOrder => page::see_other(match back {
+            // Shown only where the first step is still to be taken.
+            "/sign-in" => "/sign-in?first",
+            other => other,
+        }),
+        LoginError::Conflict => page::see_other(back),
         LoginError::Throttled { at } => PageError::Wait {
             seconds: at.since(now).as_secs() + 1,
         }

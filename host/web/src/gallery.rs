@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use postern_login::Step;
 use postern_login::application::{Application, Offer};
 use postern_login::login::{Notice, StopReason};
-use postern_login::step::AskCode;
+use postern_login::ports::FailureReason;
+use postern_login::step::{AskCode, Told};
 use postern_otp::Timestamp;
 use postern_otp::need::Refusal;
 
@@ -43,6 +44,7 @@ fn ask() -> AskCode {
         attempts_left: 5,
         backup_codes: true,
         notice: None,
+        not_sent: None,
         now: NOW,
     }
 }
@@ -71,6 +73,11 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
             ask.number = Some(value.to_owned());
         }
         change(&mut ask);
+        if value != "Postern"
+            && let Some(told) = &mut ask.not_sent
+        {
+            told.words = Some(value.to_owned());
+        }
         step_page(f, &Step::AskCode(ask))
     };
     let first = |notice, application: &Application| {
@@ -139,6 +146,10 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
                 ask.sent = false;
                 ask.expires_at = None;
                 ask.notice = Some(Notice::NotSent);
+                ask.not_sent = Some(Told {
+                    reason: Some(FailureReason::ProviderDown),
+                    words: Some("upstream is away".to_owned()),
+                });
             }),
         ),
         (

@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, console, health, oidc, saml, sign_in};
+use crate::{account, admin, api, assets, commonauth, console, health, oidc, saml, sign_in};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -109,7 +109,7 @@ fn peers(state: &WebState) -> Router<WebState> {
         .route("/samlsso", get(saml::sso_get).post(saml::sso_post))
         .route(
             "/commonauth",
-            get(saml::consumer_get).post(saml::consumer_post),
+            get(saml::consumer_get).post(commonauth::submit),
         )
         .route("/saml/metadata", get(saml::metadata::serve))
         .route("/oauth2/authorize/continue", get(oidc::authorize::go_on))

@@ -1,6 +1,10 @@
 //! Every sentence a person reads in a browser. A language is one value of `Texts`: the compiler
 //! asks for a sentence that is missing.
 
+mod de;
+
+pub use de::DE;
+
 use postern_login::login::{Notice, StopReason};
 use postern_otp::challenge::Closed;
 use postern_otp::need::Refusal;
@@ -39,12 +43,13 @@ texts! {
     tries_left_one, tries_left_many,
     // the end of a login
     continue_title, continue_lead, continue_button, onward_title, onward_lead, stopped_title,
-    stopped_opted_out, stopped_no_account, stopped_no_number, stopped_locked, stopped_locked_minutes,
-    stopped_attempts, stopped_used, stopped_abandoned, stopped_disabled, start_again,
+    stopped_opted_out, stopped_no_account, stopped_no_number, stopped_no_federated_number, stopped_tenant, stopped_locked, stopped_locked_minutes,
+    stopped_failed, stopped_code_wrong, stopped_code_expired, stopped_attempts, stopped_used, stopped_abandoned, stopped_disabled, start_again,
     // what the last act came to
     notice_password, notice_elsewhere_refused, notice_elsewhere_failed, notice_code_wrong, notice_code_expired, notice_code_superseded, notice_backup_wrong,
-    notice_not_sent, notice_new_code, notice_too_soon, notice_too_often, notice_send_limit,
-    notice_number_invalid, notice_number_refused, notice_ended,
+    notice_not_sent, notice_not_sent_code, notice_not_sent_words, notice_new_code, notice_too_soon, notice_too_often,
+    notice_resend_off, notice_send_limit, notice_quota, notice_number_invalid, notice_number_refused,
+    notice_number_not_saved, notice_choose_again, notice_first_step, notice_ended,
     // the account
     account_title, account_signed_in_as, account_profile, account_name, account_display_name,
     account_number, account_no_number, account_number_change, account_number_add, account_sms, account_sms_on, account_sms_off,
@@ -128,8 +133,13 @@ pub static EN: Texts = Texts {
     stopped_opted_out: "Text message codes are switched off in your profile, and signing in is not possible without them. Ask your administrator.",
     stopped_no_account: "There is no account here that belongs to you, and signing in is not possible without one. Ask your administrator.",
     stopped_no_number: "Your profile has no mobile number to send a code to. Ask your administrator to add it.",
+    stopped_no_federated_number: "The service you signed in with gave us no mobile number to send a code to. Ask your administrator.",
+    stopped_tenant: "Your account belongs to another organisation than this sign-in. Begin at your own organisation.",
     stopped_locked: "This account is locked for now. Please try again later.",
     stopped_locked_minutes: "Too many wrong codes: this account is locked for now. Please try again in {minutes} minutes.",
+    stopped_failed: "Signing in did not succeed. Please try again later.",
+    stopped_code_wrong: "The code that was entered is not right. For your safety this sign-in was ended.",
+    stopped_code_expired: "The code that was entered is no longer valid. For your safety this sign-in was ended.",
     stopped_attempts: "Too many wrong codes were entered. For your safety this sign-in was ended.",
     stopped_used: "This code was used already. Please sign in again.",
     stopped_abandoned: "You cancelled this sign-in.",
@@ -144,12 +154,19 @@ pub static EN: Texts = Texts {
     notice_code_superseded: "That was the earlier code. Use the one from the newest message.",
     notice_backup_wrong: "That backup code is not right, or it was used before.",
     notice_not_sent: "No text message could be sent just now. Wait a moment and ask for a new code.",
+    notice_not_sent_code: "Error code: {name}.",
+    notice_not_sent_words: "The provider says: {name}",
     notice_new_code: "A new code is on its way. The earlier one no longer works.",
     notice_too_soon: "It is too soon for a new code. The last message may still be on its way.",
     notice_too_often: "No further code can be sent for this sign-in.",
+    notice_resend_off: "No further code can be asked for here.",
     notice_send_limit: "Too many messages were sent to this account. Please try again later.",
+    notice_quota: "No further text messages are sent just now. Please try again later, or use a backup code.",
     notice_number_invalid: "That is not a valid mobile number. Write it with its country code.",
     notice_number_refused: "Codes cannot be sent to that number.",
+    notice_number_not_saved: "The number could not be saved in your profile. Try again, or with another number.",
+    notice_choose_again: "The code was not right, and that sign-in has ended. Choose once more how to sign in.",
+    notice_first_step: "Please sign in with your name and password first.",
     notice_ended: "That sign-in took too long and has ended. Please start again.",
 
     account_title: "Your account",
@@ -256,7 +273,7 @@ pub static EN: Texts = Texts {
 };
 
 /// The languages there are, the fallback first.
-pub static LANGUAGES: [&Texts; 1] = [&EN];
+pub static LANGUAGES: [&Texts; 2] = [&EN, &DE];
 
 impl Texts {
     /// The sentences of a BCP 47 tag, or English.
@@ -286,6 +303,10 @@ impl Texts {
             Notice::SendLimit => self.notice_send_limit,
             Notice::NumberInvalid => self.notice_number_invalid,
             Notice::NumberRefused => self.notice_number_refused,
+            Notice::ResendOff => self.notice_resend_off,
+            Notice::QuotaSpent => self.notice_quota,
+            Notice::NumberNotSaved => self.notice_number_not_saved,
+            Notice::ChooseAgain => self.notice_choose_again,
         }
     }
 
@@ -295,6 +316,10 @@ impl Texts {
             StopReason::Refused(Refusal::OptedOutButMandatory) => self.stopped_opted_out.to_owned(),
             StopReason::Refused(Refusal::NoLocalAccount) => self.stopped_no_account.to_owned(),
             StopReason::Refused(Refusal::NoNumber) => self.stopped_no_number.to_owned(),
+            StopReason::Refused(Refusal::NoFederatedNumber) => {
+                self.stopped_no_federated_number.to_owned()
+            }
+            StopReason::Refused(Refusal::TenantMismatch) => self.stopped_tenant.to_owned(),
             StopReason::Refused(Refusal::Locked) => self.stopped_locked.to_owned(),
             StopReason::Closed(Closed::AttemptsExhausted) => self.stopped_attempts.to_owned(),
             StopReason::Closed(Closed::Used) => self.stopped_used.to_owned(),
@@ -305,6 +330,9 @@ impl Texts {
                 .stopped_locked_minutes
                 .replace("{minutes}", &minutes.to_string()),
             StopReason::FactorDisabled => self.stopped_disabled.to_owned(),
+            StopReason::CodeWrong => self.stopped_code_wrong.to_owned(),
+            StopReason::CodeExpired => self.stopped_code_expired.to_owned(),
+            StopReason::Failed => self.stopped_failed.to_owned(),
         }
     }
 }
@@ -336,18 +364,40 @@ mod tests {
         }
     }
 
+    /// A sentence that a language left in English, or that says a number where English says none.
+    #[test]
+    fn each_language_says_every_sentence_in_its_own_words_with_the_same_values() {
+        let placeholders = |text: &str| {
+            ["{n}", "{minutes}", "{number}", "{name}"].map(|known| text.contains(known))
+        };
+        // Words that are the same in both languages.
+        let alike = ["account_profile", "account_name", "account_display_name"];
+        for ((name, english), (_, german)) in EN.all().into_iter().zip(DE.all()) {
+            assert_eq!(placeholders(english), placeholders(german), "{name}");
+            assert!(
+                english != german || alike.contains(&name),
+                "{name}: {german}"
+            );
+        }
+    }
+
     /// N-05
     #[test]
     fn the_number_page_tells_the_risk_and_the_alternative_in_each_language() {
-        assert_eq!(LANGUAGES.len(), 1, "a new language: add its words here");
+        assert_eq!(LANGUAGES.len(), 2, "a new language: add its words here");
         assert!(EN.number_restricted.contains("less safe"));
         assert!(EN.number_restricted.contains("backup codes"));
+        assert!(DE.number_restricted.contains("weniger sicher"));
+        assert!(DE.number_restricted.contains("Ersatzcodes"));
     }
 
     #[test]
     fn a_tag_finds_its_language_or_english() {
         for tag in ["en", "en-GB", "EN", "xx", "", "-"] {
             assert_eq!(Texts::of(tag).lang, "en", "{tag}");
+        }
+        for tag in ["de", "de-CH", "DE"] {
+            assert_eq!(Texts::of(tag).lang, "de", "{tag}");
         }
     }
 }

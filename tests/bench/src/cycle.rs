@@ -37,7 +37,7 @@ impl Numbers {
 }
 
 /// One client, doing one cycle after another on its own connection.
-trait Cycle: Send + 'static {
+pub(crate) trait Cycle: Send + 'static {
     fn once(&mut self) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -123,7 +123,7 @@ pub(crate) async fn bare(
 
 /// Runs the clients for so long, after a warm-up of a second, and sets the CPU time of the server's
 /// processes against the cycles done.
-async fn run<C: Cycle>(pid: u32, clients: Vec<C>, time: Duration) -> Result<Measured> {
+pub(crate) async fn run<C: Cycle>(pid: u32, clients: Vec<C>, time: Duration) -> Result<Measured> {
     let measuring = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();

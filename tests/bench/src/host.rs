@@ -126,6 +126,16 @@ senders = ["twilio"]
 
 [limits]
 tenant_failures_per_hour = 10000000
+sends_window = 60
+sends_per_account = 100
+sends_per_number = 100
+sends_per_address = 100000
+sends_per_address_window = 60
+sends_per_prefix = 10000000
+sends_per_day = 100000000
+
+[limits.conversion]
+percent_min = 0
 "#
     );
     std::fs::write(folder.join("template.toml"), configuration)?;
@@ -187,6 +197,22 @@ fn add_client(folder: &Path) -> Result<String> {
     let token = String::from_utf8(output.stdout)?.trim().to_owned();
     std::fs::write(folder.join("token"), &token)?;
     Ok(token)
+}
+
+/// A person of the embedded store; only while no host runs on the folder.
+pub(crate) fn add_user(folder: &Path, name: &str, password: &str, number: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut child = postern(folder)
+        .args(["user", "add", name, "--number", number])
+        .args(["--config", "postern.toml"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no pipe")?;
+    stdin.write_all(password.as_bytes())?;
+    drop(stdin);
+    ensure!(child.wait()?.success(), "`postern user add` failed");
+    Ok(())
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -15,6 +15,7 @@ mod message;
 mod operator;
 mod process;
 mod provider;
+mod sign_in;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -27,7 +28,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str = "postern-bench all [--json] | messages | cycles | operator | ldap";
+const USAGE: &str = "postern-bench all [--json] | messages | cycles | sign-in | operator | ldap";
 
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
@@ -58,12 +59,14 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
             ["all", ..] => {
                 let mut figures = message::figures().await?;
                 figures.extend(cycles().await?);
+                figures.extend(sign_in().await?);
                 figures.extend(operator().await?);
                 figures.extend(ldap().await?);
                 figures
             }
             ["messages", ..] => message::figures().await?,
             ["cycles", ..] => cycles().await?,
+            ["sign-in", ..] => sign_in().await?,
             ["operator", ..] => operator().await?,
             ["ldap", ..] => ldap().await?,
             _ => bail!("expected {USAGE}"),
@@ -94,6 +97,19 @@ async fn cycles() -> Result<Vec<table::Figure>> {
         figures.extend(cycle::figures(clients, &ours, &bare));
     }
     Ok(figures)
+}
+
+async fn sign_in() -> Result<Vec<table::Figure>> {
+    let folder = tempfile::tempdir()?;
+    let provider = Provider::default();
+    let address = provider.clone().start().await?;
+    host::lay_out(folder.path(), address)?;
+    // The first start writes the configuration; people are added while no host holds the store.
+    drop(Host::start(folder.path()).await?);
+    sign_in::people(folder.path())?;
+    let host = Host::start(folder.path()).await?;
+    eprintln!("signing in through the pages");
+    sign_in::figures(&host, &provider).await
 }
 
 async fn operator() -> Result<Vec<table::Figure>> {

@@ -23,7 +23,7 @@ const GROUPS: [(&str, usize); 15] = [
     ("L", 6),
 ];
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -81,7 +81,7 @@ fn the_readme_quotes_the_example_as_it_is() {
 }
 
 /// Names of all functions in the tree's sources.
-fn functions(root: &Path) -> BTreeSet<String> {
+pub(crate) fn functions(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders: Vec<PathBuf> = ["host", "sdk", "plugins", "examples", "tests"]
         .iter()

@@ -61,6 +61,6 @@ async fn sign_in_logging_to(log: impl Into<Stdio>) -> Result<()> {
         )
     };
     assert_eq!(count("login-succeeded")?, 2);
-    assert_eq!(count("code-accepted")?, 2);
+    assert_eq!(count("code-validated")?, 2);
     Ok(())
 }

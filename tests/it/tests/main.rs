@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
+mod behaviour;
 mod browser;
 mod canary;
 mod crash;
@@ -13,6 +14,7 @@ mod directories;
 mod federated;
 mod guess;
 mod hot_swap;
+mod import;
 mod layering;
 mod logs;
 mod manifests;

@@ -64,6 +64,20 @@ impl Browser {
         self.post(action, &fields).await
     }
 
+    /// Sends the hidden fields of one form of the page, and these, to an address of somebody's choice.
+    pub async fn submit_as(
+        &mut self,
+        page: &Page,
+        form: &str,
+        action: &str,
+        filled: &[(&str, &str)],
+    ) -> Result<Page> {
+        let mut fields = page.form(form)?;
+        let filled = filled.iter();
+        fields.extend(filled.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.post(action, &fields).await
+    }
+
     /// Sends a form that no page showed.
     pub async fn post(&mut self, action: &str, fields: &[(String, String)]) -> Result<Page> {
         let body = form_urlencoded::Serializer::new(String::new())
@@ -120,6 +134,11 @@ impl Browser {
     /// The cookies as they are now.
     pub fn cookies(&self) -> &BTreeMap<String, String> {
         &self.cookies
+    }
+
+    /// As a page's answer would set it.
+    pub fn set_cookie(&mut self, name: &str, value: &str) {
+        self.cookies.insert(name.to_owned(), value.to_owned());
     }
 
     async fn walk(&mut self, mut path: String, mut body: Option<String>) -> Result<Page> {
@@ -202,6 +221,15 @@ impl Page {
 
     pub fn asks_for_code(&self) -> bool {
         self.has_form("/sign-in/code")
+    }
+
+    pub fn asks_for_number(&self) -> bool {
+        self.has_form("/sign-in/number")
+    }
+
+    /// The account page of somebody who is signed in.
+    pub fn is_account(&self) -> bool {
+        self.has_form("/sign-out")
     }
 
     pub fn has_form(&self, action: &str) -> bool {

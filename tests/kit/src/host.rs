@@ -2,9 +2,13 @@
 
 use crate::clock::TestClock;
 use crate::phone::{Line, Phone};
-use crate::{Api, Browser, Installation, SeededEntropy, paths};
+use crate::{Api, Browser, Installation, Page, SeededEntropy, paths};
 use anyhow::{Context, Result};
 use postern_admin::Password;
+use postern_login::application::{Application, Offer};
+use postern_login::begin::ClientFacts;
+use postern_login::ports::FederatedLogin;
+use postern_login::{Origin, TenantId};
 use postern_server::assemble::{Backing, Furniture};
 use postern_server::config::Config;
 use postern_server::desk::{Change, Reply, Request};
@@ -38,6 +42,7 @@ pub struct Builder {
     more: String,
     ports: Option<[u16; 2]>,
     files: Vec<(String, String)>,
+    whole: Option<fn(&str) -> String>,
 }
 
 impl Default for Builder {
@@ -54,6 +59,7 @@ impl Default for Builder {
             more: String::new(),
             ports: None,
             files: Vec::new(),
+            whole: None,
         }
     }
 }
@@ -127,6 +133,12 @@ impl Builder {
         self
     }
 
+    /// Senders and `[sms_otp]` as the test has them, made from the stand-in provider's origin.
+    pub fn whole(mut self, text: fn(&str) -> String) -> Self {
+        self.whole = Some(text);
+        self
+    }
+
     pub async fn start(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
             _ if self.own.is_some() => (None, String::new(), Vec::new()),
@@ -152,10 +164,16 @@ impl Builder {
         } else {
             "worker"
         };
-        let text = format!(
-            "[plugins]\nisolation = \"{isolation}\"\n\n{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n{}\n{}",
-            self.sms_otp, self.more
-        );
+        let origin = gateway.as_ref().map(|(_, running)| running.origin());
+        let (before, step) = match (self.whole, origin) {
+            (Some(whole), Some(origin)) => (String::new(), whole(&origin)),
+            _ => (
+                format!("{senders}\n[sms_otp]\n{names}\ndefault_region = \"US\"\n"),
+                self.sms_otp,
+            ),
+        };
+        let before = format!("[plugins]\nisolation = \"{isolation}\"\n\n{before}");
+        let text = format!("{before}{step}\n{}", self.more);
         let installation = match self.ports {
             Some(ports) => Installation::lay_out_at(ports, &plugins, &text)?,
             None => Installation::lay_out(&plugins, &text)?,
@@ -187,6 +205,7 @@ impl Builder {
             host: Some(host),
             installation,
             gateway,
+            around: (before, self.more),
         })
     }
 }
@@ -219,6 +238,8 @@ pub struct TestHost {
     host: Option<Host>,
     pub installation: Installation,
     gateway: Option<(Gateway, sms_gateway::Running)>,
+    /// What stands before and after the lines of `[sms_otp]` that a test chooses.
+    around: (String, String),
 }
 
 impl TestHost {
@@ -283,6 +304,106 @@ impl TestHost {
             change,
         };
         self.host().parts.desk.answer(request).await.map(drop)
+    }
+
+    /// Lines of `[sms_otp]` in place of those before, read from the file as a reload reads them.
+    /// Logins under way see them at their next act.
+    pub fn set_sms_otp(&self, lines: &str) -> Result<()> {
+        let (before, after) = &self.around;
+        self.installation
+            .configure(&format!("{before}{lines}\n{after}"))?;
+        let config = Config::load(&self.installation.config())?;
+        let parts = &self.host().parts;
+        let ring = parts.keys.ring(parts.clock.now())?;
+        parts
+            .settings
+            .replace(&config, ring, &postern_server::settings::Sending::default());
+        Ok(())
+    }
+
+    /// Changes what the directory knows of a person.
+    pub async fn change_user(&self, name: &str, change: Change) -> Result<()> {
+        let name = name.to_owned();
+        let request = Request::UserSet { name, change };
+        self.host().parts.desk.answer(request).await.map(drop)
+    }
+
+    /// Takes the first step as somebody an identity provider vouched for, in a login of its own that
+    /// the browser is at from then on; the page that follows.
+    pub async fn federated(&self, browser: &mut Browser, said: FederatedLogin) -> Result<Page> {
+        let page = browser.open("/sign-in").await?;
+        let (cookie, _) = browser
+            .cookies()
+            .iter()
+            .find(|(name, _)| name.contains("postern-login-"))
+            .with_context(|| format!("no login began: {}", page.text()))?;
+        let cookie = cookie.clone();
+        let client = ClientFacts {
+            address: "127.0.0.1".to_owned(),
+            user_agent: "postern-kit".to_owned(),
+            locale: "en".to_owned(),
+        };
+        let mut application = Application::account_page();
+        application.sequence.identity_providers.push(Offer {
+            name: said.identity_provider.clone(),
+            display_name: said.identity_provider.clone(),
+        });
+        let origin = Origin::Browser {
+            return_to: "/account".to_owned(),
+        };
+        let logins = &self.host().parts.logins;
+        let tenant = TenantId::super_tenant();
+        let begun = logins
+            .begin_for(&tenant, application, origin, &client)
+            .await?;
+        let moved = logins.federated(&begun.id, said, &client).await?;
+        browser.set_cookie(&cookie, moved.id.as_str());
+        browser.open("/sign-in").await
+    }
+
+    /// A person of the directory with what the test says of them.
+    pub async fn add_person(&self, name: &str, password: &str, change: Change) -> Result<()> {
+        let change = Change {
+            password: Some(Password::new(password.to_owned())),
+            ..change
+        };
+        let name = name.to_owned();
+        let request = Request::UserAdd { name, change };
+        self.host().parts.desk.answer(request).await.map(drop)
+    }
+
+    /// The number in a person's profile.
+    pub async fn number_of(&self, name: &str) -> Result<Option<String>> {
+        let accounts = &self.host().parts.stores.accounts;
+        let user = accounts.get(&TenantId::super_tenant(), name).await?;
+        Ok(user
+            .with_context(|| format!("there is no `{name}`"))?
+            .number)
+    }
+
+    /// Links a person to an account at an identity provider.
+    pub async fn link(&self, name: &str, identity_provider: &str, subject: &str) -> Result<()> {
+        let accounts = &self.host().parts.stores.accounts;
+        let tenant = TenantId::super_tenant();
+        let linked = accounts
+            .link(&tenant, name, identity_provider, subject)
+            .await?;
+        anyhow::ensure!(linked, "`{name}` could not be linked");
+        Ok(())
+    }
+
+    /// Lifts the locks of everybody, as an administrator does; whose they were.
+    pub async fn unlock_all(&self) -> Result<Vec<String>> {
+        match self
+            .host()
+            .parts
+            .desk
+            .answer(Request::UserUnlockAll)
+            .await?
+        {
+            Reply::Unlocked(names) => Ok(names),
+            other => anyhow::bail!("expected names, got {other:?}"),
+        }
     }
 
     pub async fn backup_codes(&self, name: &str) -> Result<Vec<String>> {

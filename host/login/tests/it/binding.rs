@@ -161,3 +161,28 @@ async fn a_store_that_refuses_the_number_fails_the_login() {
         Step::AskCode(_)
     ));
 }
+
+/// A store's own policy may refuse what was proven: another number may be tried, with a code of its own.
+#[tokio::test]
+async fn a_number_that_the_stores_policy_refuses_may_be_replaced_by_another() {
+    let world = capturing();
+    let (id, _) = world.password_of("bob").await;
+    let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+    world.held().save_policy = true;
+    let code = world.last_code();
+    let notice = Some(Notice::NumberNotSaved);
+    assert_eq!(world.submit(&id, &code).await, Step::AskNumber { notice });
+    assert_eq!(number_of(&world, "bob"), None);
+    world.held().save_policy = false;
+    let other = "+447700900123";
+    let _moved = world
+        .logins
+        .give_number(&id, other, &facts())
+        .await
+        .unwrap();
+    let late = world.submit(&id, &code).await;
+    assert!(matches!(late, Step::AskCode(_)), "{late:?}");
+    let code = world.last_code();
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+    assert_eq!(number_of(&world, "bob").as_deref(), Some(other));
+}

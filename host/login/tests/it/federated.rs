@@ -187,15 +187,24 @@ async fn a_locked_account_is_stopped() {
 
 /// what an identity provider said to one tenant is nothing to another.
 #[tokio::test]
-async fn another_tenants_federated_login_is_refused() {
+async fn another_tenants_federated_login_is_stopped_and_says_so() {
     let world = World::new();
     let id = at_first_step(&world, application()).await;
     let said = FederatedLogin {
         tenant: TenantId::parse("other.example").unwrap(),
         ..said()
     };
-    let posted = world.logins.federated(&id, said, &facts()).await;
-    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    let moved = world.logins.federated(&id, said, &facts()).await.unwrap();
+    let reason = StopReason::Refused(Refusal::TenantMismatch);
+    let backup_codes = false;
+    assert_eq!(
+        moved.step,
+        Step::Stopped {
+            reason,
+            backup_codes
+        }
+    );
+    assert_eq!(world.calls(), 0);
 }
 
 /// hiding a button is not what forbids it.

@@ -13,7 +13,7 @@ mod challenges;
 mod federated;
 mod guessing;
 mod model;
-
+mod parameters;
 mod relay;
 mod sending;
 mod sign_in;

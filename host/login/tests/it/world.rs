@@ -3,7 +3,7 @@
 //! acts interleave.
 
 use async_trait::async_trait;
-use postern_login::audit::{AuditEvent, What};
+use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::backup_claim::claimed_codes;
 use postern_login::begin::ClientFacts;
 use postern_login::error::StoreError;
@@ -66,6 +66,9 @@ pub struct Held {
     pub events: Vec<AuditEvent>,
     pub entropy_broken: bool,
     pub save_refused: bool,
+    pub save_policy: bool,
+    /// A backup code that is tried cannot be taken off the list.
+    pub spend_refused: bool,
     pub comparisons: u32,
 }
 
@@ -110,6 +113,7 @@ pub fn failed(reason: FailureReason) -> Delivery {
         reason,
         retry_after: None,
         detail: "scripted".to_owned(),
+        words: None,
     })
 }
 
@@ -242,6 +246,12 @@ impl World {
     }
 }
 
+/// A right code was taken.
+pub fn is_accepted(what: &What) -> bool {
+    let status = CodeStatus::Success;
+    matches!(what, What::CodeValidated { status: told, .. } if *told == status)
+}
+
 /// Another code than the right one.
 pub fn wrong(code: &str) -> &'static str {
     if code == "000000" { "000001" } else { "000000" }
@@ -264,6 +274,7 @@ pub fn settings() -> TenantSettings {
         factor: FactorSettings {
             senders: vec!["one".to_owned(), "two".to_owned()],
             default_region: Some("LK".to_owned()),
+            show_failure_reason: true,
             ..FactorSettings::default()
         },
         keys: KeyRing::new(vec![HashKey::new(1, [5; 32])]).unwrap(),
@@ -274,6 +285,7 @@ pub fn settings() -> TenantSettings {
             per_number: (5, Duration::from_secs(600)),
             per_address: (30, Duration::from_secs(3_600)),
             calls_per_message: 3,
+            ..SendLimits::default()
         },
         login_lifetime: Duration::from_secs(900),
         session_lifetime: Duration::from_secs(8 * 3_600),
@@ -494,6 +506,23 @@ impl AttemptStore for Inner {
         *ledger = ledger.unlocked();
         Ok(())
     }
+    async fn unlock_all(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        let mut unlocked = Vec::new();
+        for (key, ledger) in &mut self.held().ledgers {
+            let subject = Subject::of_key(key).filter(|subject| subject.tenant() == tenant);
+            if let Some(subject) = subject
+                && ledger.standing(now) != Standing::Free
+            {
+                *ledger = ledger.unlocked();
+                unlocked.push(subject);
+            }
+        }
+        Ok(unlocked)
+    }
 }
 
 #[async_trait]
@@ -521,6 +550,9 @@ impl BackupCodeStore for Inner {
     ) -> Result<bool, StoreError> {
         yield_now().await;
         let mut held = self.held();
+        if held.spend_refused {
+            return Err(StoreError::new("the disk is full"));
+        }
         let codes = held.backup_codes.entry(subject.key()).or_default();
         let before = codes.len();
         codes.retain(|known| known != code.as_str());
@@ -724,6 +756,10 @@ impl Directory for Inner {
         number: &PhoneNumber,
     ) -> Result<(), DirectoryError> {
         let mut held = self.held();
+        if held.save_policy {
+            let reason = "not of this company".to_owned();
+            return Err(DirectoryError::Refused(reason));
+        }
         if held.save_refused {
             return Err(DirectoryError::ReadOnly);
         }

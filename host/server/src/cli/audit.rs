@@ -9,7 +9,7 @@ use postern_admin::audit::{Filter, Link, Row, Verified, details, names};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// The newest rows.
-    #[command(after_help = "Example: postern audit list --who alice --event code-refused")]
+    #[command(after_help = "Example: postern audit list --who alice --event code-validated")]
     List {
         #[command(flatten)]
         wanted: Wanted,
@@ -59,7 +59,7 @@ pub(super) struct Wanted {
     /// Only what this account did, or what was done to it.
     #[arg(long, default_value = "")]
     who: String,
-    /// Only this event, or this act of an administrator: `code-refused`, `user set`.
+    /// Only this event, or this act of an administrator: `code-validated`, `user set`.
     #[arg(long, default_value = "")]
     event: String,
     /// Only from this address.

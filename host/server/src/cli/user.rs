@@ -54,6 +54,23 @@ pub(super) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Lift one person's locks, an administrator's and the one that too many wrong codes brought; or
+    /// what wrong codes brought to everybody who is locked now. Failures are counted anew, and the
+    /// next lock is a longer one.
+    #[command(
+        after_help = "Examples: postern user unlock alice\n          postern user unlock --all-locked"
+    )]
+    Unlock {
+        #[arg(required_unless_present = "all_locked", conflicts_with = "all_locked")]
+        name: Option<String>,
+        /// Everybody whose factor is locked or disabled.
+        #[arg(long)]
+        all_locked: bool,
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Set a new password.
     #[command(after_help = "Example: postern user passwd alice")]
     Passwd {
@@ -64,13 +81,6 @@ pub(super) enum Command {
     /// Lock the account: its sessions end, and nobody signs in with it.
     #[command(after_help = "Example: postern user lock alice")]
     Lock {
-        name: String,
-        #[command(flatten)]
-        file: ConfigFile,
-    },
-    /// Lift an administrator's lock and the one that too many wrong codes brought.
-    #[command(after_help = "Example: postern user unlock alice")]
-    Unlock {
         name: String,
         #[command(flatten)]
         file: ConfigFile,
@@ -155,6 +165,12 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             )?;
             output::line(format!("changed user {name}"));
         }
+        Command::Unlock {
+            name,
+            all_locked: _,
+            json,
+            file,
+        } => unlock(name, json, &file)?,
         Command::Passwd { name, file } => {
             let change = Change {
                 password: Some(password()?),
@@ -172,10 +188,6 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::Lock { name, file } => {
             store::ask(&file.config, Request::UserLock { name: name.clone() })?;
             output::line(format!("locked user {name}"));
-        }
-        Command::Unlock { name, file } => {
-            store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
-            output::line(format!("unlocked user {name}"));
         }
         Command::EndSessions { name, file } => {
             let request = Request::UserEndSessions { name: name.clone() };
@@ -206,6 +218,29 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 output::line(code);
             }
         }
+    }
+    Ok(())
+}
+
+fn unlock(name: Option<String>, json: bool, file: &ConfigFile) -> anyhow::Result<()> {
+    let unlocked = match name {
+        Some(name) => {
+            store::ask(&file.config, Request::UserUnlock { name: name.clone() })?;
+            vec![name]
+        }
+        None => match store::ask(&file.config, Request::UserUnlockAll)? {
+            Reply::Unlocked(names) => names,
+            _ => bail!("the host answered something else: is it of another version?"),
+        },
+    };
+    if json {
+        return output::json(&unlocked);
+    }
+    if unlocked.is_empty() {
+        output::aside("nobody is locked");
+    }
+    for name in unlocked {
+        output::line(format!("unlocked user {name}"));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! where the crate that enforces it defines it; here are the bounds an operator may move them in.
 
 use super::section::Section;
-use postern_login::ports::SendLimits;
+use postern_login::ports::{ConversionLimit, SendLimits};
 use postern_otp::{AttemptPolicy, ResendPolicy};
 use std::time::Duration;
 
@@ -98,6 +98,25 @@ impl Limits {
                 s.seconds("sends_per_address_window", 60..=DAY, "seconds", HOUR),
             ),
             calls_per_message: s.small("calls_per_message", 1..=10, "over all senders", 3),
+            per_prefix: (
+                s.small(
+                    "sends_per_prefix",
+                    1..=10_000_000,
+                    "an hour, to numbers that share all but their last four digits",
+                    200,
+                ),
+                Duration::from_secs(HOUR),
+            ),
+            per_tenant: (
+                s.small(
+                    "sends_per_day",
+                    1..=100_000_000,
+                    "of the whole tenant: what a day may cost",
+                    20_000,
+                ),
+                Duration::from_secs(DAY),
+            ),
+            conversion: read_conversion(s.table("conversion")),
         };
         let failures_per_hour = s.small("tenant_failures_per_hour", 10..=10_000_000, "", 1000);
         let login_lifetime = s.seconds(
@@ -121,6 +140,28 @@ impl Limits {
             request,
         }
     }
+}
+
+/// `[limits.conversion]`: where hardly any code comes back, nobody is there.
+fn read_conversion(mut section: Section<'_>) -> ConversionLimit {
+    let s = &mut section;
+    let limit = ConversionLimit {
+        sends_min: s.small(
+            "sends_min",
+            5..=1_000_000,
+            "codes to one block of numbers before the share counts: with fewer, a few people who change their mind would stop the others",
+            30,
+        ),
+        percent_min: s.small(
+            "percent_min",
+            0..=90,
+            "of the codes must come back; 0 switches the limit off",
+            10,
+        ),
+        window: s.seconds("window", 60..=DAY, "seconds", HOUR),
+    };
+    section.finish();
+    limit
 }
 
 /// The wasm crate owns names and defaults of its limits; key by key, so that one wrong value does

@@ -91,7 +91,7 @@ pub(super) fn convert(
         entry.report.changed(
             "Default",
             &format!("{path}.default"),
-            "another imported entry is the default one: an application that wants this one names it",
+            "another imported entry is the default one: `default = true` here instead puts this one in force",
         );
     } else {
         entry.report.taken(

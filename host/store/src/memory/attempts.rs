@@ -4,10 +4,10 @@ use super::Memory;
 use crate::attempts::{Counted, For, next_ledger, payment};
 use crate::digest;
 use async_trait::async_trait;
-use postern_login::LoginId;
 use postern_login::error::StoreError;
 use postern_login::ports::{AttemptStore, Payment, Subject};
-use postern_otp::lock::Ledger;
+use postern_login::{LoginId, TenantId};
+use postern_otp::lock::{Ledger, Standing};
 use postern_otp::{AttemptPolicy, Timestamp};
 
 #[async_trait]
@@ -51,6 +51,24 @@ impl AttemptStore for Memory {
     async fn unlock(&self, subject: &Subject) -> Result<(), StoreError> {
         self.change(subject, Ledger::unlocked);
         Ok(())
+    }
+
+    async fn unlock_all(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        let mut unlocked = Vec::new();
+        for (key, ledger) in &mut self.tables().ledgers {
+            let subject = Subject::of_key(key).filter(|subject| subject.tenant() == tenant);
+            if let Some(subject) = subject
+                && ledger.standing(now) != Standing::Free
+            {
+                *ledger = ledger.unlocked();
+                unlocked.push(subject);
+            }
+        }
+        Ok(unlocked)
     }
 }
 

@@ -7,9 +7,9 @@ use super::{Fault, Sqlite, column, timestamp};
 use crate::attempts::{Counted, For, next_ledger, payment};
 use crate::digest;
 use async_trait::async_trait;
-use postern_login::LoginId;
 use postern_login::error::StoreError;
 use postern_login::ports::{AttemptStore, Payment, Subject};
+use postern_login::{LoginId, TenantId};
 use postern_otp::lock::Ledger;
 use postern_otp::{AttemptPolicy, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -50,6 +50,30 @@ impl AttemptStore for Sqlite {
         let key = subject.key();
         self.write(move |db| save(db, &key, load(db, &key)?.unlocked()))
             .await
+    }
+
+    async fn unlock_all(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |db| {
+            let keys = db
+                .prepare_cached("SELECT subject FROM ledgers WHERE disabled OR locked_until > ?")?
+                .query_map([column(now)], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut unlocked = Vec::new();
+            for key in keys {
+                let subject = Subject::of_key(&key).filter(|subject| *subject.tenant() == tenant);
+                if let Some(subject) = subject {
+                    save(db, &key, load(db, &key)?.unlocked())?;
+                    unlocked.push(subject);
+                }
+            }
+            Ok(unlocked)
+        })
+        .await
     }
 }
 

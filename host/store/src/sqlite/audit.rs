@@ -5,7 +5,7 @@ use crate::audit_chain::{Chain, Content, Link, START};
 use async_trait::async_trait;
 use postern_admin::audit::{self as trail, AuditTrail, Checked};
 use postern_login::TenantId;
-use postern_login::audit::{AuditEvent, What};
+use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -281,7 +281,10 @@ impl AuditTrail for Sqlite {
 /// must be known before the answer goes out.
 fn decides(what: &What) -> bool {
     match what {
-        What::CodeAccepted
+        What::CodeValidated {
+            status: CodeStatus::Success | CodeStatus::Backup,
+            ..
+        }
         | What::Replay
         | What::AttemptsExhausted
         | What::FactorLocked { .. }
@@ -294,6 +297,8 @@ fn decides(what: &What) -> bool {
         | What::LoginSucceeded { .. }
         | What::AssociationRemoved { .. }
         | What::PasswordChanged
+        | What::FactorUnlocked { .. }
+        | What::CodeAccepted
         | What::Administered { .. }
         | What::AdministrationRefused { .. }
         | What::AdministrationFailed { .. }
@@ -303,7 +308,9 @@ fn decides(what: &What) -> bool {
         | What::FirstStepFailed
         | What::CodeSent { .. }
         | What::CodeNotSent { .. }
+        | What::CodeValidated { .. }
         | What::CodeRefused { .. }
+        | What::SendingStopped { .. }
         | What::LoginStopped { .. }
         | What::SessionClosed
         | What::TenantBudgetSpent

@@ -13,7 +13,13 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 4] = [FIRST, FEDERATION, CONSOLE, SESSIONS_BY_SUBJECT];
+const MIGRATIONS: [&str; 5] = [
+    FIRST,
+    FEDERATION,
+    CONSOLE,
+    SESSIONS_BY_SUBJECT,
+    REASONS_OF_NOT_SENT,
+];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -249,4 +255,11 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_by_subject ON sessions (subject);
+";
+
+/// A challenge that was not sent says why: logins of before cannot be read and are dropped, sessions
+/// have the shape they had. The audit log is left as it was written: its rows form a chain.
+const REASONS_OF_NOT_SENT: &str = "
+DELETE FROM logins;
+UPDATE sessions SET body = x'04' || substr(body, 2);
 ";

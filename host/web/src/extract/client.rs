@@ -91,6 +91,21 @@ pub fn locale(headers: &HeaderMap) -> String {
         .map_or_else(|| "en".to_owned(), |(_, tag)| (*tag).to_owned())
 }
 
+/// The first language of a list, best first, that there is. The list is of tags with blanks between.
+pub fn wanted(tags: &str) -> Option<String> {
+    let known = |tag: &&str| {
+        let primary = tag.split('-').next().unwrap_or_default();
+        well_formed(tag)
+            && LANGUAGES
+                .iter()
+                .any(|texts| texts.lang.eq_ignore_ascii_case(primary))
+    };
+    tags.split_ascii_whitespace()
+        .take(16)
+        .find(known)
+        .map(str::to_owned)
+}
+
 /// A BCP 47 tag as far as its shape goes; not `*`.
 pub fn well_formed(tag: &str) -> bool {
     tag.len() <= 35
@@ -113,7 +128,8 @@ mod tests {
     fn the_best_language_we_have_is_chosen() {
         for (accepted, expected) in [
             ("en-GB,en;q=0.9", "en-GB"),
-            ("de-DE, en;q=0.5", "en"),
+            ("de-DE, en;q=0.5", "de-DE"),
+            ("fr-FR, en;q=0.5", "en"),
             ("si", "si"),
             ("*", "en"),
             ("", "en"),

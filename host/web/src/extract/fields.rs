@@ -48,14 +48,7 @@ impl Fields {
         if !form || headers.contains_key(header::CONTENT_ENCODING) {
             return Err(PageError::Form);
         }
-        let body =
-            whole(request.into_body(), bytes_max)
-                .await
-                .map_err(|failure| match failure {
-                    BodyFailure::TooLarge => PageError::TooLarge,
-                    BodyFailure::Slow => PageError::Slow,
-                    BodyFailure::Broken => PageError::Form,
-                })?;
+        let body = whole(request.into_body(), bytes_max).await?;
         Self::parse(&body, fields_max)
     }
 
@@ -82,6 +75,11 @@ impl Fields {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_text(form: &str) -> Self {
+        Self::parse(form.as_bytes(), FIELDS_MAX).expect("a test's form is in order")
+    }
+
     /// Empty if the field is not there: what is missing is treated as what is wrong.
     pub fn text(&self, name: &str) -> &str {
         self.0
@@ -96,6 +94,16 @@ pub enum BodyFailure {
     TooLarge,
     Slow,
     Broken,
+}
+
+impl From<BodyFailure> for PageError {
+    fn from(failure: BodyFailure) -> Self {
+        match failure {
+            BodyFailure::TooLarge => Self::TooLarge,
+            BodyFailure::Slow => Self::Slow,
+            BodyFailure::Broken => Self::Form,
+        }
+    }
 }
 
 /// A body in whole, within bounds of size and time.

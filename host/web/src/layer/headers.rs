@@ -14,7 +14,9 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "otp-credentials=(self), camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 );
 
-pub fn page(headers: &mut HeaderMap, https: bool) {
+/// `elsewhere`: origins that a form of ours may lead to by a redirect, which browsers judge as if the
+/// form went there.
+pub fn page(headers: &mut HeaderMap, https: bool, elsewhere: &[String]) {
     for (name, value) in [
         (
             header::X_CONTENT_TYPE_OPTIONS,
@@ -41,7 +43,7 @@ pub fn page(headers: &mut HeaderMap, https: bool) {
     // A page that posts to another site says so itself.
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        .or_insert_with(|| policy(elsewhere));
     // Assets say themselves how long they keep.
     headers
         .entry(header::CACHE_CONTROL)
@@ -49,6 +51,15 @@ pub fn page(headers: &mut HeaderMap, https: bool) {
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }
+}
+
+fn policy(elsewhere: &[String]) -> HeaderValue {
+    let mut wider = CONTENT_SECURITY_POLICY.to_owned();
+    if !elsewhere.is_empty() {
+        let forms = format!("form-action 'self' {}", elsewhere.join(" "));
+        wider = wider.replace("form-action 'self'", &forms);
+    }
+    HeaderValue::from_str(&wider).unwrap_or(HeaderValue::from_static(CONTENT_SECURITY_POLICY))
 }
 
 /// Data for programs: less to say.

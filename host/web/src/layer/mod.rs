@@ -11,6 +11,7 @@ use crate::api::problem::{self, Problem};
 use crate::error::PageError;
 use crate::extract::client::locale;
 use crate::page::Frame;
+use crate::sign_in::own_page;
 use crate::state::WebState;
 use crate::texts::Texts;
 use axum::extract::{Request, State};
@@ -55,7 +56,16 @@ async fn around(state: WebState, request: Request, next: Next, ours: bool) -> Re
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         response = drawn(&response, error.draw(frame));
     }
-    headers::page(response.headers_mut(), state.public_url.secure());
+    // A store that cannot say is told of elsewhere; the policy stays the narrow one then.
+    let elsewhere = match state.logins.page_settings(&state.tenant).await {
+        Ok(settings) => own_page::origins(&settings.own, &state.public_url),
+        Err(_) => Vec::new(),
+    };
+    headers::page(
+        response.headers_mut(),
+        state.public_url.secure(),
+        &elsewhere,
+    );
     response
 }
 
@@ -87,7 +97,7 @@ pub async fn console(State(state): State<WebState>, request: Request, next: Next
         response = drawn(&response, crate::console::draw_error(&error, frame));
     }
     let secure = state.console_url.as_ref().is_some_and(|url| url.secure());
-    headers::page(response.headers_mut(), secure);
+    headers::page(response.headers_mut(), secure, &[]);
     response
 }
 

@@ -15,7 +15,7 @@ pub mod sp;
 
 use crate::applications::moment;
 use crate::error::PageError;
-use crate::extract::fields::{BodyFailure, whole};
+use crate::extract::fields::whole;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
 use crate::state::WebState;
@@ -38,7 +38,7 @@ pub const SSO: &str = "/samlsso";
 pub const CONSUMER: &str = "/commonauth";
 
 /// A message of 256 KiB in base64, and every character of that escaped.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// As long as a login lives, and a little, for its last redirect.
 const WAITS: Duration = Duration::from_secs(16 * 60);
@@ -111,11 +111,11 @@ async fn request(
     idp::request(state, client, headers, unverified, by_post).await
 }
 
-/// `POST /commonauth`
-pub async fn consumer_post(State(state): State<WebState>, body: Request) -> Response {
+/// `POST /commonauth` with a form that has a `SAMLResponse`.
+pub async fn consumed(state: &WebState, form: &[u8]) -> Response {
     let served = async {
-        let received = posted(body).await?;
-        sp::answer(&state, received).await
+        let received = message(form)?;
+        sp::answer(state, received).await
     };
     served.await.unwrap_or_else(|response| response)
 }
@@ -139,15 +139,12 @@ pub async fn consumer_get(
 async fn posted(request: Request) -> Result<Received, Response> {
     let body = whole(request.into_body(), BODY_BYTES_MAX)
         .await
-        .map_err(|failure| {
-            match failure {
-                BodyFailure::TooLarge => PageError::TooLarge,
-                BodyFailure::Slow => PageError::Slow,
-                BodyFailure::Broken => PageError::Form,
-            }
-            .into_response()
-        })?;
-    let text = std::str::from_utf8(&body).map_err(|_| PageError::Form.into_response())?;
+        .map_err(|failure| PageError::from(failure).into_response())?;
+    message(&body)
+}
+
+fn message(form: &[u8]) -> Result<Received, Response> {
+    let text = std::str::from_utf8(form).map_err(|_| PageError::Form.into_response())?;
     match Received::post(text) {
         Some(received) => received.map_err(|refusal| refuse(&refusal)),
         None => Err(PageError::Form.into_response()),

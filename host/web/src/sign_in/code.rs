@@ -2,6 +2,7 @@
 
 use super::moved;
 use crate::extract::LoginForm;
+use crate::message_key;
 use crate::page::{self, Frame};
 use crate::state::WebState;
 use crate::texts::{Texts, counted};
@@ -63,6 +64,8 @@ struct CodePage<'a> {
     check: &'a str,
     cancel: &'a str,
     notice: Option<&'a str>,
+    /// What is known of why nothing could be sent.
+    detail: Vec<String>,
     /// The notice is good news.
     calm: bool,
     sent: bool,
@@ -128,6 +131,7 @@ impl<'a> CodePage<'a> {
             check: (place.check)(t),
             cancel: (place.cancel)(t),
             notice: ask.notice.map(|notice| t.notice(notice)),
+            detail: detail(t, ask),
             calm: matches!(ask.notice, Some(Notice::NewCodeSent)),
             sent: ask.sent,
             lead,
@@ -145,6 +149,18 @@ impl<'a> CodePage<'a> {
             backup_codes: ask.backup_codes && !place.backup.is_empty(),
         }
     }
+}
+
+/// Only what the settings let through; the step says nothing else.
+fn detail(t: &Texts, ask: &AskCode) -> Vec<String> {
+    let Some(not_sent) = &ask.not_sent else {
+        return Vec::new();
+    };
+    let code = not_sent.reason.map(message_key::of_failure);
+    let code = code.map(|code| t.notice_not_sent_code.replace("{name}", code));
+    let words = not_sent.words.as_deref();
+    let words = words.map(|words| t.notice_not_sent_words.replace("{name}", words));
+    code.into_iter().chain(words).collect()
 }
 
 /// `POST /sign-in/code`

@@ -4,12 +4,14 @@
 pub mod code;
 pub mod federated;
 pub mod number;
+pub mod own_page;
 pub mod password;
 pub mod step_up;
 pub mod stopped;
 
 use crate::applications;
 use crate::error::{PageError, unmoved};
+use crate::extract::client::wanted;
 use crate::extract::{Client, LoginForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::state::WebState;
@@ -18,8 +20,9 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use postern_login::begin::{ClientFacts, Moved};
+use postern_login::begin::{ClientFacts, Moved, Seen};
 use postern_login::finish::Finished;
+use postern_login::login::Notice;
 use postern_login::{LoginError, LoginId, Origin, Step};
 use postern_otp::Timestamp;
 
@@ -43,11 +46,11 @@ pub async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let ended = query.as_deref() == Some("ended");
+    let asked = Asked::read(query.as_deref().unwrap_or_default());
     if let Some(id) = state.cookies().login(&headers) {
-        match state.logins.step(&id).await {
-            Ok(step) => {
-                if query.as_deref() != Some("again")
+        match state.logins.seen(&id).await {
+            Ok(Seen { step, locale }) => {
+                if asked.word != Some(Word::Again)
                     && let Step::FirstStep {
                         notice: None,
                         application,
@@ -56,7 +59,7 @@ pub async fn show(
                 {
                     return see_other(&federated::address(&only.name));
                 }
-                return draw(&state, &client, &id, &step, ended);
+                return draw(&state, &locale, &id, &step, asked.word).await;
             }
             Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
@@ -69,11 +72,15 @@ pub async fn show(
         Ok(application) => application,
         Err(error) => return PageError::busy(&error).into_response(),
     };
+    let client = ClientFacts {
+        locale: asked.locale.unwrap_or(client.locale),
+        ..client
+    };
     let logins = &state.logins;
     let begun = logins.begin_for(&state.tenant, application, origin, &client);
     match begun.await {
         Ok(Moved { id, step }) => with_cookie(
-            draw(&state, &client, &id, &step, ended),
+            draw(&state, &client.locale, &id, &step, asked.word).await,
             state.cookies().set_login(&id),
         ),
         // Were it a redirect, a store that forgets would make a browser run in circles.
@@ -168,27 +175,85 @@ async fn end(state: &WebState, id: &postern_login::session::SessionId) {
     }
 }
 
-fn draw(
+/// What the query of the sign-in page may say. Anything else is not looked at.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    word: Option<Word>,
+    /// `ui_locales` (OpenID Connect Core, 3.1.2.1): the first language there is, for a login that
+    /// begins. One that is under way keeps its own.
+    locale: Option<String>,
+}
+
+/// Why the browser was led to the first page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// The login it was at is over.
+    Ended,
+    /// It came with a code, and nobody has signed in yet.
+    FirstStepMissing,
+    /// The page itself, where it would otherwise lead on to the only identity provider.
+    Again,
+}
+
+impl Asked {
+    fn read(query: &str) -> Self {
+        let mut asked = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "ended" => asked.word = Some(Word::Ended),
+                "first" => asked.word = Some(Word::FirstStepMissing),
+                "again" => asked.word = Some(Word::Again),
+                "ui_locales" if asked.locale.is_none() => asked.locale = wanted(&value),
+                _ => (),
+            }
+        }
+        asked
+    }
+}
+
+/// The page of the step: ours, or the operator's own.
+async fn draw(
     state: &WebState,
-    client: &ClientFacts,
+    locale: &str,
     id: &LoginId,
     step: &Step,
-    ended: bool,
+    word: Option<Word>,
 ) -> Response {
+    let settings = match state.logins.page_settings(&state.tenant).await {
+        Ok(settings) => settings,
+        Err(error) => return PageError::busy(&error).into_response(),
+    };
+    if let Some(place) = own_page::address(state, id, step, &settings) {
+        return see_other(&place);
+    }
     let f = Frame {
-        t: Texts::of(&client.locale),
+        t: Texts::of(locale),
         brand: &state.brand,
     };
     let token = state.form_key.token(id.as_str());
-    draw_step(f, &token, step, ended, state.clock.now())
+    match (step, &settings.number_pattern_message) {
+        (
+            Step::AskNumber {
+                notice: Some(Notice::NumberInvalid),
+            },
+            Some(message),
+        ) => number::draw_saying(f, &token, message),
+        _ => draw_step(f, &token, step, word, state.clock.now()),
+    }
 }
 
-fn draw_step(f: Frame<'_>, token: &str, step: &Step, ended: bool, now: Timestamp) -> Response {
+fn draw_step(
+    f: Frame<'_>,
+    token: &str,
+    step: &Step,
+    word: Option<Word>,
+    now: Timestamp,
+) -> Response {
     match step {
         Step::FirstStep {
             notice,
             application,
-        } => password::draw(f, token, *notice, application, ended),
+        } => password::draw(f, token, *notice, application, word),
         Step::SecondStepWanted { application } => step_up::draw(f, token, application),
         Step::AskNumber { notice } => number::draw(f, token, *notice),
         Step::AskCode(ask) => code::draw(f, token, ask, &code::SIGN_IN),
@@ -211,7 +276,25 @@ struct ContinuePage<'a> {
 pub(crate) mod tests {
     use super::*;
 
+    #[test]
+    fn the_query_says_why_and_in_which_language() {
+        let read = |query| {
+            let asked = Asked::read(query);
+            (asked.word, asked.locale)
+        };
+        let german = || Some("de-AT".to_owned());
+        assert_eq!(read(""), (None, None));
+        assert_eq!(read("ended"), (Some(Word::Ended), None));
+        assert_eq!(read("ui_locales=fr+de-AT+en"), (None, german()));
+        assert_eq!(
+            read("first&ui_locales=%20de-AT"),
+            (Some(Word::FirstStepMissing), german())
+        );
+        assert_eq!(read("ui_locales=fr"), (None, None));
+        assert_eq!(read("ui_locales=%3Cscript%3E&x=%ff"), (None, None));
+    }
+
     pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {
-        draw_step(f, "token", step, false, Timestamp(1_795_310_100_000))
+        draw_step(f, "token", step, None, Timestamp(1_795_310_100_000))
     }
 }

@@ -22,6 +22,12 @@ pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<Notice>) -> Respons
     page::draw(&NumberPage { f, token, notice })
 }
 
+/// The operator's own sentence about a number that does not look as it must.
+pub(super) fn draw_saying(f: Frame<'_>, token: &str, sentence: &str) -> Response {
+    let notice = Some(sentence);
+    page::draw(&NumberPage { f, token, notice })
+}
+
 /// `POST /sign-in/number`
 pub async fn submit(State(state): State<WebState>, form: LoginForm) -> Response {
     let typed = form.fields.text("mobile");

@@ -1,6 +1,6 @@
 //! The first step: a name and a password, and the identity providers that may take it instead.
 
-use super::moved;
+use super::{Word, moved};
 use crate::error::PageError;
 use crate::extract::LoginForm;
 use crate::page::{self, Frame};
@@ -38,12 +38,15 @@ pub(super) fn draw(
     token: &str,
     notice: Option<Notice>,
     application: &Application,
-    ended: bool,
+    word: Option<Word>,
 ) -> Response {
     let sequence = &application.sequence;
-    let notice = notice
-        .map(|notice| f.t.notice(notice))
-        .or(ended.then_some(f.t.notice_ended));
+    let word = word.and_then(|word| match word {
+        Word::Ended => Some(f.t.notice_ended),
+        Word::FirstStepMissing => Some(f.t.notice_first_step),
+        Word::Again => None,
+    });
+    let notice = notice.map(|notice| f.t.notice(notice)).or(word);
     let title = match application.display_name.as_str() {
         "" => f.t.sign_in_title.to_owned(),
         name => f.t.sign_in_to.replace("{name}", name),

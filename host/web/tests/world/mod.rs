@@ -463,6 +463,7 @@ impl Settings {
                 per_number: (5, window),
                 per_address: (1000, Duration::from_secs(3600)),
                 calls_per_message: 3,
+                ..SendLimits::default()
             },
             login_lifetime: Duration::from_secs(900),
             session_lifetime: Duration::from_secs(8 * 3600),
@@ -517,6 +518,9 @@ impl Senders for Phone {
                 reason: FailureReason::ProviderDown,
                 retry_after: None,
                 detail: PROVIDER_TEXT.to_owned(),
+                words: Some(postern_login::provider_words::ProviderWords::new(
+                    PROVIDER_TEXT,
+                )),
             });
         }
         if self.aloud.load(Ordering::SeqCst) {

@@ -72,6 +72,16 @@ pub(super) const TABLES: &[Table] = &[
             ),
             Key::new("sends_per_address_window", Default("3600"), "in this time"),
             Key::new(
+                "sends_per_prefix",
+                Default("200"),
+                "messages an hour to numbers that share all but their last four digits: more is what earns money with messages does",
+            ),
+            Key::new(
+                "sends_per_day",
+                Default("20000"),
+                "messages of the whole tenant in a day: what a day may cost before somebody looks at it",
+            ),
+            Key::new(
                 "calls_per_message",
                 Default("3"),
                 "calls to providers for one message, over all senders",
@@ -107,6 +117,24 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("whole", Default("15"), "for the whole exchange"),
             Key::new("reply_bytes", Default("262144"), "bytes of a reply"),
             Key::new("in_flight", Default("512"), "requests at once"),
+        ],
+    },
+    Table {
+        path: "limits.conversion",
+        name: "",
+        about: "Where hardly any code comes back, nobody is there: such numbers get no more messages.",
+        keys: &[
+            Key::new(
+                "sends_min",
+                Default("30"),
+                "codes to one block of numbers before the share of those that come back counts",
+            ),
+            Key::new(
+                "percent_min",
+                Default("10"),
+                "of the codes that must come back; 0 switches the limit off",
+            ),
+            Key::new("window", Default("3600"), "the time they are counted in"),
         ],
     },
     Table {

@@ -7,7 +7,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp",
         name: "",
-        about: "The second step. An entry of `sms_otp.identity_provider` wins over what stands here; what stands nowhere has its default. Read and checked, but not in effect yet: enable_user_based_resend_blocking, resend_block_duration, backup_codes_use_identity_claims, screen_user_attribute_mask_regex, mobile_number_regex and its message, show_auth_failure_reason, use_internal_error_codes, show_detailed_error_info, values_to_be_masked, redirect_to_multi_option_page_on_failure, and the addresses of pages of your own.",
+        about: "The second step. An entry of `sms_otp.identity_provider` wins over what stands here; what stands nowhere has its default.",
         keys: &[
             Key::new("senders", Example("[\"twilio\"]"), "names of `[sender.NAME]` tables, in the order of fail-over"),
             Key::new("mandatory", Default("true"), "false: who is not in the directory, and who opted out, signs in with the first step alone").formerly("SMSOTPMandatory"),
@@ -20,10 +20,10 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("retry_enable", Default("true"), "a wrong code may be corrected on the same page; false ends the login").formerly("RetryEnable"),
             Key::new("resend_enable", Default("true"), "another code may be asked for").formerly("ResendEnable"),
             Key::new("maximum_resend_attempts", Example("3"), "how often, 0 to 10; without it `limits.resends_per_challenge` holds").formerly("MaximumResendAttempts"),
-            Key::new("enable_user_based_resend_blocking", Default("false"), "resends are counted for the person over all their logins, not for one login").formerly("EnableUserBasedResendBlocking"),
-            Key::new("resend_block_duration", Default("5"), "minutes for which a person who has used them up is refused, 1 to 1440").formerly("ResendBlockDuration"),
+            Key::new("enable_user_based_resend_blocking", Default("false"), "messages are counted for the person over all their logins as well, first ones and resends, not for one login alone").formerly("EnableUserBasedResendBlocking"),
+            Key::new("resend_block_duration", Default("5"), "minutes in which a person has one login's messages, from the first on, 1 to 1440").formerly("ResendBlockDuration"),
             Key::new("backup_code", Default("true"), "a backup code is accepted in place of the code").formerly("BackupCode"),
-            Key::new("backup_codes_use_identity_claims", Default("false"), "backup codes of a user store are taken over from the claim `identity/otpbackupcodes`, not `otpbackupcodes`").formerly("OTPBackupCodes.UseIdentityClaims"),
+            Key::new("backup_codes_use_identity_claims", Default("false"), "without effect: the codes that a user store still holds are taken over from `otpbackupcodes` and `identity/otpbackupcodes`, whichever holds them").formerly("OTPBackupCodes.UseIdentityClaims"),
             Key::new("capture_and_update_mobile_number", Default("false"), "an account without a number is asked for one: whoever has the password chooses it").formerly("CaptureAndUpdateMobileNumber"),
             Key::new("send_otp_directly_to_mobile", Default("false"), "who has no account here is asked for a number, which is used once and not stored").formerly("SendOTPDirectlyToMobile"),
             Key::new("screen_user_attribute", Example("\"http://wso2.org/claims/mobile\""), "the claim shown masked on the code page; without it the number's last digits").formerly("screenUserAttribute"),
@@ -42,7 +42,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("use_internal_error_codes", Default("true"), "a failed sending shows a code such as SMSOTP-60002, not the provider's status").formerly("UseInternalErrorCodes"),
             Key::new("show_detailed_error_info", Default("false"), "what the provider says about a failed sending is shown, cleaned").formerly("show_detailed_error_info"),
             Key::new("values_to_be_masked", Default("[]"), "texts that are hidden in it, letter by letter").formerly("values_to_be_masked"),
-            Key::new("redirect_to_multi_option_page_on_failure", Default("false"), "a login that fails goes back to the choice of first steps, where there was one").formerly("redirectToMultiOptionPageOnFailure"),
+            Key::new("redirect_to_multi_option_page_on_failure", Default("false"), "a sign-in that wrong codes ended goes back to the choice of first steps, where there was one").formerly("redirectToMultiOptionPageOnFailure"),
             Key::new("enable_payload_encoding_for_sms_otp", Default("true"), "values in a recipe are escaped for their place; nothing but true is accepted").formerly("enable_payload_encoding_for_sms_otp"),
             Key::new("authentication_endpoint_url", Example("\"http://localhost:8080/code.html\""), "a code page of your own: an address of the same site, or a path").formerly("SMSOTPAuthenticationEndpointURL"),
             Key::new("authentication_endpoint_error_page", Example("\"pages/error.html\""), "an error page of your own").formerly("SMSOTPAuthenticationEndpointErrorPage"),
@@ -60,7 +60,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.after.NAME",
         name: "google",
-        about: "What differs after a first step at the identity provider of that name. Read and checked, but not in effect yet: `user_attribute` in `[identity_provider.NAME]` is.",
+        about: "What differs after a first step at the identity provider of that name.",
         keys: &[
             Key::new("user_attribute", Example("\"email\""), "wins over `sms_otp.user_attribute`").formerly("SMSOTP-userAttribute"),
             Key::new("federated_mobile_attribute_key", Example("\"phone_number\""), "wins over `sms_otp.federated_mobile_attribute_key`").formerly("federatedMobileAttributeKey"),
@@ -69,10 +69,10 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.identity_provider.NAME",
         name: "bank",
-        about: "An identity provider's SMSOTP entry. The default one is in force; an application cannot name another yet. Read and checked, but not in effect yet: mobile_number_regex and its message, show_detailed_error_info, values_to_be_masked.",
+        about: "An identity provider's SMSOTP entry. The default one is in force; the others are checked and wait.",
         keys: &[
             Key::new("enable", Default("true"), "false: as if it were not there").formerly("Enable"),
-            Key::new("default", Default("false"), "in force wherever no other is named; at most one is").formerly("Default"),
+            Key::new("default", Default("false"), "this one is in force; at most one is").formerly("Default"),
             Key::new("senders", Example("[\"twilio\"]"), "senders of its own, in the order of fail-over").formerly("sms_url, http_method, headers, payload, http_response"),
             Key::new("sms_otp_length", Example("6"), "wins over `token_length`").formerly("SmsOtpLength"),
             Key::new("sms_otp_expiry_time", Example("5"), "minutes, 1 to 10; wins over `token_expiry_time`").formerly("SmsOtpExpiryTime"),

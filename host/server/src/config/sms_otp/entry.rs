@@ -12,7 +12,7 @@ const MINUTES_REASON: &str = "minutes; NIST SP 800-63B-4 3.1.3.2 ends a code aft
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// In force wherever an application names no other.
+    /// This one is in force.
     pub default: bool,
     pub says: Refinement,
 }

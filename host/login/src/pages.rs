@@ -1,0 +1,26 @@
+//! What pages need to know of the step's settings, and nothing else of them.
+
+use crate::error::StoreError;
+use crate::{Logins, TenantId};
+use postern_otp::{OwnPages, Pattern};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageSettings {
+    /// The operator's own.
+    pub own: OwnPages,
+    /// What a typed number must look like, and what is said to one that does not.
+    pub number_pattern: Option<Pattern>,
+    pub number_pattern_message: Option<String>,
+}
+
+impl Logins {
+    pub async fn page_settings(&self, tenant: &TenantId) -> Result<PageSettings, StoreError> {
+        let settings = self.settings(tenant).await?;
+        let factor = &settings.factor;
+        Ok(PageSettings {
+            own: factor.own_pages.clone(),
+            number_pattern: factor.number_pattern.clone(),
+            number_pattern_message: factor.number_pattern_message.clone(),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `POST /commonauth`: one address that two senders know from the older product. An identity provider
+//! brings a `SAMLResponse` there, a page of the operator's own the fields of the step; the field decides.
+//!
+//! Neither gains by the other's field: an answer is worth what its signature is worth, and a page's form
+//! what its origin, cookie and key are worth.
+
+use crate::error::PageError;
+use crate::extract::fields::whole;
+use crate::saml;
+use crate::sign_in::own_page;
+use crate::state::WebState;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+
+const SAML_RESPONSE: &str = "SAMLResponse";
+
+pub(crate) async fn submit(State(state): State<WebState>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let form = match whole(body, saml::BODY_BYTES_MAX).await {
+        Ok(form) => form,
+        Err(failure) => return PageError::from(failure).into_response(),
+    };
+    if has_answer(&form) {
+        return saml::consumed(&state, &form).await;
+    }
+    own_page::submit(&state, Request::from_parts(head, Body::from(form))).await
+}
+
+fn has_answer(form: &[u8]) -> bool {
+    form_urlencoded::parse(form).any(|(name, _)| name == SAML_RESPONSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_says_who_sent_it() {
+        for (form, answer) in [
+            ("SAMLResponse=PGEvPg%3D%3D&RelayState=k", true),
+            ("RelayState=k&SAMLResponse=", true),
+            ("OTPcode=123456&SAMLResponse=x", true),
+            ("SAML%52esponse=x", true),
+            ("OTPcode=123456&sessionDataKey=k", false),
+            ("sessionDataKey=SAMLResponse%3Dx", false),
+            ("samlresponse=x", false),
+            ("", false),
+        ] {
+            assert_eq!(has_answer(form.as_bytes()), answer, "{form}");
+        }
+    }
+}

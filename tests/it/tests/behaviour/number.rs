@@ -1,0 +1,168 @@
+//! A number that is typed: asked for, used, kept or not, and refused.
+
+use super::{EN, Scene, another_code, said, says};
+use crate::PASSWORD;
+use postern_kit::Page;
+use postern_kit::anyhow::Result;
+
+const CAPTURE: &str = "capture_and_update_mobile_number = true";
+const DIRECT: &str = "send_otp_directly_to_mobile = true";
+
+async fn stored(scene: &Scene, name: &str) -> Result<Option<String>> {
+    scene.host.number_of(name).await
+}
+
+/// Case 11, 16: no number in the profile, capture on.
+#[tokio::test]
+async fn a_captured_number_is_stored_once_its_code_came_back_and_the_page_never_returns()
+-> Result<()> {
+    let scene = Scene::new().await?;
+    scene.set(CAPTURE)?;
+    let name = scene.person_without_number().await?;
+    let (_, number) = scene.somebody();
+    let mut browser = scene.host.browser();
+    let page = browser.sign_in(&name, PASSWORD).await?;
+    assert!(page.asks_for_number(), "{}", page.text());
+    let page = give(&mut browser, &page, &number).await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    assert_eq!(stored(&scene, &name).await?, None, "pending");
+
+    let code = scene.newest_code(&number)?;
+    let page = browser.enter_code(&page, &another_code(&code)).await?;
+    assert_eq!(
+        stored(&scene, &name).await?,
+        None,
+        "a wrong code stores nothing"
+    );
+    let page = browser.enter_code(&page, &code).await?;
+    assert!(page.is_account(), "{}", page.text());
+    assert_eq!(stored(&scene, &name).await?, Some(number.clone()));
+
+    // "First login only": from now on the profile's number is used.
+    let mut again = scene.at_the_code(&name, &number).await?;
+    assert!(again.enter_right().await?.is_account());
+    Ok(())
+}
+
+/// The pending number is reused by a resend, with and without a wrong code before it.
+#[tokio::test]
+async fn a_resend_goes_to_the_pending_number() -> Result<()> {
+    for wrong_before in [true, false] {
+        let scene = Scene::new().await?;
+        scene.set(CAPTURE)?;
+        let name = scene.person_without_number().await?;
+        let (_, number) = scene.somebody();
+        let mut browser = scene.host.browser();
+        let page = browser.sign_in(&name, PASSWORD).await?;
+        let mut page = give(&mut browser, &page, &number).await?;
+        let first = scene.newest_code(&number)?;
+        if wrong_before {
+            page = browser.enter_code(&page, &another_code(&first)).await?;
+        }
+        scene.pass(31);
+        let page = browser.ask_for_another_code(&page).await?;
+        assert!(page.asks_for_code(), "{}", page.text());
+        assert_eq!(scene.messages_to(&number), 2);
+        let page = browser
+            .enter_code(&page, &scene.newest_code(&number)?)
+            .await?;
+        assert!(page.is_account(), "{}", page.text());
+    }
+    Ok(())
+}
+
+/// A backup code proves no number.
+#[tokio::test]
+async fn a_pending_number_is_not_stored_by_a_backup_code() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.set(CAPTURE)?;
+    let name = scene.person_without_number().await?;
+    let codes = scene.host.backup_codes(&name).await?;
+    let (_, number) = scene.somebody();
+    let mut browser = scene.host.browser();
+    let page = browser.sign_in(&name, PASSWORD).await?;
+    let page = give(&mut browser, &page, &number).await?;
+    let page = browser.enter_backup_code(&page, &codes[0]).await?;
+    assert!(page.is_account(), "{}", page.text());
+    assert_eq!(stored(&scene, &name).await?, None);
+    Ok(())
+}
+
+/// Case 17: nobody in the directory, the number is typed, used once, and kept nowhere.
+#[tokio::test]
+async fn a_code_goes_to_the_typed_number_of_somebody_without_an_account() -> Result<()> {
+    let scene = Scene::with(|builder| builder.plugin("local")).await?;
+    scene.set(DIRECT)?;
+    let (name, number) = scene.somebody();
+    for round in 1..=2 {
+        let mut browser = scene.host.browser();
+        let page = scene.host.federated(&mut browser, said(&name)).await?;
+        assert!(page.asks_for_number(), "asked each time: {}", page.text());
+        let page = give(&mut browser, &page, "").await?;
+        assert!(
+            page.asks_for_number(),
+            "an empty number shows the page again"
+        );
+        says("empty", &page, EN.notice_number_invalid);
+        let page = give(&mut browser, &page, &number).await?;
+        assert_eq!(scene.messages_to(&number), round);
+        let page = browser
+            .enter_code(&page, &scene.newest_code(&number)?)
+            .await?;
+        assert!(page.is_account(), "{}", page.text());
+        scene.pass(60);
+    }
+    assert!(
+        scene.host.number_of(&name).await.is_err(),
+        "no account came into being"
+    );
+    Ok(())
+}
+
+/// Case 20: a number in the request where none is asked for.
+#[tokio::test]
+async fn a_number_that_is_not_asked_for_is_not_looked_at() -> Result<()> {
+    let scene = Scene::with(|builder| builder.plugin("local")).await?;
+    scene.set("mandatory = true")?;
+    let (stranger, number) = scene.somebody();
+    let mut browser = scene.host.browser();
+    let page = scene.host.federated(&mut browser, said(&stranger)).await?;
+    says("stopped", &page, EN.stopped_no_account);
+    let page = browser
+        .submit_as(
+            &page,
+            "/sign-in/abandon",
+            "/sign-in/number",
+            &[("mobile", &number)],
+        )
+        .await?;
+    assert!(
+        !page.is_account() && !page.asks_for_code(),
+        "{}",
+        page.text()
+    );
+    assert_eq!(scene.messages(), 0);
+
+    // Nor at the code page, nor with the password.
+    let (name, own) = scene.person().await?;
+    let mut at = scene.at_the_code(&name, &own).await?;
+    let page = at
+        .browser
+        .submit_as(
+            &at.page,
+            "/sign-in/code",
+            "/sign-in/number",
+            &[("mobile", &number)],
+        )
+        .await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    assert_eq!(scene.messages_to(&number), 0);
+    assert!(at.enter_right().await?.is_account());
+    Ok(())
+}
+
+async fn give(browser: &mut postern_kit::Browser, page: &Page, number: &str) -> Result<Page> {
+    browser
+        .submit(page, "/sign-in/number", &[("mobile", number)])
+        .await
+}
