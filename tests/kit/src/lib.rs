@@ -59,6 +59,6 @@ pub use phone::Phone;
 pub use postern_gateway::outbox::{Answer as OutboxAnswer, AnswerKind as OutboxAnswerKind};
 pub use postern_login::ports::FederatedLogin;
 pub use postern_server::desk::{self, Change};
+pub use postern_web;
 pub use sms_gateway;
 pub use visitor::{Stop, Visitor};
-pub use {postern_login, postern_web};

@@ -228,3 +228,19 @@ async fn a_claim_that_cannot_be_emptied_lets_nobody_in() {
         "nothing was spent"
     );
 }
+
+/// The original logged that it could not take a code off the list, and let the person in.
+#[tokio::test]
+async fn a_backup_code_that_cannot_be_spent_lets_nobody_in() {
+    let world = world();
+    let (id, _) = world.at_code("alice").await;
+    world.held().spend_refused = true;
+    let client = facts();
+    let moved = world.logins.submit_backup_code(&id, CODES[0], &client);
+    let error = moved.await.unwrap_err();
+    assert!(matches!(error, LoginError::Unavailable(_)), "{error:?}");
+    let step = world.logins.step(&id).await.unwrap();
+    assert!(matches!(step, Step::AskCode(_)), "{step:?}");
+    world.held().spend_refused = false;
+    assert_eq!(typed(&world, &id, CODES[0]).await, Step::Authenticated);
+}

@@ -67,6 +67,8 @@ pub struct Held {
     pub entropy_broken: bool,
     pub save_refused: bool,
     pub save_policy: bool,
+    /// A backup code that is tried cannot be taken off the list.
+    pub spend_refused: bool,
     pub comparisons: u32,
 }
 
@@ -553,6 +555,9 @@ impl BackupCodeStore for Inner {
     ) -> Result<bool, StoreError> {
         yield_now().await;
         let mut held = self.held();
+        if held.spend_refused {
+            return Err(StoreError::new("the disk is full"));
+        }
         let codes = held.backup_codes.entry(subject.key()).or_default();
         let before = codes.len();
         codes.retain(|known| known != code.as_str());

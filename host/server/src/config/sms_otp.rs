@@ -46,13 +46,13 @@ impl SmsOtp {
         let who = read_who(s);
         let retry = s.flag("retry_enable", true);
         let backup_codes = s.flag("backup_code", true);
-        if s.has("backup_codes_use_identity_claims") {
+        let backup_codes_in_identity_claim = s.flag("backup_codes_use_identity_claims", false);
+        if backup_codes_in_identity_claim {
             s.warning(
                 "backup_codes_use_identity_claims",
                 "without effect: codes are taken over from whichever of the two claims holds them, and both are emptied",
             );
         }
-        let backup_codes_in_identity_claim = s.flag("backup_codes_use_identity_claims", false);
         let capture_number = s.flag("capture_and_update_mobile_number", false);
         if capture_number {
             s.warning(

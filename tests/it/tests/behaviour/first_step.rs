@@ -269,7 +269,7 @@ async fn somebody_of_another_tenant_is_told_to_go_there() -> Result<()> {
     let scene = Scene::with(|builder| builder.plugin("local")).await?;
     let (name, _) = scene.person().await?;
     let elsewhere = FederatedLogin {
-        tenant: postern_kit::postern_login::TenantId::parse("other.example")?,
+        tenant: postern_login::TenantId::parse("other.example")?,
         ..said(&name)
     };
     let mut browser = scene.host.browser();

@@ -192,7 +192,7 @@ pub(crate) fn another_code(code: &str) -> String {
 /// What an identity provider says of somebody.
 pub(crate) fn said(subject: &str) -> FederatedLogin {
     FederatedLogin {
-        tenant: postern_kit::postern_login::TenantId::super_tenant(),
+        tenant: postern_login::TenantId::super_tenant(),
         identity_provider: "idp".to_owned(),
         subject: subject.to_owned(),
         subject_identifier: subject.to_owned(),
