@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 /// Values by field name.
 pub type Values = BTreeMap<String, String>;
 
-/// Characters of one value; a certificate or a payload template fits.
+/// Characters of one value; a payload template fits.
 pub const VALUE_CHARS_MAX: usize = 16 * 1024;
+/// And of a document: the metadata of one provider, with its certificates and contacts, is rarely
+/// half of it.
+pub const DOCUMENT_CHARS_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
@@ -42,6 +45,8 @@ pub enum FieldKind {
     Choice(Vec<String>),
     /// Several lines.
     Lines,
+    /// A text made elsewhere and pasted whole: metadata, certificates.
+    Document,
     /// One value a line.
     List,
     /// `name = value`, one a line.
@@ -51,7 +56,24 @@ pub enum FieldKind {
 impl FieldKind {
     /// Drawn as a box of several lines.
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Lines | Self::List | Self::Pairs)
+        matches!(
+            self,
+            Self::Lines | Self::Document | Self::List | Self::Pairs
+        )
+    }
+
+    pub fn chars_max(&self) -> usize {
+        match self {
+            Self::Document => DOCUMENT_CHARS_MAX,
+            Self::Text
+            | Self::Integer { .. }
+            | Self::Boolean
+            | Self::Url
+            | Self::Choice(_)
+            | Self::Lines
+            | Self::List
+            | Self::Pairs => VALUE_CHARS_MAX,
+        }
     }
 }
 
@@ -100,6 +122,11 @@ impl Field {
     pub fn secret(mut self) -> Self {
         self.secret = true;
         self
+    }
+    /// A box to tick: it is one of two, and what it is when nobody touched it is known. A flag
+    /// without a default has a third state, which leaves it to somebody else.
+    pub fn is_box(&self) -> bool {
+        self.kind == FieldKind::Boolean && self.default.is_some()
     }
     pub fn or(mut self, default: &str) -> Self {
         self.default = Some(default.to_owned());
@@ -153,15 +180,16 @@ pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values,
 }
 
 fn check(field: &Field, text: &str) -> Result<(), String> {
-    if text.chars().count() > VALUE_CHARS_MAX {
-        return Err(format!("expected at most {VALUE_CHARS_MAX} characters"));
+    let chars_max = field.kind.chars_max();
+    if text.chars().count() > chars_max {
+        return Err(format!("expected at most {chars_max} characters"));
     }
     let line = |c: char| c.is_control() && !(field.kind.is_long() && "\n\t".contains(c));
     if text.chars().any(line) {
         return Err("expected no control characters".to_owned());
     }
     match &field.kind {
-        FieldKind::Text | FieldKind::Lines | FieldKind::List => Ok(()),
+        FieldKind::Text | FieldKind::Lines | FieldKind::Document | FieldKind::List => Ok(()),
         FieldKind::Pairs => match lines(text).find(|line| !line.contains('=')) {
             Some(line) => Err(format!("`{line}`: expected `name = value`")),
             None => Ok(()),

@@ -8,6 +8,7 @@
 mod attacks;
 mod browser;
 mod canary;
+mod console;
 mod crash;
 mod directories;
 mod federated;

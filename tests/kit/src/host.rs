@@ -5,6 +5,7 @@ use crate::phone::{Line, Phone};
 use crate::{Api, Browser, Installation, SeededEntropy, paths};
 use anyhow::{Context, Result};
 use postern_admin::Password;
+use postern_login::ports::Scope;
 use postern_server::assemble::{Backing, Furniture};
 use postern_server::config::Config;
 use postern_server::desk::{Change, Reply, Request};
@@ -299,6 +300,7 @@ impl TestHost {
     pub async fn api(&self, name: &str) -> Result<Api> {
         let request = Request::ClientAdd {
             name: name.to_owned(),
+            scopes: Scope::ALL.to_vec(),
         };
         let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
             anyhow::bail!("expected a token");

@@ -1,4 +1,4 @@
-//! `postern idp` and `postern sp`: what the console defines, from the command line.
+//! `postern idp`, `postern sp` and `postern claim`: what the console defines, from the command line.
 
 use super::{ConfigFile, output, store};
 use crate::desk::{Reply, Request};

@@ -52,6 +52,7 @@ struct Tables {
     clients: HashMap<[u8; 32], ApiClient>,
     replies: HashMap<(String, String), Reply>,
     audit: Vec<(AuditEvent, Link)>,
+    audit_pruned: Option<audit::Begin>,
     documents: BTreeMap<Key, Document>,
     users: BTreeMap<users::Whose, User>,
     links: BTreeMap<users::Link, users::Whose>,

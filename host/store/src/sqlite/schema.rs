@@ -13,7 +13,13 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 4] = [FIRST, FEDERATION, CONSOLE, SESSIONS_BY_SUBJECT];
+const MIGRATIONS: [&str; 5] = [
+    FIRST,
+    FEDERATION,
+    CONSOLE,
+    SESSIONS_BY_SUBJECT,
+    SCOPES_AND_PRUNING,
+];
 
 pub(super) enum Refused {
     Newer { found: i64 },
@@ -249,4 +255,17 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_by_subject ON sessions (subject);
+";
+
+/// What a client's token is good for, where all were good for everything; and where the audit log
+/// begins once its oldest rows were removed.
+const SCOPES_AND_PRUNING: &str = "
+ALTER TABLE clients ADD COLUMN scopes TEXT NOT NULL DEFAULT 'challenges messages';
+CREATE TABLE audit_anchor (
+    only    INTEGER PRIMARY KEY CHECK (only = 1),
+    seq     INTEGER NOT NULL,
+    link    BLOB NOT NULL CHECK (length(link) = 32),
+    at      INTEGER NOT NULL,
+    seal    BLOB NOT NULL CHECK (length(seal) = 32)
+) STRICT;
 ";

@@ -3,7 +3,7 @@
 use crate::api::challenges::{bounded, client_ip, locale, purpose, unfit};
 use crate::api::json::answer;
 use crate::api::problem::{self, Problem};
-use crate::api::{Caller, StrictJson};
+use crate::api::{MessageCaller, StrictJson};
 use crate::state::WebState;
 use axum::extract::State;
 use axum::response::Response;
@@ -54,7 +54,7 @@ pub struct MessageSent {
 )]
 pub async fn send(
     State(state): State<WebState>,
-    Caller(client): Caller,
+    MessageCaller(client): MessageCaller,
     headers: HeaderMap,
     StrictJson(request): StrictJson<MessageRequest>,
 ) -> Result<Response, Problem> {
