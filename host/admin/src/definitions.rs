@@ -168,6 +168,9 @@ pub struct Wanted {
     #[serde(default)]
     pub default: bool,
     pub values: Values,
+    /// Secrets to remove; one that is left empty otherwise stays.
+    #[serde(default)]
+    pub unset: Vec<String>,
     /// The version that was looked at; none for a new one.
     #[serde(default)]
     pub seen: Option<u64>,
@@ -318,7 +321,7 @@ impl Administration {
             form: wanted.form.clone(),
             enabled: wanted.enabled,
             default: wanted.default,
-            values: form::read(&fields, &kept, &wanted.values)?,
+            values: form::read(&fields, &kept, &wanted.values, &wanted.unset)?,
         };
         let definitions = self.definitions()?;
         let problems = definitions.check(sort, tenant, name, &definition).await;

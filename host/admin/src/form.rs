@@ -135,11 +135,17 @@ impl Field {
 }
 
 /// Reads what was given against the fields: checked, without what is empty, secrets that were left
-/// empty as they are. A name that is no field's is refused: a misspelt protection is no protection.
-pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values, AdminError> {
+/// empty as they are, unless `unset` names them. A name that is no field's is refused: a misspelt
+/// protection is no protection.
+pub fn read(
+    fields: &[Field],
+    stored: &Values,
+    given: &Values,
+    unset: &[String],
+) -> Result<Values, AdminError> {
     let mut values = Values::new();
     let mut problems = Vec::new();
-    for name in given.keys() {
+    for name in given.keys().chain(unset) {
         if !fields.iter().any(|field| field.name == *name) {
             problems.push((name.clone(), "there is no such field".to_owned()));
         }
@@ -153,7 +159,9 @@ pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values,
         };
         let text = if field.secret { &text } else { text.trim() };
         if text.is_empty() {
-            let kept = stored.get(&field.name).filter(|_| field.secret);
+            let kept = stored
+                .get(&field.name)
+                .filter(|_| field.secret && !unset.contains(&field.name));
             match kept {
                 Some(kept) => {
                     values.insert(field.name.clone(), kept.clone());
@@ -259,7 +267,7 @@ mod tests {
     }
 
     fn problems(given: &[(&str, &str)]) -> Vec<String> {
-        match read(&fields(), &Values::new(), &values(given)) {
+        match read(&fields(), &Values::new(), &values(given), &[]) {
             Err(AdminError::Fields(problems)) => {
                 problems.into_iter().map(|(field, _)| field).collect()
             }
@@ -270,11 +278,12 @@ mod tests {
     #[test]
     fn a_secret_left_empty_stays_and_is_never_shown() {
         let given = [("url", "https://sms.example"), ("key", "k-1")];
-        let stored = read(&fields(), &Values::new(), &values(&given)).unwrap();
+        let stored = read(&fields(), &Values::new(), &values(&given), &[]).unwrap();
         let again = read(
             &fields(),
             &stored,
             &values(&[("url", "https://b.example"), ("key", "")]),
+            &[],
         )
         .unwrap();
         assert_eq!(again["key"], "k-1");
@@ -284,13 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_removed_by_its_name_and_a_needed_one_is_not() {
+        let mut optional = fields();
+        optional[2].required = false;
+        let stored = values(&[("key", "k-1")]);
+        let given = values(&[("url", "https://sms.example"), ("key", "")]);
+        let unset = |fields: &[Field], name: &str| read(fields, &stored, &given, &[name.into()]);
+        assert!(!unset(&optional, "key").unwrap().contains_key("key"));
+        assert!(unset(&fields(), "key").is_err(), "needed");
+        assert!(unset(&optional, "kee").is_err(), "no such field");
+    }
+
+    #[test]
     fn each_bound_holds_at_its_last_and_first_value() {
         let base = [("url", "https://a"), ("key", "k")];
         let with = |name: &'static str, value: &'static str| {
             let mut all = base.to_vec();
             all.retain(|(known, _)| *known != name);
             all.push((name, value));
-            read(&fields(), &Values::new(), &values(&all))
+            read(&fields(), &Values::new(), &values(&all), &[])
         };
         for (name, value) in [
             ("length", "6"),

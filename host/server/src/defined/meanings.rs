@@ -50,7 +50,7 @@ pub(super) fn of(config: &Config) -> Vec<Meaning> {
                     let mapping = stores.get(*name).and_then(mapping);
                     let place = mapping
                         .and_then(attribute)
-                        .map_or_else(|| OWN.to_owned(), |attribute| format!("`{attribute}`"));
+                        .map_or_else(|| OWN.to_owned(), |attribute| format!("attribute {attribute}"));
                     ((*name).to_owned(), place)
                 })
                 .collect(),
@@ -59,7 +59,7 @@ pub(super) fn of(config: &Config) -> Vec<Meaning> {
     // Every other claim that a foreign store has an attribute for.
     for (name, store) in stores {
         for (claim, attribute) in mapping(store).into_iter().flat_map(|m| &m.claims) {
-            let kept = (name.clone(), format!("`{attribute}`"));
+            let kept = (name.clone(), format!("attribute {attribute}"));
             match all.iter_mut().find(|one| one.claim == *claim) {
                 Some(known) if known.kept.iter().any(|(store, _)| store == name) => {}
                 Some(known) => known.kept.push(kept),
@@ -116,7 +116,7 @@ mod tests {
         let pair = |store: &str, place: &str| (store.to_owned(), place.to_owned());
         assert_eq!(
             kept(&config, "http://wso2.org/claims/mobile"),
-            [pair("PRIMARY", OWN), pair("CORP", "`telephoneNumber`")]
+            [pair("PRIMARY", OWN), pair("CORP", "attribute telephoneNumber")]
         );
         assert_eq!(
             kept(&config, "http://wso2.org/claims/otpbackupcodes"),
@@ -124,7 +124,7 @@ mod tests {
         );
         assert_eq!(
             kept(&config, "http://wso2.org/claims/emailaddress"),
-            [pair("CORP", "`mail`")]
+            [pair("CORP", "attribute mail")]
         );
     }
 }

@@ -43,6 +43,7 @@ const DEFINITION: &[(&str, &str)] = &[
     ("enabled", "boolean"),
     ("default", "boolean"),
     ("values", "!object"),
+    ("unset", "array"),
     ("seen", "integer"),
 ];
 const FILTER: &[&str] = &["who", "event", "address", "since", "until"];

@@ -46,6 +46,8 @@ struct ListPage<'a> {
     here: &'static str,
     forms: Vec<Choice>,
     all: Vec<Row>,
+    /// Whether they are of several kinds and can be switched off.
+    switched: bool,
     /// On the page of claims: what a login reads of a person.
     meanings: Vec<Meaning>,
 }
@@ -90,6 +92,7 @@ pub async fn list(
     };
     page::draw(&ListPage {
         meanings,
+        switched: sort != Sort::ClaimDialect,
         c: ConsoleFrame::new(&state, &at.console, here(sort)),
         done: done(query.as_deref()),
         title: title(sort),
@@ -174,6 +177,10 @@ impl Input {
             FieldKind::Choice(choices) => choices,
             _ => &[],
         }
+    }
+    /// A secret that may go.
+    fn can_go(&self) -> bool {
+        self.set && !self.field.required
     }
     fn is_box(&self) -> bool {
         self.field.is_box()
@@ -283,6 +290,7 @@ pub async fn new(
         enabled: true,
         default: false,
         values: Values::new(),
+        unset: Vec::new(),
         seen: None,
     };
     draw(&state, &at.console, sort, "", &wanted, None, &[], None).await
@@ -309,6 +317,7 @@ pub async fn show(
                 enabled: shown.listed.enabled,
                 default: shown.listed.default,
                 values: shown.values.clone(),
+                unset: Vec::new(),
                 seen: shown.version,
             };
             let said = done(query.as_deref());
@@ -472,6 +481,11 @@ pub async fn put(
         enabled: sort == Sort::ClaimDialect || fields.text("enabled") == "yes",
         default: fields.text("default") == "yes",
         values,
+        unset: fields
+            .all()
+            .filter(|(_, value)| *value == "yes")
+            .filter_map(|(name, _)| Some(name.strip_prefix("unset.")?.to_owned()))
+            .collect(),
         seen: fields.text("seen").parse().ok(),
     };
     let (actor, tenant) = (&form.console.actor, &form.console.tenant);
