@@ -312,7 +312,8 @@ impl Administration {
                 PRUNED_AFTER_MIN.as_secs() / DAY
             )));
         }
-        let details = vec![format!("rows from before {} ms since 1970", before.0)];
+        let days = self.now().since(before).as_secs() / DAY;
+        let details = vec![format!("rows older than {days} days")];
         self.announce(actor, &tenant, act, None, details).await?;
         let outcome = self.prune_before(before).await;
         self.conclude(actor, &tenant, act, None, outcome).await

@@ -4,8 +4,8 @@ use crate::config::{Config, PRIMARY, UserStore};
 use postern_admin::definitions::Meaning;
 use postern_store::directory::Mapping;
 
-/// Where something is that has no attribute in a foreign store, and everything of a local one.
-const OWN: &str = "Postern's own store";
+/// Who keeps what has no attribute in a foreign store, and everything of a local one.
+const OWN: &str = "Postern";
 
 type Attribute = fn(&Mapping) -> Option<&String>;
 
@@ -48,9 +48,10 @@ pub(super) fn of(config: &Config) -> Vec<Meaning> {
                 .iter()
                 .map(|name| {
                     let mapping = stores.get(*name).and_then(mapping);
-                    let place = mapping
-                        .and_then(attribute)
-                        .map_or_else(|| OWN.to_owned(), |attribute| format!("attribute {attribute}"));
+                    let place = mapping.and_then(attribute).map_or_else(
+                        || OWN.to_owned(),
+                        |attribute| format!("attribute {attribute}"),
+                    );
                     ((*name).to_owned(), place)
                 })
                 .collect(),
@@ -116,7 +117,10 @@ mod tests {
         let pair = |store: &str, place: &str| (store.to_owned(), place.to_owned());
         assert_eq!(
             kept(&config, "http://wso2.org/claims/mobile"),
-            [pair("PRIMARY", OWN), pair("CORP", "attribute telephoneNumber")]
+            [
+                pair("PRIMARY", OWN),
+                pair("CORP", "attribute telephoneNumber")
+            ]
         );
         assert_eq!(
             kept(&config, "http://wso2.org/claims/otpbackupcodes"),
