@@ -7,7 +7,7 @@ use fantoccini::{Client, Locator};
 use postern_admin::Role;
 use postern_federation::ports::Peers;
 use postern_kit::anyhow::{Context, Result, bail};
-use postern_kit::{Provider, TestHost};
+use postern_kit::{Phone, Provider, TestHost};
 use postern_server::desk::{Reply, Request};
 use std::time::Duration;
 
@@ -60,8 +60,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     async fn whole(&self, invitation: &str) -> Result<()> {
-        self.come_in(invitation).await?;
-        self.go_out_and_in_again().await?;
+        let mut phone = self.host.phone(ERIN);
+        self.come_in(invitation, &mut phone).await?;
+        self.go_out_and_in_again(&mut phone).await?;
         self.add_a_user().await?;
         self.define_an_openid_provider().await?;
         self.define_saml_peers().await?;
@@ -121,14 +122,13 @@ impl Walk<'_> {
         Ok(self.wait_for("main").await?.text().await?)
     }
 
-    async fn come_in(&self, invitation: &str) -> Result<()> {
+    async fn come_in(&self, invitation: &str, phone: &mut Phone) -> Result<()> {
         self.goto(&format!("invitation/{invitation}")).await?;
         self.look("1-invitation").await?;
         self.fill(&[("mobile", &format!("{ERIN}\n"))]).await?;
         let code = self.wait_for("input[name=code]").await?;
         self.look("2-invitation-code").await?;
-        code.send_keys(&self.host.phone(ERIN).next_code().await?)
-            .await?;
+        code.send_keys(&phone.next_code().await?).await?;
         for field in ["password", "again"] {
             self.wait_for(&format!("#{field}"))
                 .await?
@@ -141,7 +141,7 @@ impl Walk<'_> {
     }
 
     /// As on any other day.
-    async fn go_out_and_in_again(&self) -> Result<()> {
+    async fn go_out_and_in_again(&self, phone: &mut Phone) -> Result<()> {
         self.click("form[action='/console/sign-out'] button")
             .await?;
         let user = self.wait_for("input[name=username]").await?;
@@ -151,7 +151,7 @@ impl Walk<'_> {
         password.send_keys(&format!("{PASSWORD}\n")).await?;
         let code = self.wait_for("input[name=code]").await?;
         self.look("4-sign-in-code").await?;
-        let next = self.host.phone(ERIN).next_code().await?;
+        let next = phone.next_code().await?;
         code.send_keys(&format!("{next}\n")).await?;
         self.wait_for("nav.side").await.map(|_| ())
     }
@@ -267,7 +267,7 @@ impl Walk<'_> {
 
     async fn add_a_client(&self) -> Result<()> {
         self.goto("clients").await?;
-        self.fill(&[("name", "billing")]).await?;
+        self.wait_for("#name").await?.send_keys("billing").await?;
         self.click("form[action='/console/clients/add'] button")
             .await?;
         let token = self.wait_for("pre code").await?.text().await?;
