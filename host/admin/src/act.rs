@@ -54,6 +54,7 @@ pub const TENANT_REMOVE: Act = act("tenant remove", FreshProof);
 pub const AUDIT_LIST: Act = act("audit list", Reading);
 pub const AUDIT_EXPORT: Act = act("audit export", Reading);
 pub const AUDIT_VERIFY: Act = act("audit verify", Reading);
+pub const AUDIT_PRUNE: Act = act("audit prune", FreshProof);
 pub const ADMIN_LIST: Act = act("admin list", Reading);
 pub const ADMIN_INVITE: Act = act("admin invite", FreshProof);
 pub const ADMIN_APPOINT: Act = act("admin appoint", FreshProof);
@@ -67,9 +68,13 @@ pub const SP_LIST: Act = act("sp list", Reading);
 pub const SP_SHOW: Act = act("sp show", Reading);
 pub const SP_PUT: Act = act("sp put", FreshProof);
 pub const SP_DELETE: Act = act("sp delete", FreshProof);
+pub const CLAIM_LIST: Act = act("claim list", Reading);
+pub const CLAIM_SHOW: Act = act("claim show", Reading);
+pub const CLAIM_PUT: Act = act("claim put", FreshProof);
+pub const CLAIM_DELETE: Act = act("claim delete", FreshProof);
 
 /// All of them, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 41] = [
+pub const ALL: [Act; 46] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -98,6 +103,7 @@ pub const ALL: [Act; 41] = [
     AUDIT_LIST,
     AUDIT_EXPORT,
     AUDIT_VERIFY,
+    AUDIT_PRUNE,
     ADMIN_LIST,
     ADMIN_INVITE,
     ADMIN_APPOINT,
@@ -111,4 +117,8 @@ pub const ALL: [Act; 41] = [
     SP_SHOW,
     SP_PUT,
     SP_DELETE,
+    CLAIM_LIST,
+    CLAIM_SHOW,
+    CLAIM_PUT,
+    CLAIM_DELETE,
 ];

@@ -75,6 +75,16 @@ impl Actor {
         }
     }
 
+    /// This host by itself, because the configuration says so.
+    pub fn host(key: &str) -> Self {
+        Self {
+            who: format!("configuration ({key})"),
+            role: Role::Administrator,
+            address: None,
+            proof: Proof::Machine,
+        }
+    }
+
     /// A script with the administrator's bearer token.
     pub fn token(address: Option<String>) -> Self {
         Self {

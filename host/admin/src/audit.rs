@@ -1,7 +1,9 @@
 //! The audit log as administrators read it: filter, page, export, check.
 //!
 //! A store numbers the rows and chains them: each carries a keyed hash over its content and the hash
-//! of the one before, so that a row that is changed, moved or taken out breaks the chain there.
+//! of the one before, so that a row that is changed, moved or taken out breaks the chain there. The
+//! oldest rows can be removed in the open: a sealed note says up to which row, and the chain begins
+//! after it.
 
 use crate::{Act, Actor, AdminError, Administration, act};
 use async_trait::async_trait;
@@ -10,6 +12,7 @@ use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
 use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A row of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,9 +38,23 @@ pub struct Link {
 pub enum Verified {
     /// Every row is as it was written, up to this one. Note it down somewhere else: whoever holds
     /// the key could write a whole new log, and this tells.
-    Whole { rows: u64, last: Option<Link> },
+    Whole {
+        rows: u64,
+        last: Option<Link>,
+        /// Where the rows before went.
+        #[serde(default)]
+        pruned: Option<Pruned>,
+    },
     /// The first row that is not.
     Broken { seq: u64, why: String },
+}
+
+/// The oldest rows were removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The last one of them.
+    pub through: Link,
+    pub at: Timestamp,
 }
 
 #[async_trait]
@@ -47,8 +64,14 @@ pub trait AuditTrail: Send + Sync {
     -> Result<Vec<Row>, StoreError>;
     /// Oldest first, those after the row `after`.
     async fn rows_after(&self, after: u64, rows_max: u32) -> Result<Vec<Row>, StoreError>;
-    /// Checks the chain after `last` (from the first row: `None`), at most `rows_max` rows of it.
+    /// Checks the chain after `last` (from where it begins: `None`), at most `rows_max` rows of it.
     async fn check_chain(&self, last: Option<&Link>, rows_max: u32) -> Result<Checked, StoreError>;
+    /// What was removed so far, as the sealed note says. Whether the seal is right the chain's check
+    /// tells.
+    async fn pruned(&self) -> Result<Option<Pruned>, StoreError>;
+    /// Removes every row up to this one, which stays as a sealed note, in one act. False if that row
+    /// is not there as it is named. Bounded by the caller to some thousand rows.
+    async fn prune(&self, through: &Link, now: Timestamp) -> Result<bool, StoreError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,10 +238,26 @@ impl Administration {
         self.allow_here(actor, ACT, None).await?;
         let (mut rows, mut last) = (0, None);
         let mut met = expected.is_none();
+        let pruned = self.ports.trail.pruned().await?;
+        let begins_after = pruned.as_ref().map_or(0, |pruned| pruned.through.seq);
+        if let (Some(expected), Some(pruned)) = (expected, &pruned) {
+            if expected.seq < begins_after {
+                return Err(AdminError::Invalid(format!(
+                    "row {} was removed with all rows up to {begins_after}: it can no longer be looked at, expected a later one",
+                    expected.seq
+                )));
+            }
+            if expected.seq == begins_after {
+                if !expected.link.eq_ignore_ascii_case(&pruned.through.link) {
+                    return Ok(anew(expected.seq));
+                }
+                met = true;
+            }
+        }
         loop {
             // Up to the noted link first, so that it is looked at exactly where it was.
             let until = expected.filter(|_| !met).map(|link| link.seq);
-            let seen = last.as_ref().map_or(0, |link: &Link| link.seq);
+            let seen = last.as_ref().map_or(begins_after, |link: &Link| link.seq);
             let step = until.map_or(STEP, |until| {
                 u32::try_from(until.saturating_sub(seen))
                     .unwrap_or(STEP)
@@ -232,17 +271,13 @@ impl Administration {
                     rows += more;
                     if let Some(expected) = expected.filter(|expected| link.seq == expected.seq) {
                         if !expected.link.eq_ignore_ascii_case(&link.link) {
-                            return Ok(Verified::Broken {
-                                seq: link.seq,
-                                why: "it is not the row that was noted down: the log was written anew"
-                                    .to_owned(),
-                            });
+                            return Ok(anew(link.seq));
                         }
                         met = true;
                     }
                     last = Some(link);
                 }
-                Checked::End if met => return Ok(Verified::Whole { rows, last }),
+                Checked::End if met => return Ok(Verified::Whole { rows, last, pruned }),
                 Checked::End => {
                     return Ok(Verified::Broken {
                         seq: expected.map_or(0, |link| link.seq),
@@ -252,6 +287,85 @@ impl Administration {
                 Checked::Broken { seq, why } => return Ok(Verified::Broken { seq, why }),
             }
         }
+    }
+}
+
+/// The youngest rows that may be removed. Whoever did something this month cannot make it unseen, not
+/// even as an administrator.
+pub const PRUNED_AFTER_MIN: Duration = Duration::from_secs(30 * DAY);
+const DAY: u64 = 24 * 3600;
+
+impl Administration {
+    /// Removes the rows from before this time, from the first one on. A log that is broken among them
+    /// keeps them: what shows that somebody changed it is not removed. `None`: there were none.
+    pub async fn audit_prune(
+        &self,
+        actor: &Actor,
+        before: Timestamp,
+    ) -> Result<Option<Pruned>, AdminError> {
+        let act = act::AUDIT_PRUNE;
+        let tenant = TenantId::super_tenant();
+        self.allow_here(actor, act, None).await?;
+        if before.plus(PRUNED_AFTER_MIN) > self.now() {
+            return Err(AdminError::Invalid(format!(
+                "rows of the last {} days stay: expected an earlier time",
+                PRUNED_AFTER_MIN.as_secs() / DAY
+            )));
+        }
+        let days = self.now().since(before).as_secs() / DAY;
+        let details = vec![format!("rows older than {days} days")];
+        self.announce(actor, &tenant, act, None, details).await?;
+        let outcome = self.prune_before(before).await;
+        self.conclude(actor, &tenant, act, None, outcome).await
+    }
+
+    /// As the configuration has it: what is older goes, once a day.
+    pub async fn audit_retain(&self, keep: Duration) -> Result<Option<Pruned>, AdminError> {
+        let now = self.now();
+        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let before = Timestamp(now.0.saturating_sub(keep));
+        let oldest = self.ports.trail.rows_after(0, 1).await?;
+        let due = Timestamp(before.0.saturating_sub(DAY * 1000));
+        if oldest.first().is_none_or(|row| row.event.at >= due) {
+            return Ok(None);
+        }
+        self.audit_prune(&Actor::host("audit.keep_days"), before)
+            .await
+    }
+
+    async fn prune_before(&self, before: Timestamp) -> Result<Option<Pruned>, AdminError> {
+        let trail = &self.ports.trail;
+        let mut pruned = None;
+        loop {
+            let rows = trail.rows_after(0, STEP).await?;
+            let old = rows.iter().take_while(|row| row.event.at < before).count();
+            if old == 0 {
+                return Ok(pruned);
+            }
+            let steps = u32::try_from(old).unwrap_or(STEP);
+            let through = match trail.check_chain(None, steps).await? {
+                Checked::Onward { last, .. } => last,
+                Checked::End => return Ok(pruned),
+                Checked::Broken { seq, why } => {
+                    return Err(AdminError::Invalid(format!(
+                        "the log is broken at row {seq} ({why}): nothing is removed of it"
+                    )));
+                }
+            };
+            if !trail.prune(&through, self.now()).await? {
+                return Err(AdminError::Changed {
+                    name: "the audit log".to_owned(),
+                });
+            }
+            pruned = trail.pruned().await?;
+        }
+    }
+}
+
+fn anew(seq: u64) -> Verified {
+    Verified::Broken {
+        seq,
+        why: "it is not the row that was noted down: the log was written anew".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Actor, AdminError, Administration, act};
 use postern_login::TenantId;
-use postern_login::ports::{Added, ApiClient};
+use postern_login::ports::{Added, ApiClient, Scope};
 use sha2::{Digest, Sha256};
 
 impl Administration {
@@ -21,6 +21,7 @@ impl Administration {
         actor: &Actor,
         tenant: &TenantId,
         name: &str,
+        scopes: &[Scope],
     ) -> Result<String, AdminError> {
         let act = act::CLIENT_ADD;
         self.allow(actor, tenant, act, Some(name)).await?;
@@ -34,6 +35,20 @@ impl Administration {
                 name.escape_debug()
             )));
         }
+        let scopes: Vec<Scope> = Scope::ALL
+            .into_iter()
+            .filter(|scope| scopes.contains(scope))
+            .collect();
+        if scopes.is_empty() {
+            return Err(AdminError::Invalid(
+                "the client may do nothing: expected one or more of challenges, messages"
+                    .to_owned(),
+            ));
+        }
+        let details = scopes
+            .iter()
+            .map(|scope| format!("scope {}", scope.as_str()));
+        let details = details.collect();
         // The prefix lets people and secret scanners tell what it is.
         let token = format!("postern_{}", hex::encode(self.random::<32>()?));
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
@@ -41,8 +56,9 @@ impl Administration {
             name: name.to_owned(),
             tenant: tenant.clone(),
             created_at: self.now(),
+            scopes,
         };
-        self.announce(actor, tenant, act, Some(name), Vec::new())
+        self.announce(actor, tenant, act, Some(name), details)
             .await?;
         let outcome = match self.ports.clients.add(&client, &hash).await {
             Ok(Added::Added) => Ok(token),

@@ -1,5 +1,5 @@
-//! Identity providers and service providers that are defined in the console: the same things as the
-//! configuration file's sections, checked by the same reader, effective at once.
+//! Identity providers, service providers and claim dialects that are defined in the console: the same
+//! things as the configuration file's sections, checked by the same reader, effective at once.
 //!
 //! What the file defines is shown here and changed there; one name is defined in one place.
 
@@ -17,15 +17,22 @@ use serde::{Deserialize, Serialize};
 pub enum Sort {
     IdentityProvider,
     ServiceProvider,
+    /// What others call the claims that are known here.
+    ClaimDialect,
 }
 
 impl Sort {
-    pub const ALL: [Self; 2] = [Self::IdentityProvider, Self::ServiceProvider];
+    pub const ALL: [Self; 3] = [
+        Self::IdentityProvider,
+        Self::ServiceProvider,
+        Self::ClaimDialect,
+    ];
 
     pub fn kind(self) -> Kind {
         match self {
             Self::IdentityProvider => Kind::IdentityProvider,
             Self::ServiceProvider => Kind::ServiceProvider,
+            Self::ClaimDialect => Kind::Claim,
         }
     }
 
@@ -33,6 +40,7 @@ impl Sort {
         match self {
             Self::IdentityProvider => "identity provider",
             Self::ServiceProvider => "service provider",
+            Self::ClaimDialect => "claim dialect",
         }
     }
 
@@ -40,6 +48,12 @@ impl Sort {
         match self {
             Self::IdentityProvider => [act::IDP_LIST, act::IDP_SHOW, act::IDP_PUT, act::IDP_DELETE],
             Self::ServiceProvider => [act::SP_LIST, act::SP_SHOW, act::SP_PUT, act::SP_DELETE],
+            Self::ClaimDialect => [
+                act::CLAIM_LIST,
+                act::CLAIM_SHOW,
+                act::CLAIM_PUT,
+                act::CLAIM_DELETE,
+            ],
         }
     }
 }
@@ -77,6 +91,8 @@ pub struct Declared {
     pub enabled: bool,
     /// `postern.toml, [identity_provider.corp]`
     pub place: String,
+    /// What may be shown of it; empty where only the file says.
+    pub values: Values,
 }
 
 /// What the host knows of definitions.
@@ -98,8 +114,24 @@ pub trait Definitions: Send + Sync {
     fn sends_to(&self, service_provider: &Definition) -> Vec<String>;
     /// Those that the file's service providers send people to.
     fn declared_sends_to(&self, tenant: &TenantId) -> Vec<(String, Vec<String>)>;
+    /// What the second step reads of a person, as the file has it.
+    fn meanings(&self, tenant: &TenantId) -> Vec<Meaning>;
     /// Makes what is stored now effective.
     async fn apply(&self) -> Result<(), StoreError>;
+}
+
+/// The field in which a provider names the dialect it speaks.
+pub const DIALECT: &str = "dialect";
+
+/// A claim that means something to a login, and where each user store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meaning {
+    /// `Mobile number`
+    pub what: String,
+    /// Its URI.
+    pub claim: String,
+    /// User store, and where in it.
+    pub kept: Vec<(String, String)>,
 }
 
 /// One line of the list.
@@ -136,6 +168,9 @@ pub struct Wanted {
     #[serde(default)]
     pub default: bool,
     pub values: Values,
+    /// Secrets to remove; one that is left empty otherwise stays.
+    #[serde(default)]
+    pub unset: Vec<String>,
     /// The version that was looked at; none for a new one.
     #[serde(default)]
     pub seen: Option<u64>,
@@ -191,6 +226,16 @@ impl Administration {
         Ok(all)
     }
 
+    /// What the second step reads of a person, and where it is kept.
+    pub async fn claim_meanings(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+    ) -> Result<Vec<Meaning>, AdminError> {
+        self.allow(actor, tenant, act::CLAIM_LIST, None).await?;
+        Ok(self.definitions()?.meanings(tenant))
+    }
+
     pub async fn definition_show(
         &self,
         actor: &Actor,
@@ -212,7 +257,7 @@ impl Administration {
                     place: Some(one.place),
                 },
                 version: None,
-                values: Values::new(),
+                values: one.values,
                 set: Vec::new(),
                 used_by,
             });
@@ -276,7 +321,7 @@ impl Administration {
             form: wanted.form.clone(),
             enabled: wanted.enabled,
             default: wanted.default,
-            values: form::read(&fields, &kept, &wanted.values)?,
+            values: form::read(&fields, &kept, &wanted.values, &wanted.unset)?,
         };
         let definitions = self.definitions()?;
         let problems = definitions.check(sort, tenant, name, &definition).await;
@@ -341,9 +386,28 @@ impl Administration {
         sort: Sort,
         name: &str,
     ) -> Result<Vec<String>, AdminError> {
-        if sort != Sort::IdentityProvider {
-            return Ok(Vec::new());
+        match sort {
+            Sort::IdentityProvider => self.sent_to_by(tenant, name).await,
+            Sort::ClaimDialect => self.spoken_by(tenant, name).await,
+            Sort::ServiceProvider => Ok(Vec::new()),
         }
+    }
+
+    /// Providers of the file write their claims out, so only those of the console are asked.
+    async fn spoken_by(&self, tenant: &TenantId, dialect: &str) -> Result<Vec<String>, AdminError> {
+        let mut by = Vec::new();
+        for sort in [Sort::IdentityProvider, Sort::ServiceProvider] {
+            for document in self.ports.documents.list(tenant, sort.kind()).await? {
+                let definition: Definition = document.read()?;
+                if definition.values.get(DIALECT).map(String::as_str) == Some(dialect) {
+                    by.push(format!("{} `{}`", sort.what(), document.key.name));
+                }
+            }
+        }
+        Ok(by)
+    }
+
+    async fn sent_to_by(&self, tenant: &TenantId, name: &str) -> Result<Vec<String>, AdminError> {
         let definitions = self.definitions()?;
         let mut by: Vec<String> = definitions
             .declared_sends_to(tenant)

@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 /// Values by field name.
 pub type Values = BTreeMap<String, String>;
 
-/// Characters of one value; a certificate or a payload template fits.
+/// Characters of one value; a payload template fits.
 pub const VALUE_CHARS_MAX: usize = 16 * 1024;
+/// And of a document: the metadata of one provider, with its certificates and contacts, is rarely
+/// half of it.
+pub const DOCUMENT_CHARS_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
@@ -42,6 +45,8 @@ pub enum FieldKind {
     Choice(Vec<String>),
     /// Several lines.
     Lines,
+    /// A text made elsewhere and pasted whole: metadata, certificates.
+    Document,
     /// One value a line.
     List,
     /// `name = value`, one a line.
@@ -51,7 +56,24 @@ pub enum FieldKind {
 impl FieldKind {
     /// Drawn as a box of several lines.
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Lines | Self::List | Self::Pairs)
+        matches!(
+            self,
+            Self::Lines | Self::Document | Self::List | Self::Pairs
+        )
+    }
+
+    pub fn chars_max(&self) -> usize {
+        match self {
+            Self::Document => DOCUMENT_CHARS_MAX,
+            Self::Text
+            | Self::Integer { .. }
+            | Self::Boolean
+            | Self::Url
+            | Self::Choice(_)
+            | Self::Lines
+            | Self::List
+            | Self::Pairs => VALUE_CHARS_MAX,
+        }
     }
 }
 
@@ -101,6 +123,11 @@ impl Field {
         self.secret = true;
         self
     }
+    /// A box to tick: it is one of two, and what it is when nobody touched it is known. A flag
+    /// without a default has a third state, which leaves it to somebody else.
+    pub fn is_box(&self) -> bool {
+        self.kind == FieldKind::Boolean && self.default.is_some()
+    }
     pub fn or(mut self, default: &str) -> Self {
         self.default = Some(default.to_owned());
         self
@@ -108,11 +135,17 @@ impl Field {
 }
 
 /// Reads what was given against the fields: checked, without what is empty, secrets that were left
-/// empty as they are. A name that is no field's is refused: a misspelt protection is no protection.
-pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values, AdminError> {
+/// empty as they are, unless `unset` names them. A name that is no field's is refused: a misspelt
+/// protection is no protection.
+pub fn read(
+    fields: &[Field],
+    stored: &Values,
+    given: &Values,
+    unset: &[String],
+) -> Result<Values, AdminError> {
     let mut values = Values::new();
     let mut problems = Vec::new();
-    for name in given.keys() {
+    for name in given.keys().chain(unset) {
         if !fields.iter().any(|field| field.name == *name) {
             problems.push((name.clone(), "there is no such field".to_owned()));
         }
@@ -126,7 +159,9 @@ pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values,
         };
         let text = if field.secret { &text } else { text.trim() };
         if text.is_empty() {
-            let kept = stored.get(&field.name).filter(|_| field.secret);
+            let kept = stored
+                .get(&field.name)
+                .filter(|_| field.secret && !unset.contains(&field.name));
             match kept {
                 Some(kept) => {
                     values.insert(field.name.clone(), kept.clone());
@@ -153,15 +188,16 @@ pub fn read(fields: &[Field], stored: &Values, given: &Values) -> Result<Values,
 }
 
 fn check(field: &Field, text: &str) -> Result<(), String> {
-    if text.chars().count() > VALUE_CHARS_MAX {
-        return Err(format!("expected at most {VALUE_CHARS_MAX} characters"));
+    let chars_max = field.kind.chars_max();
+    if text.chars().count() > chars_max {
+        return Err(format!("expected at most {chars_max} characters"));
     }
     let line = |c: char| c.is_control() && !(field.kind.is_long() && "\n\t".contains(c));
     if text.chars().any(line) {
         return Err("expected no control characters".to_owned());
     }
     match &field.kind {
-        FieldKind::Text | FieldKind::Lines | FieldKind::List => Ok(()),
+        FieldKind::Text | FieldKind::Lines | FieldKind::Document | FieldKind::List => Ok(()),
         FieldKind::Pairs => match lines(text).find(|line| !line.contains('=')) {
             Some(line) => Err(format!("`{line}`: expected `name = value`")),
             None => Ok(()),
@@ -231,7 +267,7 @@ mod tests {
     }
 
     fn problems(given: &[(&str, &str)]) -> Vec<String> {
-        match read(&fields(), &Values::new(), &values(given)) {
+        match read(&fields(), &Values::new(), &values(given), &[]) {
             Err(AdminError::Fields(problems)) => {
                 problems.into_iter().map(|(field, _)| field).collect()
             }
@@ -242,11 +278,12 @@ mod tests {
     #[test]
     fn a_secret_left_empty_stays_and_is_never_shown() {
         let given = [("url", "https://sms.example"), ("key", "k-1")];
-        let stored = read(&fields(), &Values::new(), &values(&given)).unwrap();
+        let stored = read(&fields(), &Values::new(), &values(&given), &[]).unwrap();
         let again = read(
             &fields(),
             &stored,
             &values(&[("url", "https://b.example"), ("key", "")]),
+            &[],
         )
         .unwrap();
         assert_eq!(again["key"], "k-1");
@@ -256,13 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_removed_by_its_name_and_a_needed_one_is_not() {
+        let mut optional = fields();
+        optional[2].required = false;
+        let stored = values(&[("key", "k-1")]);
+        let given = values(&[("url", "https://sms.example"), ("key", "")]);
+        let unset = |fields: &[Field], name: &str| read(fields, &stored, &given, &[name.into()]);
+        assert!(!unset(&optional, "key").unwrap().contains_key("key"));
+        assert!(unset(&fields(), "key").is_err(), "needed");
+        assert!(unset(&optional, "kee").is_err(), "no such field");
+    }
+
+    #[test]
     fn each_bound_holds_at_its_last_and_first_value() {
         let base = [("url", "https://a"), ("key", "k")];
         let with = |name: &'static str, value: &'static str| {
             let mut all = base.to_vec();
             all.retain(|(known, _)| *known != name);
             all.push((name, value));
-            read(&fields(), &Values::new(), &values(&all))
+            read(&fields(), &Values::new(), &values(&all), &[])
         };
         for (name, value) in [
             ("length", "6"),

@@ -21,6 +21,15 @@ pub struct UserRecord {
     pub claims: Vec<(String, String)>,
 }
 
+/// A user store, as far as somebody needs to know it who makes a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFacts {
+    /// Empty for the primary one.
+    pub domain: String,
+    /// Users can be made and deleted here.
+    pub takes_users: bool,
+}
+
 /// A new account, or what of an account shall change (`None`: leave).
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
@@ -62,6 +71,10 @@ pub trait Accounts: Send + Sync {
         from: Option<&str>,
         rows_max: u32,
     ) -> Result<Vec<UserRecord>, DirectoryError>;
+    /// The stores there are, the primary one first.
+    fn stores(&self, _tenant: &TenantId) -> Vec<StoreFacts> {
+        Vec::new()
+    }
     /// Links (identity provider, subject) to the account.
     async fn link(
         &self,
@@ -187,6 +200,16 @@ impl Administration {
                 return Ok(Found { users, next: from });
             }
         }
+    }
+
+    /// Where a user can be made.
+    pub async fn user_stores(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+    ) -> Result<Vec<StoreFacts>, AdminError> {
+        self.allow(actor, tenant, act::USER_LIST, None).await?;
+        Ok(self.ports.accounts.stores(tenant))
     }
 
     pub async fn user_show(

@@ -366,6 +366,39 @@ pub struct ApiClient {
     pub name: String,
     pub tenant: TenantId,
     pub created_at: Timestamp,
+    /// What its token is good for; nothing else.
+    pub scopes: Vec<Scope>,
+}
+
+impl ApiClient {
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// A part of the JSON API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Codes of its own people: sent, checked, sent again.
+    Challenges,
+    /// Finished messages to any number.
+    Messages,
+}
+
+impl Scope {
+    pub const ALL: [Self; 2] = [Self::Challenges, Self::Messages];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Challenges => "challenges",
+            Self::Messages => "messages",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
 }
 
 #[async_trait]

@@ -62,6 +62,9 @@ enum Command {
     /// Service providers: applications that Postern signs people in for.
     #[command(subcommand)]
     Sp(definition::Command),
+    /// Claim dialects: what others call the claims that are known here.
+    #[command(subcommand)]
+    Claim(definition::Command),
     /// Who administers, and the way in for them.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -125,6 +128,9 @@ pub fn run() -> ExitCode {
         }
         Command::Sp(command) => {
             definition::run(postern_admin::definitions::Sort::ServiceProvider, command)
+        }
+        Command::Claim(command) => {
+            definition::run(postern_admin::definitions::Sort::ClaimDialect, command)
         }
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),

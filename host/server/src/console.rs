@@ -101,13 +101,24 @@ pub(crate) fn field(setting: &Setting) -> Field {
     }
 }
 
-/// `account_sid` reads as `Account sid`.
+/// Words that are written in capitals wherever people read them.
+const CAPITALS: [&str; 9] = [
+    "api", "http", "id", "otp", "sid", "sms", "ssl", "uri", "url",
+];
+
+/// `account_sid` reads as `Account SID`, `sms_url` as `SMS URL`.
 fn label(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    let words = name.split('_').enumerate().map(|(at, word)| {
+        if CAPITALS.contains(&word) {
+            return word.to_uppercase();
+        }
+        let mut letters = word.chars();
+        match letters.next() {
+            Some(first) if at == 0 => first.to_uppercase().chain(letters).collect(),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// As a login waits for its provider.
@@ -178,6 +189,23 @@ impl TestSender for TestMessages {
             verdict,
             detail,
             took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settings_name_reads_as_words() {
+        for (name, words) in [
+            ("account_sid", "Account SID"),
+            ("sms_url", "SMS URL"),
+            ("http_response_code", "HTTP response code"),
+            ("from", "From"),
+        ] {
+            assert_eq!(label(name), words);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What is defined in the console beside the file: its forms, its checks, and that it takes effect at
 //! once. The file and the console are merged here and nowhere else; one name is defined in one place.
 
+mod dialects;
+mod meanings;
+mod saml;
+
 use crate::assemble;
 use crate::config::{Config, defined as reader};
 use crate::console::field;
@@ -8,7 +12,10 @@ use crate::keys::Keys;
 use crate::peers::FilePeers;
 use crate::tenants::{HostSide, TenantBook};
 use async_trait::async_trait;
-use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Sort};
+use dialects::Dialects;
+use postern_admin::definitions::{
+    DIALECT, Declared, Definition, Definitions, FormName, Meaning, Sort,
+};
 use postern_admin::documents::Documents;
 use postern_admin::form::{self, Field, FieldKind, Section, Values};
 use postern_federation::identity_provider::Protocol;
@@ -85,7 +92,8 @@ impl Defined {
             twice: Vec::new(),
         };
         let tenant = TenantId::super_tenant();
-        for sort in Sort::ALL {
+        let dialects = self.dialects().await?;
+        for sort in [Sort::IdentityProvider, Sort::ServiceProvider] {
             for document in self.documents.list(&tenant, sort.kind()).await? {
                 let name = document.key.name.as_str();
                 let definition: Definition = serde_json::from_str(&document.body)?;
@@ -93,7 +101,7 @@ impl Defined {
                     merged.twice.push(format!("{} `{name}`", sort.what()));
                     continue;
                 }
-                if let Err(problems) = self.take(&mut merged, sort, name, &definition) {
+                if let Err(problems) = self.take(&mut merged, sort, name, &definition, &dialects) {
                     // It was in order when it was saved: a plugin may be gone, a form have changed.
                     for (key, message) in problems {
                         tracing::error!(
@@ -107,12 +115,61 @@ impl Defined {
         Ok(merged)
     }
 
+    /// The dialects that providers may name now.
+    async fn dialects(&self) -> anyhow::Result<Dialects> {
+        let mut dialects = dialects::built_in();
+        let tenant = TenantId::super_tenant();
+        let kind = Sort::ClaimDialect.kind();
+        for document in self.documents.list(&tenant, kind).await? {
+            let definition: Definition = serde_json::from_str(&document.body)?;
+            dialects
+                .entry(document.key.name)
+                .or_insert_with(|| dialects::of(&definition));
+        }
+        Ok(dialects)
+    }
+
+    /// What a changed dialect breaks of the providers that speak it.
+    async fn broken_by(
+        &self,
+        dialect: &str,
+        definition: &Definition,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let tenant = TenantId::super_tenant();
+        let mut dialects = self.dialects().await?;
+        dialects.insert(dialect.to_owned(), dialects::of(definition));
+        let mut problems = Vec::new();
+        for sort in [Sort::IdentityProvider, Sort::ServiceProvider] {
+            for document in self.documents.list(&tenant, sort.kind()).await? {
+                let speaker: Definition = serde_json::from_str(&document.body)?;
+                if speaker.values.get(DIALECT).map(String::as_str) != Some(dialect) {
+                    continue;
+                }
+                let name = &document.key.name;
+                let read = match sort {
+                    Sort::IdentityProvider => self
+                        .identity_provider(name, &speaker, &dialects)
+                        .map(|_| ()),
+                    Sort::ServiceProvider | Sort::ClaimDialect => {
+                        self.relying_party(name, &speaker, &dialects).map(|_| ())
+                    }
+                };
+                for (_, words) in read.err().unwrap_or_default() {
+                    let message = format!("the {} `{name}`: {words}", sort.what());
+                    problems.push(("claims".to_owned(), message));
+                }
+            }
+        }
+        Ok(problems)
+    }
+
     fn take(
         &self,
         merged: &mut Merged,
         sort: Sort,
         name: &str,
         definition: &Definition,
+        dialects: &Dialects,
     ) -> Result<(), Vec<(String, String)>> {
         match sort {
             Sort::IdentityProvider if definition.form.starts_with(SMS) => {
@@ -129,13 +186,14 @@ impl Defined {
                 }
             }
             Sort::IdentityProvider => {
-                let provider = self.identity_provider(name, definition)?;
+                let provider = self.identity_provider(name, definition, dialects)?;
                 merged.entries.identity_providers.push(Arc::new(provider));
                 let all = &mut merged.entries.identity_providers;
                 all.sort_by(|a, b| a.name.cmp(&b.name));
             }
+            Sort::ClaimDialect => {}
             Sort::ServiceProvider => {
-                let party = self.relying_party(name, definition)?;
+                let party = self.relying_party(name, definition, dialects)?;
                 merged.entries.relying_parties.push(Arc::new(party));
                 let all = &mut merged.entries.relying_parties;
                 all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -188,9 +246,11 @@ impl Defined {
         &self,
         name: &str,
         definition: &Definition,
+        dialects: &Dialects,
     ) -> Result<IdentityProvider, Vec<(String, String)>> {
         let fields = self.fields(Sort::IdentityProvider, &definition.form)?;
         let mut table = table(&fields, &definition.values);
+        dialects::spell_out(&mut table, dialects)?;
         table.insert("protocol".to_owned(), definition.form.clone().into());
         table.insert("enabled".to_owned(), definition.enabled.into());
         reader::identity_provider(name, table).map_err(told)
@@ -200,9 +260,11 @@ impl Defined {
         &self,
         name: &str,
         definition: &Definition,
+        dialects: &Dialects,
     ) -> Result<RelyingParty, Vec<(String, String)>> {
         let fields = self.fields(Sort::ServiceProvider, &definition.form)?;
         let mut table = table(&fields, &definition.values);
+        dialects::spell_out(&mut table, dialects)?;
         table.insert("enabled".to_owned(), definition.enabled.into());
         reader::relying_party(name, table).map_err(told)
     }
@@ -236,9 +298,11 @@ fn table(fields: &[Field], values: &Values) -> toml::Table {
             continue;
         };
         let value = match &field.kind {
-            FieldKind::Text | FieldKind::Url | FieldKind::Choice(_) | FieldKind::Lines => {
-                text.clone().into()
-            }
+            FieldKind::Text
+            | FieldKind::Url
+            | FieldKind::Choice(_)
+            | FieldKind::Lines
+            | FieldKind::Document => text.clone().into(),
             FieldKind::Integer { .. } => text
                 .parse::<i64>()
                 .map_or_else(|_| text.clone().into(), toml::Value::Integer),
@@ -283,6 +347,7 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
                 enabled: true,
                 place: place("sender", &sender.name),
                 name: sender.name.clone(),
+                values: Values::new(),
             });
             providers
                 .map(|provider| Declared {
@@ -295,6 +360,7 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
                     .to_owned(),
                     enabled: provider.enabled,
                     place: place("identity_provider", &provider.name),
+                    values: Values::new(),
                 })
                 .chain(senders)
                 .collect()
@@ -313,8 +379,10 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
                 .to_owned(),
                 enabled: party.enabled,
                 place: place("relying_party", &party.name),
+                values: Values::new(),
             })
             .collect(),
+        Sort::ClaimDialect => dialects::declared(),
     }
 }
 
@@ -327,7 +395,11 @@ impl Definitions for Defined {
         };
         match sort {
             Sort::IdentityProvider => {
-                let mut forms = vec![name("oidc", "OpenID Connect"), name("oauth2", "OAuth 2.0")];
+                let mut forms = vec![
+                    name("oidc", "OpenID Connect"),
+                    name("oauth2", "OAuth 2.0"),
+                    name("saml", "SAML 2.0"),
+                ];
                 let plugins = self.gateway.plugins();
                 let mut ids: Vec<String> = plugins
                     .into_iter()
@@ -345,7 +417,11 @@ impl Definitions for Defined {
                 }
                 forms
             }
-            Sort::ServiceProvider => vec![name("oidc", "OpenID Connect application")],
+            Sort::ServiceProvider => vec![
+                name("oidc", "OpenID Connect application"),
+                name("saml", "SAML application"),
+            ],
+            Sort::ClaimDialect => vec![name(dialects::FORM, "Claim dialect")],
         }
     }
 
@@ -353,7 +429,10 @@ impl Definitions for Defined {
         match (sort, form) {
             (Sort::IdentityProvider, "oidc") => Some(forms::openid()),
             (Sort::IdentityProvider, "oauth2") => Some(forms::oauth2()),
+            (Sort::IdentityProvider, "saml") => Some(saml::identity_provider()),
             (Sort::ServiceProvider, "oidc") => Some(forms::application()),
+            (Sort::ServiceProvider, "saml") => Some(saml::application()),
+            (Sort::ClaimDialect, dialects::FORM) => Some(dialects::form()),
             (Sort::IdentityProvider, form) => {
                 let id = form.strip_prefix(SMS)?;
                 let plugin =
@@ -406,13 +485,22 @@ impl Definitions for Defined {
                 })
                 .collect();
         }
-        let merged = match self.merged(&self.file()).await {
-            Ok(merged) => merged,
-            Err(error) => return vec![(String::new(), format!("{error:#}"))],
+        let failed = |error: anyhow::Error| vec![(String::new(), format!("{error:#}"))];
+        if sort == Sort::ClaimDialect {
+            let problems = dialects::check(definition);
+            return match self.broken_by(name, definition).await {
+                Ok(_) if !problems.is_empty() => problems,
+                Ok(broken) => broken,
+                Err(error) => failed(error),
+            };
+        }
+        let (merged, dialects) = match (self.merged(&self.file()).await, self.dialects().await) {
+            (Ok(merged), Ok(dialects)) => (merged, dialects),
+            (Err(error), _) | (_, Err(error)) => return failed(error),
         };
         let mut entries = merged.entries;
         let section = match sort {
-            Sort::IdentityProvider => match self.identity_provider(name, definition) {
+            Sort::IdentityProvider => match self.identity_provider(name, definition, &dialects) {
                 Ok(provider) => {
                     let all = &mut entries.identity_providers;
                     all.retain(|one| one.name != name);
@@ -421,15 +509,17 @@ impl Definitions for Defined {
                 }
                 Err(problems) => return problems,
             },
-            Sort::ServiceProvider => match self.relying_party(name, definition) {
-                Ok(party) => {
-                    let all = &mut entries.relying_parties;
-                    all.retain(|one| one.name != name);
-                    all.push(Arc::new(party));
-                    "relying_party"
+            Sort::ServiceProvider | Sort::ClaimDialect => {
+                match self.relying_party(name, definition, &dialects) {
+                    Ok(party) => {
+                        let all = &mut entries.relying_parties;
+                        all.retain(|one| one.name != name);
+                        all.push(Arc::new(party));
+                        "relying_party"
+                    }
+                    Err(problems) => return problems,
                 }
-                Err(problems) => return problems,
-            },
+            }
         };
         let prefix = format!("{section}.{name}.");
         entries
@@ -467,6 +557,13 @@ impl Definitions for Defined {
             .collect()
     }
 
+    fn meanings(&self, tenant: &TenantId) -> Vec<Meaning> {
+        if *tenant != TenantId::super_tenant() {
+            return Vec::new();
+        }
+        meanings::of(&self.file())
+    }
+
     async fn apply(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let file = self.file();
@@ -493,9 +590,9 @@ impl Definitions for Defined {
 
 /// The forms, field by field as the configuration file names them.
 mod forms {
-    use super::{Field, FieldKind, Section};
+    use super::{Field, FieldKind, Section, dialects};
 
-    fn section(title: &str, help: &str, fields: Vec<Field>) -> Section {
+    pub(super) fn section(title: &str, help: &str, fields: Vec<Field>) -> Section {
         Section {
             title: title.to_owned(),
             help: help.to_owned(),
@@ -503,11 +600,11 @@ mod forms {
         }
     }
 
-    fn text(name: &str, label: &str, help: &str) -> Field {
+    pub(super) fn text(name: &str, label: &str, help: &str) -> Field {
         Field::text(name, label, help)
     }
 
-    fn choice(words: &[&str]) -> FieldKind {
+    pub(super) fn choice(words: &[&str]) -> FieldKind {
         FieldKind::Choice(words.iter().map(|word| (*word).to_owned()).collect())
     }
 
@@ -523,11 +620,12 @@ mod forms {
         ]
     }
 
-    fn people() -> Section {
+    pub(super) fn people() -> Section {
         section(
             "People and claims",
             "How what the provider says becomes what is known here.",
             vec![
+                dialects::field(),
                 text(
                     "claims",
                     "Claim mapping",
@@ -548,7 +646,7 @@ mod forms {
         )
     }
 
-    fn shown() -> Section {
+    pub(super) fn shown() -> Section {
         section(
             "On the sign-in page",
             "",
@@ -563,6 +661,7 @@ mod forms {
             "Lets it be at a loopback or private address.",
         )
         .of(FieldKind::Boolean)
+        .or("false")
     }
 
     pub(super) fn openid() -> Vec<Section> {
@@ -579,13 +678,16 @@ mod forms {
                 "The member of the ID token that names the person.",
             )
             .or("sub"),
-            text("userinfo", "Ask userinfo", "").of(FieldKind::Boolean),
+            text("userinfo", "Ask userinfo", "")
+                .of(FieldKind::Boolean)
+                .or("true"),
             text(
                 "trust_email",
                 "Trust its addresses",
                 "Only where the provider owns the addresses it names.",
             )
-            .of(FieldKind::Boolean),
+            .of(FieldKind::Boolean)
+            .or("false"),
             reach(),
         ]);
         vec![shown(), section("Provider", "", provider), people()]
@@ -633,22 +735,7 @@ mod forms {
                     "What people are told they sign in to.",
                 )],
             ),
-            section(
-                "Steps",
-                "",
-                vec![
-                    text(
-                        "first_step",
-                        "First step",
-                        "`password` (basic), and names of identity providers (federated).",
-                    )
-                    .of(FieldKind::List)
-                    .or("password"),
-                    text("second_step", "Second step", "")
-                        .of(choice(&["sms-otp", "none"]))
-                        .or("sms-otp"),
-                ],
-            ),
+            steps(),
             section(
                 "OpenID Connect",
                 "",
@@ -660,7 +747,8 @@ mod forms {
                         "Public client",
                         "An app that cannot keep a secret.",
                     )
-                    .of(FieldKind::Boolean),
+                    .of(FieldKind::Boolean)
+                    .or("false"),
                     text("oidc.redirect_uris", "Redirect addresses", "")
                         .of(FieldKind::List)
                         .required(),
@@ -680,15 +768,39 @@ mod forms {
                         .of(choice(&["RS256", "ES256"])),
                 ],
             ),
-            section(
-                "Claims",
-                "What the application is told about a person.",
-                vec![
-                    text("claims", "Claims", "Name in the token = claim here.")
-                        .of(FieldKind::Pairs),
-                ],
-            ),
+            told("Name in the token = claim here."),
         ]
+    }
+
+    /// Of an application, whatever it speaks.
+    pub(super) fn steps() -> Section {
+        section(
+            "Steps",
+            "How people sign in who come from here.",
+            vec![
+                text(
+                    "first_step",
+                    "First step",
+                    "password (basic), and names of identity providers (federated), in the order of the page.",
+                )
+                .of(FieldKind::List)
+                .or("password"),
+                text("second_step", "Second step", "")
+                    .of(choice(&["sms-otp", "none"]))
+                    .or("sms-otp"),
+            ],
+        )
+    }
+
+    pub(super) fn told(help: &str) -> Section {
+        section(
+            "Claims",
+            "What the application is told about a person.",
+            vec![
+                dialects::field(),
+                text("claims", "Claims", help).of(FieldKind::Pairs),
+            ],
+        )
     }
 
     /// The seeds' SMSOTP Configuration, its connector drawn from the plugin's manifest.
@@ -832,9 +944,14 @@ mod tests {
                 .collect();
             (fields, values)
         };
-        for (form, sections) in [("oidc", forms::openid()), ("oauth2", forms::oauth2())] {
+        for (form, sections) in [
+            ("oidc", forms::openid()),
+            ("oauth2", forms::oauth2()),
+            ("saml", saml::identity_provider()),
+        ] {
             let (fields, values) = fill(sections);
             let mut table = table(&fields, &values);
+            table.remove(DIALECT);
             table.insert("protocol".to_owned(), form.into());
             let read = reader::identity_provider("corp", table);
             let unknown = read.err().unwrap_or_default();
@@ -862,7 +979,18 @@ mod tests {
         reader::entry(entry, &config.limits).unwrap();
         read.insert("plugin".to_owned(), "http-recipe".into());
         reader::sender("acme", read).unwrap();
-        let (fields, values) = fill(forms::application());
-        reader::relying_party("shop", table(&fields, &values)).unwrap();
+        for sections in [forms::application(), saml::application()] {
+            let (fields, values) = fill(sections);
+            let mut table = table(&fields, &values);
+            table.remove(DIALECT);
+            // What a form of one sample value each cannot be is told; that a key is unknown never is.
+            let problems = reader::relying_party("shop", table).err();
+            let unknown: Vec<_> = problems
+                .into_iter()
+                .flatten()
+                .filter(|problem| problem.message.contains("unknown"))
+                .collect();
+            assert!(unknown.is_empty(), "{unknown:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, bail};
 use postern_admin::administrators::Administrator;
-use postern_admin::audit::{Filter, Link, Page, Verified};
+use postern_admin::audit::{Filter, Link, Page, Pruned, Verified};
 use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
 use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
@@ -17,7 +17,8 @@ use postern_admin::tenants::{TenantReport, TenantShown};
 use postern_admin::users::UserRecord;
 use postern_admin::{Actor, Administration, Role};
 use postern_login::TenantId;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, Scope};
+use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,7 @@ pub enum Request {
     },
     ClientAdd {
         name: String,
+        scopes: Vec<Scope>,
     },
     ClientList,
     ClientRevoke {
@@ -91,6 +93,9 @@ pub enum Request {
     },
     AuditVerify {
         expected: Option<Link>,
+    },
+    AuditPrune {
+        before: Timestamp,
     },
     DefinitionForm {
         sort: Sort,
@@ -220,6 +225,7 @@ pub enum Reply {
     Test(TestOutcome),
     Rows(Page),
     Verified(Verified),
+    Pruned(Option<Pruned>),
     Forms(Vec<FormName>, Vec<Section>),
     Definitions(Vec<Listed>),
     Definition(Box<Shown>),
@@ -306,8 +312,8 @@ impl Desk {
                 acts.user_delete(actor, tenant, &name).await?;
                 Reply::Done
             }
-            Request::ClientAdd { name } => {
-                Reply::Token(acts.client_add(actor, tenant, &name).await?)
+            Request::ClientAdd { name, scopes } => {
+                Reply::Token(acts.client_add(actor, tenant, &name, &scopes).await?)
             }
             Request::ClientList => Reply::Clients(acts.client_list(actor, tenant).await?),
             Request::ClientRevoke { name } => {
@@ -340,6 +346,7 @@ impl Desk {
             Request::AuditVerify { expected } => {
                 Reply::Verified(acts.audit_verify(actor, expected.as_ref()).await?)
             }
+            Request::AuditPrune { before } => Reply::Pruned(acts.audit_prune(actor, before).await?),
             Request::DefinitionForm { sort, form } => {
                 let sections = match form.as_str() {
                     "" => Vec::new(),

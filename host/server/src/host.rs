@@ -81,6 +81,13 @@ impl Host {
                 shutdown.clone(),
             )),
         ];
+        if let Some(keep) = config.audit_kept_for {
+            background.push(tokio::spawn(tasks::retention::run(
+                parts.desk.administration.clone(),
+                keep,
+                shutdown.clone(),
+            )));
+        }
         match desk::listen(&config.server.data_dir, parts.desk.clone()) {
             Ok(task) => background.push(task),
             // A path too long for a socket must not keep people from signing in.
@@ -269,6 +276,7 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.tls.is_some() != next.tls.is_some(), "tls");
     note(before.plugins != next.plugins, "plugins");
     note(before.log != next.log, "log");
+    note(before.audit_kept_for != next.audit_kept_for, "audit");
     note(before.outbox != next.outbox, "outbox");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
     note(

@@ -1,14 +1,14 @@
 //! The user stores as the administrator's use cases take them.
 
 use async_trait::async_trait;
-use postern_admin::users::{Accounts, UserChange, UserRecord};
+use postern_admin::users::{Accounts, StoreFacts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::DirectoryError;
-use postern_store::directory::{Draft, Record, UserStore};
+use postern_store::directory::{Draft, Record, Secondary, UserStore};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub(crate) struct StoreAccounts(pub(crate) Arc<dyn UserStore>);
+pub(crate) struct StoreAccounts(pub(crate) Arc<Secondary>);
 
 fn draft(change: &UserChange) -> Draft {
     Draft {
@@ -73,6 +73,16 @@ impl Accounts for StoreAccounts {
     ) -> Result<Vec<UserRecord>, DirectoryError> {
         let records = self.0.list(tenant, from, rows_max).await?;
         Ok(records.into_iter().map(record).collect())
+    }
+
+    fn stores(&self, _: &TenantId) -> Vec<StoreFacts> {
+        let domains = self.0.domains().into_iter();
+        domains
+            .map(|(domain, takes_users)| StoreFacts {
+                domain,
+                takes_users,
+            })
+            .collect()
     }
 
     async fn link(

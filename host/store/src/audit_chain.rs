@@ -56,6 +56,16 @@ impl Chain {
         }
         mac.finalize().into_bytes().into()
     }
+
+    /// The seal of the note that says what was removed: without the key nobody moves it onward.
+    pub(crate) fn seal(&self, seq: u64, link: &Link, at: u64) -> Link {
+        let mut mac = self.0.clone();
+        mac.update(b"postern audit begins after\0");
+        mac.update(&seq.to_be_bytes());
+        mac.update(link);
+        mac.update(&at.to_be_bytes());
+        mac.finalize().into_bytes().into()
+    }
 }
 
 #[cfg(test)]
@@ -108,5 +118,19 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != link));
         assert_eq!(chain.link(&START, row), link);
+    }
+
+    #[test]
+    fn everything_of_a_note_is_in_its_seal() {
+        let chain = Chain::new(&[1; 32]);
+        let seal = chain.seal(7, &[2; 32], 1000);
+        for other in [
+            chain.seal(8, &[2; 32], 1000),
+            chain.seal(7, &[3; 32], 1000),
+            chain.seal(7, &[2; 32], 1001),
+            Chain::new(&[9; 32]).seal(7, &[2; 32], 1000),
+        ] {
+            assert_ne!(other, seal);
+        }
     }
 }

@@ -20,8 +20,8 @@ use postern_login::login::{
 };
 use postern_login::ports::{
     AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
-    Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, SessionStore,
-    Settlement, Spending, Subject, TenantRecord, TenantStore,
+    Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, Scope,
+    SessionStore, Settlement, Spending, Subject, TenantRecord, TenantStore,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
@@ -130,6 +130,7 @@ suite! {
     audit_events_are_taken
     audit_rows_are_read_from_both_ends
     audit_rows_form_a_chain
+    audit_rows_are_removed_in_the_open
     a_document_is_read_as_it_was_written
     one_of_many_writers_of_a_document_wins
     a_document_is_removed_once
@@ -710,7 +711,10 @@ pub async fn a_race_spends_no_more_than_the_budget(store: &impl Store) {
 // ---------------------------------------------------------------- API clients
 
 pub async fn a_client_is_found_by_its_token_until_revoked(store: &impl Store) {
-    let client = client_of("t1.example", &unique("shop"));
+    let client = ApiClient {
+        scopes: vec![Scope::Messages],
+        ..client_of("t1.example", &unique("shop"))
+    };
     let (token, other) = (random(), random());
     let find =
         |token: [u8; 32]| async move { ApiClients::find(store, &token).await.expect("find") };
@@ -1087,6 +1091,53 @@ pub async fn audit_rows_form_a_chain(store: &impl Store) {
     wrong.seq -= 1;
     let broken = store.check_chain(Some(&wrong), 7).await.expect("check");
     assert!(matches!(broken, Checked::Broken { .. }), "{broken:?}");
+}
+
+/// The oldest rows go with a note of where the chain begins since, and of nothing else.
+pub async fn audit_rows_are_removed_in_the_open(store: &impl Store) {
+    for number in 0..9 {
+        let event = audit_event(&format!("old-{number}"));
+        store.record(event).await.expect("record");
+    }
+    store.record(deciding_event()).await.expect("record");
+    let first = store.rows_after(0, 1).await.expect("rows")[0].seq;
+    let Checked::Onward { last: through, .. } = store.check_chain(None, 4).await.expect("check")
+    else {
+        panic!("there are rows");
+    };
+    let mut wrong = through.clone();
+    wrong.link = hex::encode([7; 32]);
+    assert!(!store.prune(&wrong, NOW).await.expect("prune"));
+    wrong = through.clone();
+    wrong.seq += 100_000;
+    assert!(!store.prune(&wrong, NOW).await.expect("prune"));
+    assert_eq!(store.rows_after(0, 1).await.expect("rows")[0].seq, first);
+
+    assert!(store.prune(&through, NOW).await.expect("prune"));
+    let pruned = store.pruned().await.expect("pruned").expect("a note");
+    assert_eq!((&pruned.through, pruned.at), (&through, NOW));
+    assert!(
+        !store.prune(&through, NOW).await.expect("prune"),
+        "it is gone"
+    );
+    let rows = store.rows_after(0, 100).await.expect("rows");
+    assert_eq!(rows[0].seq, through.seq + 1);
+    let newest = store.rows_before(None, 1).await.expect("rows")[0].seq;
+    store.record(deciding_event()).await.expect("record");
+    let rows = store.rows_before(None, 1000).await.expect("rows");
+    assert_eq!(rows[0].seq, newest + 1, "numbers go on");
+    assert_eq!(rows.last().expect("rows").seq, through.seq + 1);
+
+    let (mut checked, mut last) = (0, None);
+    while let Checked::Onward { rows, last: link } =
+        store.check_chain(last.as_ref(), 3).await.expect("check")
+    {
+        checked += rows;
+        last = Some(link);
+    }
+    assert_eq!(checked, newest + 1 - through.seq);
+    let end = store.check_chain(last.as_ref(), 3).await.expect("check");
+    assert_eq!(end, Checked::End);
 }
 
 pub async fn audit_rows_are_read_from_both_ends(store: &impl Store) {
@@ -1824,6 +1875,7 @@ fn client_of(tenant: &str, name: &str) -> ApiClient {
         name: name.into(),
         tenant: self::tenant(tenant),
         created_at: NOW,
+        scopes: Scope::ALL.to_vec(),
     }
 }
 

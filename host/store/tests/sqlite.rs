@@ -562,6 +562,79 @@ async fn a_row_that_is_changed_moved_or_taken_out_is_named() {
     }
 }
 
+async fn pruned_to_four(dir: &TempDir) {
+    with_ten_rows(dir).await;
+    let store = open(dir);
+    let Checked::Onward { last, .. } = store.check_chain(None, 4).await.unwrap() else {
+        panic!("there are rows");
+    };
+    assert!(store.prune(&last, NOW).await.unwrap());
+    assert_eq!(chain(&store).await, Ok(6));
+}
+
+/// The note of what was removed takes no further row with it, and cannot be moved without the key.
+#[tokio::test]
+async fn a_log_with_its_oldest_rows_removed_still_tells_what_was_changed() {
+    const NOTE: &str = "the note of what was removed up to it is not as it was written";
+    const MISSING: &str = "it is missing";
+    const UNLIKE: &str = "it is not as it was written";
+    for (sql, broken, why) in [
+        ("DELETE FROM audit_anchor", 1, MISSING),
+        ("DELETE FROM audit WHERE seq = 5", 5, MISSING),
+        ("DELETE FROM audit WHERE seq > 8", 9, MISSING),
+        ("DELETE FROM audit", 5, MISSING),
+        ("UPDATE audit SET who = 'bob' WHERE seq = 5", 5, UNLIKE),
+        (
+            "DELETE FROM audit WHERE seq <= 6; UPDATE audit_anchor SET seq = 6",
+            6,
+            NOTE,
+        ),
+        (
+            "UPDATE audit_anchor SET seq = 6, link = (SELECT link FROM audit WHERE seq = 6);
+             DELETE FROM audit WHERE seq <= 6",
+            6,
+            NOTE,
+        ),
+        ("UPDATE audit_anchor SET at = at + 1", 4, NOTE),
+        ("UPDATE audit_anchor SET seal = zeroblob(32)", 4, NOTE),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        pruned_to_four(&dir).await;
+        let db = Connection::open(file(&dir)).unwrap();
+        db.execute_batch(sql).unwrap();
+        drop(db);
+        assert_eq!(
+            chain(&open(&dir)).await,
+            Err((broken, why.to_owned())),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_from_before_scopes_may_what_it_could() {
+    use postern_login::ports::{ApiClients, Scope};
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch(
+        "INSERT INTO clients (name, tenant, created_at, token)
+         VALUES ('shop', 'carbon.super', 1800000000000, zeroblob(32))",
+    )
+    .unwrap();
+    drop(db);
+    let client = ApiClients::find(&open(&dir), &[0; 32])
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(client.scopes, Scope::ALL);
+    let db = Connection::open(file(&dir)).unwrap();
+    db.execute_batch("UPDATE clients SET scopes = 'challenges everything'")
+        .unwrap();
+    drop(db);
+    assert!(matches!(refusal(dir.path()), OpenError::Database { .. }));
+}
+
 #[tokio::test]
 async fn another_key_verifies_nothing() {
     let dir = tempfile::tempdir().unwrap();

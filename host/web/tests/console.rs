@@ -5,11 +5,12 @@ mod world;
 
 use http::{Request, StatusCode, header};
 use postern_admin::Role;
+use postern_login::ports::Clock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{ADMIN_TOKEN, Answer, Browser, CONSOLE_HOST, PASSWORD, World, ask};
 
-const PAGES: [&str; 13] = [
+const PAGES: &[&str] = &[
     "/console",
     "/console/users",
     "/console/users/of/bob",
@@ -17,6 +18,9 @@ const PAGES: [&str; 13] = [
     "/console/identity-providers/of/filed",
     "/console/service-providers",
     "/console/service-providers/of/shop",
+    "/console/claims",
+    "/console/claims/of/openid",
+    "/console/clients",
     "/console/senders",
     "/console/plugins",
     "/console/tenants",
@@ -64,6 +68,24 @@ const ACTS: [(&str, &[(&str, &str)]); 22] = [
         ],
     ),
     ("/console/service-providers/delete", &[("name", "till")]),
+    (
+        "/console/users/of/bob/claim",
+        &[("uri", "http://wso2.org/claims/country"), ("value", "LK")],
+    ),
+    (
+        "/console/claims/put",
+        &[
+            ("name", "partner"),
+            ("form", "dialect"),
+            ("value.claims", "mail = http://wso2.org/claims/emailaddress"),
+        ],
+    ),
+    (
+        "/console/clients/add",
+        &[("name", "billing"), ("scope.messages", "yes")],
+    ),
+    ("/console/clients/revoke", &[("name", "shop")]),
+    ("/console/audit/prune", &[("before", "2020-01-01")]),
     ("/console/plugins/rescan", &[]),
     ("/console/plugins/roll-back", &[("id", "acme")]),
     (
@@ -531,6 +553,10 @@ async fn every_act_is_in_the_log_with_who_and_from_where() {
         ("idp put", "corp"),
         ("sp put", "till"),
         ("sp delete", "till"),
+        ("claim put", "partner"),
+        ("client add", "billing"),
+        ("client revoke", "shop"),
+        ("audit prune", ""),
         ("plugin rescan", ""),
         ("plugin roll-back", "acme"),
         ("sender test", "bench"),
@@ -815,6 +841,11 @@ async fn a_definition_is_saved_shown_without_its_secrets_and_changed_by_whoever_
     assert_eq!(changed.location(), format!("{path}?done=defined"));
     let page = browser.get(path).await;
     assert!(page.body.contains("https://two.example") && page.body.contains("A value is set"));
+    let mut without = corp("https://two.example", "", "2").to_vec();
+    without.push(("unset.client_secret", "yes"));
+    let removed = browser.post(put, &without).await;
+    assert_eq!(removed.location(), format!("{path}?done=defined"));
+    assert!(!browser.get(path).await.body.contains("A value is set"));
     let late = browser
         .post(put, &corp("https://late.example", "", "1"))
         .await;
@@ -889,6 +920,318 @@ async fn what_the_file_defines_or_something_uses_is_not_changed_here() {
     assert_eq!(
         answer.location(),
         "/console/identity-providers?done=undefined"
+    );
+}
+
+/// A box that is not ticked says no; a text pasted whole is kept whole.
+#[tokio::test]
+async fn a_box_left_empty_is_a_no_and_a_document_stays_as_it_was_pasted() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let page = browser.get("/console/identity-providers/new/oidc").await;
+    let ticked =
+        "name=\"value.userinfo\" type=\"checkbox\" autocomplete=\"off\" value=\"true\" checked";
+    assert!(page.body.contains(ticked), "by default: {}", page.body);
+    let put = "/console/identity-providers/put";
+    let metadata = format!("<md:EntityDescriptor>\r\n{}", "é".repeat(20_000));
+    let corp = |seen: &'static str, more: &[(&'static str, &'static str)]| {
+        let mut fields = vec![
+            ("name", "corp"),
+            ("form", "oidc"),
+            ("enabled", "yes"),
+            ("seen", seen),
+            ("value.issuer", "https://idp.example"),
+        ];
+        fields.extend(more);
+        fields
+    };
+    let mut fields = corp("", &[]);
+    fields.push(("value.metadata", &metadata));
+    let saved = browser.post(put, &fields).await;
+    let path = "/console/identity-providers/of/corp";
+    assert_eq!(saved.location(), format!("{path}?done=defined"));
+    let page = browser.get(path).await;
+    assert!(!page.body.contains(ticked), "{}", page.body);
+    assert!(page.body.contains(&"é".repeat(20_000)));
+    assert!(page.body.contains("&#60;md:EntityDescriptor&#62;"));
+    let again = corp("1", &[("value.userinfo", "true")]);
+    browser.post(put, &again).await;
+    assert!(browser.get(path).await.body.contains(ticked));
+    // The form of an application says which providers there are.
+    let page = browser.get("/console/service-providers/new/oidc").await;
+    assert!(
+        page.body.contains("There are: password, corp, filed."),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test]
+async fn a_dialect_stays_while_a_provider_speaks_it() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let page = browser.get("/console/claims").await;
+    for shown in ["http://wso2.org/claims/mobile", "CORP", "openid"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    let page = browser.get("/console/claims/of/openid").await;
+    assert!(
+        page.body.contains("name = http://&#60;b&#62;"),
+        "what is in it: {}",
+        page.body
+    );
+    let dialect = [
+        ("name", "partner"),
+        ("form", "dialect"),
+        ("value.claims", "mail = http://wso2.org/claims/emailaddress"),
+    ];
+    let saved = browser.post("/console/claims/put", &dialect).await;
+    assert_eq!(saved.location(), "/console/claims/of/partner?done=defined");
+    let corp = [
+        ("name", "corp"),
+        ("form", "oidc"),
+        ("value.issuer", "https://idp.example"),
+        ("value.dialect", "partner"),
+    ];
+    browser.post("/console/identity-providers/put", &corp).await;
+    let delete = "/console/claims/delete";
+    let answer = browser.post(delete, &[("name", "partner")]).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(
+        answer.body.contains("identity provider `corp`"),
+        "{}",
+        answer.body
+    );
+    browser
+        .post("/console/identity-providers/delete", &[("name", "corp")])
+        .await;
+    let answer = browser.post(delete, &[("name", "partner")]).await;
+    assert_eq!(answer.location(), "/console/claims?done=undefined");
+}
+
+#[tokio::test]
+async fn a_clients_token_is_shown_once_and_good_for_its_scopes_only() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let add = "/console/clients/add";
+    let page = browser.post(add, &[("name", "till")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.body.contains("may do nothing"), "{}", page.body);
+    let till = [("name", "till"), ("scope.messages", "yes")];
+    let page = browser.post(add, &till).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let token = page
+        .body
+        .split("<code>postern_")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next())
+        .map(|rest| format!("postern_{rest}"))
+        .unwrap();
+    let list = browser.get("/console/clients").await;
+    assert!(list.body.contains("till") && !list.body.contains(&token));
+    let again = browser.post(add, &till).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(again.body.contains("already"), "{}", again.body);
+
+    let call = async |path: &'static str, body: &'static str| {
+        let request = Request::post(path)
+            .header(header::HOST, world::HOST)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(axum::body::Body::from(body))
+            .unwrap();
+        world.ask(request).await
+    };
+    let message = r#"{"to":"+94771234567","text":"hello"}"#;
+    let sent = call("/api/v1/messages", message).await;
+    assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.body);
+    let refused = call("/api/v1/challenges", r#"{"user":"bob"}"#).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(
+        refused.body.contains("insufficient-scope"),
+        "{}",
+        refused.body
+    );
+
+    let revoked = browser
+        .post("/console/clients/revoke", &[("name", "till")])
+        .await;
+    assert_eq!(revoked.location(), "/console/clients?done=revoked");
+    let dead = call("/api/v1/messages", message).await;
+    assert_eq!(dead.status, StatusCode::UNAUTHORIZED);
+    let rows = world.store.audit(0, 1000).await.unwrap();
+    let text = serde_json::to_string(&rows).unwrap();
+    assert!(text.contains("scope messages") && !text.contains(&token));
+}
+
+/// Page after page, each row once; the export has them all, oldest first, and a filter thins both.
+#[tokio::test]
+async fn the_log_is_paged_and_exported_without_losing_a_row() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    for _ in 0..60 {
+        browser.post("/console/users/of/bob/lock", &[]).await;
+        browser.post("/console/users/of/bob/unlock", &[]).await;
+    }
+    let total = world.acts().await.len();
+    let (mut pages, mut seen, mut path) = (0, Vec::new(), "/console/audit?who=bob".to_owned());
+    loop {
+        let page = browser.get(&path).await;
+        pages += 1;
+        let rows: Vec<u64> = page
+            .body
+            .split("data-label=\"Row\" class=\"number\">")
+            .skip(1)
+            .map(|part| part.split('<').next().unwrap().parse().unwrap())
+            .collect();
+        seen.extend(rows);
+        let Some((before, _)) = page.body.split_once("\">Older</a>") else {
+            break;
+        };
+        let link = before.rsplit_once("href=\"").unwrap().1;
+        path = link.replace("&#38;", "&").replace("&amp;", "&");
+        assert!(path.starts_with("/console/audit?who=bob&before="), "{path}");
+    }
+    assert_eq!(pages, 3, "120 rows of bob, 50 a page");
+    assert_eq!(seen.len(), 120);
+    assert!(seen.windows(2).all(|two| two[0] > two[1]), "newest first");
+    let export = browser.get("/console/audit/export").await;
+    assert_eq!(
+        export.header("content-type"),
+        "application/jsonl; charset=utf-8"
+    );
+    let rows: Vec<serde_json::Value> = export
+        .body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), total);
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(row["seq"], at as u64 + 1);
+        for member in ["at", "tenant", "what", "link"] {
+            assert!(!row[member].is_null(), "{member}: {row}");
+        }
+    }
+    let export = browser
+        .get("/console/audit/export?who=bob&event=user+lock")
+        .await;
+    assert_eq!(export.body.lines().count(), 60);
+}
+
+/// The oldest rows go in the open; this month's do not, whoever asks.
+#[tokio::test]
+async fn old_rows_of_the_log_are_removed_and_it_still_verifies() {
+    let world = World::new().await;
+    world.appoint("bob", Role::Auditor).await;
+    let mut early = world.at_the_console("alice", Role::Administrator).await;
+    let begin = world.clock.now();
+    let day = postern_web::time::second(begin);
+    let day = day.split(' ').next().unwrap().to_owned();
+    let prune = "/console/audit/prune";
+    let page = early.post(prune, &[("before", &day)]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.body.contains("last 30 days stay"), "{}", page.body);
+    let page = early.post(prune, &[("before", "long ago")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let old = world.store.audit(0, 1000).await.unwrap();
+    let noted = postern_admin::audit::AuditTrail::rows_after(&world.store, 0, 1)
+        .await
+        .unwrap()
+        .remove(0);
+
+    world.clock.pass(Duration::from_secs(40 * 24 * 3600));
+    let mut browser = world.console();
+    world.at_console_of(&mut browser, "alice").await;
+    browser.get("/console/audit").await;
+    let until = postern_web::time::second(begin.plus(Duration::from_secs(2 * 24 * 3600)));
+    let until = until.split(' ').next().unwrap().to_owned();
+    let page = browser.post(prune, &[("before", &until)]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let last = old.last().unwrap().0;
+    assert!(
+        page.body
+            .contains(&format!("Rows up to {last} were removed")),
+        "{}",
+        page.body
+    );
+    let rows = world.store.audit(0, 1000).await.unwrap();
+    assert_eq!(rows[0].0, last + 1);
+    let acts = world.acts().await;
+    assert!(acts.contains(&("audit prune".to_owned(), String::new())));
+    let page = browser.post("/console/audit/verify", &[]).await;
+    assert!(
+        page.body.contains("all as they were written")
+            && page.body.contains("were removed in the open"),
+        "{}",
+        page.body
+    );
+    let noted = postern_admin::audit::Link {
+        seq: noted.seq,
+        link: noted.link,
+    };
+    let actor = postern_admin::Actor::command_line("test");
+    let verified = world
+        .administration
+        .audit_verify(&actor, Some(&noted))
+        .await;
+    let words = verified.unwrap_err().to_string();
+    assert!(words.contains("was removed with all rows"), "{words}");
+    let mut auditor = world.console();
+    world.at_console_of(&mut auditor, "bob").await;
+    auditor.get("/console/audit").await;
+    let answer = auditor.post(prune, &[("before", &until)]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+/// By the configuration, once a day's worth is too old, and by nobody's hand.
+#[tokio::test]
+async fn what_is_older_than_the_log_is_kept_goes_by_itself() {
+    let world = World::new().await;
+    world.appoint("bob", Role::Auditor).await;
+    let keep = Duration::from_secs(30 * 24 * 3600);
+    let retain = async || world.administration.audit_retain(keep).await.unwrap();
+    assert_eq!(retain().await, None);
+    world.clock.pass(keep);
+    assert_eq!(retain().await, None, "not a row at a time");
+    world.clock.pass(Duration::from_secs(24 * 3600 + 1));
+    let pruned = retain().await.unwrap();
+    let rows = world.store.audit(0, 1000).await.unwrap();
+    assert_eq!(rows[0].0, pruned.through.seq + 1);
+    assert_eq!(
+        rows[0].1.who.as_deref(),
+        Some("configuration (audit.keep_days)")
+    );
+    assert_eq!(retain().await, None);
+}
+
+#[tokio::test]
+async fn a_user_is_made_in_the_store_that_was_chosen_and_given_a_claim() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let page = browser.get("/console/users/new").await;
+    assert!(
+        page.body.contains("<option value=\"CORP\">"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("PAYROLL"), "it takes no users");
+    let frank = [
+        ("store", "CORP"),
+        ("name", "frank"),
+        ("password", "long enough"),
+    ];
+    let added = browser.post("/console/users/new", &frank).await;
+    let path = "/console/users/of/CORP%2Ffrank";
+    assert_eq!(added.location(), format!("{path}?done=added"));
+    let claim = [("uri", "http://wso2.org/claims/country"), ("value", "LK")];
+    let set = browser.post(&format!("{path}/claim"), &claim).await;
+    assert_eq!(set.location(), format!("{path}?done=claim"));
+    let page = browser.get(path).await;
+    assert!(
+        page.body
+            .contains("<dt>http://wso2.org/claims/country</dt><dd>LK</dd>"),
+        "{}",
+        page.body
     );
 }
 
@@ -1162,6 +1505,8 @@ async fn a_script_does_with_the_token_what_the_console_does() {
         ("PUT", "/admins/erin", r#"{"role":"administrator"}"#, 204),
         ("POST", "/admins/frank/invite", r#"{"role":"auditor"}"#, 201),
         ("POST", "/clients", r#"{"name":"till"}"#, 201),
+        ("POST", "/clients", r#"{"name":"t","scopes":[]}"#, 422),
+        ("POST", "/clients", r#"{"name":"t","scopes":["all"]}"#, 400),
         ("GET", "/clients", "", 200),
         ("DELETE", "/clients/till", "", 204),
         ("DELETE", "/clients/till", "", 404),
@@ -1180,6 +1525,19 @@ async fn a_script_does_with_the_token_what_the_console_does() {
         ("GET", "/audit?colour=red", "", 400),
         ("GET", "/audit/export", "", 200),
         ("GET", "/audit/verify", "", 200),
+        ("POST", "/audit/prune", r#"{"before":"2020-01-01"}"#, 200),
+        ("POST", "/audit/prune", r#"{"before":"2999-01-01"}"#, 422),
+        ("POST", "/audit/prune", r#"{"before":"never"}"#, 400),
+        ("GET", "/definitions/claims", "", 200),
+        ("GET", "/definitions/claims/openid", "", 200),
+        (
+            "PUT",
+            "/definitions/claims/partner",
+            r#"{"form":"dialect","values":{"claims":"a = b"}}"#,
+            204,
+        ),
+        ("DELETE", "/definitions/claims/partner", "", 204),
+        ("DELETE", "/definitions/claims/openid", "", 409),
         (
             "PUT",
             "/definitions/idps/corp",

@@ -211,7 +211,7 @@ impl WebDriverCompatibleCommand for OnEveryPage {
 }
 
 /// Nothing has to be scrolled sideways.
-async fn fits(browser: &Client) -> Result<()> {
+pub(crate) async fn fits(browser: &Client) -> Result<()> {
     let widths =
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
     let widths = browser.execute(widths, Vec::new()).await?;
@@ -222,7 +222,7 @@ async fn fits(browser: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn picture(browser: &Client, name: &str) -> Result<()> {
+pub(crate) async fn picture(browser: &Client, name: &str) -> Result<()> {
     let folder = paths::target()?.join("screenshots");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(
@@ -233,13 +233,13 @@ async fn picture(browser: &Client, name: &str) -> Result<()> {
 }
 
 /// A chromedriver of this test's own; it ends with it.
-struct Driver {
+pub(crate) struct Driver {
     child: Child,
     url: String,
 }
 
 impl Driver {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -263,7 +263,7 @@ impl Driver {
         bail!("chromedriver does not answer at {}", driver.url)
     }
 
-    async fn browser(&self, width: u32, height: u32) -> Result<Client> {
+    pub(crate) async fn browser(&self, width: u32, height: u32) -> Result<Client> {
         let program = chromium()?;
         let options = json!({
             "binary": program,

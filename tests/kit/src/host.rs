@@ -9,7 +9,7 @@ use postern_admin::definitions::Definitions;
 use postern_admin::tenants::TenantDocuments;
 use postern_login::application::{Application, Offer};
 use postern_login::begin::ClientFacts;
-use postern_login::ports::FederatedLogin;
+use postern_login::ports::{FederatedLogin, Scope};
 use postern_login::{Origin, TenantId};
 use postern_server::assemble::{Backing, Furniture};
 use postern_server::config::Config;
@@ -456,6 +456,7 @@ impl TestHost {
     pub async fn api(&self, name: &str) -> Result<Api> {
         let request = Request::ClientAdd {
             name: name.to_owned(),
+            scopes: Scope::ALL.to_vec(),
         };
         let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
             anyhow::bail!("expected a token");

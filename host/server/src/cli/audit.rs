@@ -37,6 +37,16 @@ pub(super) enum Command {
         #[command(flatten)]
         file: OfTenant,
     },
+    /// Remove the oldest rows. The log verifies from there on, and says what was removed; rows of the
+    /// last 30 days stay. `audit.keep_days` of the configuration does it by itself.
+    #[command(after_help = "Example: postern audit prune --before 2026-01-01")]
+    Prune {
+        /// Those from before this time.
+        #[arg(long)]
+        before: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Check that every row is as it was written and none is missing; name the first that is not.
     #[command(after_help = "\
 Example: postern audit verify --expect 4711:9f2c...
@@ -145,6 +155,22 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 after = page.next;
             }
         }
+        Command::Prune { before, file } => {
+            let before = postern_web::time::parse(&before).with_context(|| {
+                format!("--before `{before}`: expected a time as 2026-11-01T00:00:00Z, or a day")
+            })?;
+            let Reply::Pruned(pruned) = store::ask(&file.config, Request::AuditPrune { before })?
+            else {
+                bail!(OTHER);
+            };
+            match pruned {
+                Some(pruned) => output::line(format!(
+                    "removed all rows up to {}:{}",
+                    pruned.through.seq, pruned.through.link
+                )),
+                None => output::line("there were no such rows"),
+            }
+        }
         Command::Verify { expect, json, file } => {
             let expected = expect.as_deref().map(link).transpose()?;
             let Reply::Verified(verified) =
@@ -156,8 +182,16 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 output::json(&verified)?;
             }
             match verified {
-                Verified::Whole { rows, last } if !json => {
+                Verified::Whole { rows, last, pruned } if !json => {
                     output::line(format!("{rows} rows, all as they were written"));
+                    if let Some(pruned) = pruned {
+                        output::line(format!(
+                            "rows up to {}:{} were removed, last on {}",
+                            pruned.through.seq,
+                            pruned.through.link,
+                            postern_web::time::second(pruned.at)
+                        ));
+                    }
                     if let Some(last) = last {
                         output::line(format!("last row: {}:{}", last.seq, last.link));
                     }

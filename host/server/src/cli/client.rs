@@ -4,6 +4,7 @@ use super::{OfTenant, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::bail;
 use clap::Subcommand;
+use postern_login::ports::Scope;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -11,6 +12,10 @@ pub(super) enum Command {
     #[command(after_help = "Example: POSTERN_TOKEN=$(postern client add billing)")]
     Add {
         name: String,
+        /// What the token is good for: `challenges` (codes of its own people), `messages` (finished
+        /// messages). May be given more than once; both if absent.
+        #[arg(long = "scope", value_parser = scope)]
+        scopes: Vec<Scope>,
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -36,10 +41,21 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
-        Command::Add { name, json, file } => {
-            let Reply::Token(token) =
-                store::ask_of(&file, Request::ClientAdd { name: name.clone() })?
-            else {
+        Command::Add {
+            name,
+            scopes,
+            json,
+            file,
+        } => {
+            let scopes = match scopes.is_empty() {
+                true => Scope::ALL.to_vec(),
+                false => scopes,
+            };
+            let request = Request::ClientAdd {
+                name: name.clone(),
+                scopes,
+            };
+            let Reply::Token(token) = store::ask_of(&file, request)? else {
                 bail!(OTHER);
             };
             if json {
@@ -61,9 +77,18 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             }
             let rows: Vec<_> = clients
                 .into_iter()
-                .map(|client| vec![client.name, client.tenant.to_string()])
+                .map(|client| {
+                    let scopes: Vec<_> = client.scopes.iter().map(|s| s.as_str()).collect();
+                    let since = postern_web::time::second(client.created_at);
+                    vec![
+                        client.name,
+                        client.tenant.to_string(),
+                        scopes.join(", "),
+                        since,
+                    ]
+                })
                 .collect();
-            output::table(&["NAME", "TENANT"], &rows);
+            output::table(&["NAME", "TENANT", "SCOPES", "SINCE"], &rows);
         }
         Command::Revoke { name, file } => {
             store::ask_of(&file, Request::ClientRevoke { name: name.clone() })?;
@@ -71,4 +96,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| "expected `challenges` or `messages`".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `postern idp` and `postern sp`: what the console defines, from the command line.
+//! `postern idp`, `postern sp` and `postern claim`: what the console defines, from the command line.
 
 use super::{ConfigFile, output, store};
 use crate::desk::{Reply, Request};
@@ -43,6 +43,9 @@ pub(super) enum Command {
         /// A field's value, NAME=VALUE or NAME=@FILE; empty removes it. May be given more than once.
         #[arg(long = "value", value_name = "NAME=VALUE")]
         values: Vec<String>,
+        /// A secret to remove. May be given more than once.
+        #[arg(long = "unset", value_name = "NAME")]
+        unset: Vec<String>,
         #[arg(long)]
         enabled: Option<bool>,
         /// Of several senders the one that is tried first.
@@ -143,6 +146,7 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
             name,
             form,
             values,
+            unset,
             enabled,
             default,
             file,
@@ -153,6 +157,7 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
                 enabled: true,
                 default: false,
                 values: Values::new(),
+                unset: Vec::new(),
                 seen: None,
             });
             wanted.form = form.unwrap_or(wanted.form);
@@ -176,6 +181,7 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
                 };
                 wanted.values.insert(field.to_owned(), value);
             }
+            wanted.unset = unset;
             let request = Request::DefinitionPut {
                 sort,
                 name: name.clone(),
@@ -220,6 +226,7 @@ fn known(sort: Sort, name: &str, file: &ConfigFile) -> anyhow::Result<Option<Wan
         enabled: shown.listed.enabled,
         default: shown.listed.default,
         values: shown.values,
+        unset: Vec::new(),
         seen: shown.version,
     }))
 }

@@ -5,6 +5,7 @@
 //! fills in the types the other crates define. Unknown keys are refused, because a misspelt
 //! protection is no protection.
 
+mod audit;
 pub(crate) mod defined;
 mod identity_provider;
 mod limits;
@@ -67,6 +68,8 @@ pub struct Config {
     /// The test outbox; absent in every real installation.
     pub outbox: Option<Outbox>,
     pub log: Log,
+    /// How long the audit log is kept; `None`: for ever.
+    pub audit_kept_for: Option<std::time::Duration>,
     /// What is allowed and yet unwise.
     pub warnings: Vec<Warning>,
     /// The files it was read from, for whoever watches them.
@@ -108,6 +111,7 @@ impl Config {
         let tls = root.optional_table("tls").map(|tls| Tls::read(tls, base));
         let plugins = Plugins::read(root.table("plugins"), base);
         let log = Log::read(root.table("log"));
+        let audit_kept_for = audit::read(root.table("audit"));
         let limits = Limits::read(root.table("limits"));
         let sms_otp = SmsOtp::read(root.table("sms_otp"), &server, &limits);
         let user_stores = UserStores::read(
@@ -173,6 +177,7 @@ impl Config {
                 limits,
                 outbox: outbox.flatten(),
                 log,
+                audit_kept_for,
                 warnings,
                 files,
                 tenants_folder: base.join(tenant::FOLDER),

@@ -95,6 +95,14 @@ impl Secondary {
             .clone()
     }
 
+    /// The stores by domain, empty for the primary one, and whether users can be made there.
+    pub fn domains(&self) -> Vec<(String, bool)> {
+        let stores = self.now();
+        let all = stores.all.iter();
+        all.map(|(domain, store)| (domain.clone(), store.takes_users()))
+            .collect()
+    }
+
     /// Asks every store whether it answers: by domain, empty for the primary one.
     pub async fn probe_each(&self) -> Vec<(String, Result<(), DirectoryError>)> {
         let mut answers = Vec::new();

@@ -47,6 +47,10 @@ pub trait UserStore: Directory {
         let _ = (tenant, name);
         Ok(Vec::new())
     }
+    /// Whether users can be made and deleted here, as far as its configuration goes.
+    fn takes_users(&self) -> bool {
+        true
+    }
     /// Whether the store answers, as far as that can be told without a user.
     async fn probe(&self) -> Result<(), DirectoryError> {
         Ok(())

@@ -1,23 +1,41 @@
 //! The audit log. Its key is everybody's: the process is gone before anybody could write rows.
 
-use super::Memory;
+use super::{Memory, Tables};
 use crate::audit_chain::{Chain, Content, Link, START};
 use async_trait::async_trait;
-use postern_admin::audit::{AuditTrail, Checked, Row};
+use postern_admin::audit::{AuditTrail, Checked, Pruned, Row};
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
+use postern_otp::Timestamp;
 
 #[async_trait]
 impl AuditLog for Memory {
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
         let mut tables = self.tables();
-        let before = tables.audit.last().map_or(START, |(_, link)| *link);
-        let seq = tables.audit.len() as u64 + 1;
+        let (removed, anchor) = begins_after(&tables);
+        let before = tables.audit.last().map_or(anchor, |(_, link)| *link);
+        let seq = removed + tables.audit.len() as u64 + 1;
         let link = link(&before, seq, &event)?;
         tables.audit.push((event, link));
         Ok(())
     }
+}
+
+/// The last row that was removed, and its link.
+fn begins_after(tables: &Tables) -> (u64, Link) {
+    tables
+        .audit_pruned
+        .as_ref()
+        .map_or((0, START), |pruned| (pruned.seq, pruned.link))
+}
+
+/// What was removed: nobody can write to it, so it has no seal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begin {
+    seq: u64,
+    link: Link,
+    at: Timestamp,
 }
 
 fn link(before: &Link, seq: u64, event: &AuditEvent) -> Result<Link, StoreError> {
@@ -69,10 +87,11 @@ impl AuditTrail for Memory {
         rows_max: u32,
     ) -> Result<Vec<Row>, StoreError> {
         let tables = self.tables();
+        let (removed, _) = begins_after(&tables);
         let end = before.map_or(usize::MAX, |before| {
-            usize::try_from(before.saturating_sub(1)).unwrap_or(usize::MAX)
+            usize::try_from(before.saturating_sub(removed + 1)).unwrap_or(usize::MAX)
         });
-        let rows = (1..).zip(&tables.audit).take(end);
+        let rows = (removed + 1..).zip(&tables.audit).take(end);
         let rows: Vec<_> = rows.collect();
         let newest = rows.into_iter().rev().take(rows_max as usize);
         Ok(newest.map(|(seq, row)| Self::row(seq, row)).collect())
@@ -80,9 +99,11 @@ impl AuditTrail for Memory {
 
     async fn rows_after(&self, after: u64, rows_max: u32) -> Result<Vec<Row>, StoreError> {
         let tables = self.tables();
-        let rows = (1..).zip(&tables.audit);
+        let (removed, _) = begins_after(&tables);
+        let rows = (removed + 1..).zip(&tables.audit);
+        let skipped = after.saturating_sub(removed);
         Ok(rows
-            .skip(usize::try_from(after).unwrap_or(usize::MAX))
+            .skip(usize::try_from(skipped).unwrap_or(usize::MAX))
             .take(rows_max as usize)
             .map(|(seq, row)| Self::row(seq, row))
             .collect())
@@ -93,8 +114,9 @@ impl AuditTrail for Memory {
         last: Option<&postern_admin::audit::Link>,
         rows_max: u32,
     ) -> Result<Checked, StoreError> {
-        let after = last.map_or(0, |last| last.seq);
-        let mut before = last.map_or_else(|| hex::encode(START), |last| last.link.clone());
+        let (removed, anchor) = begins_after(&self.tables());
+        let after = last.map_or(removed, |last| last.seq);
+        let mut before = last.map_or_else(|| hex::encode(anchor), |last| last.link.clone());
         let rows = self.rows_after(after, rows_max).await?;
         let Some(end) = rows.last().map(|row| row.seq) else {
             return Ok(Checked::End);
@@ -119,5 +141,39 @@ impl AuditTrail for Memory {
                 link: before,
             },
         })
+    }
+
+    async fn pruned(&self) -> Result<Option<Pruned>, StoreError> {
+        Ok(self.tables().audit_pruned.map(|begin| Pruned {
+            through: postern_admin::audit::Link {
+                seq: begin.seq,
+                link: hex::encode(begin.link),
+            },
+            at: begin.at,
+        }))
+    }
+
+    async fn prune(
+        &self,
+        through: &postern_admin::audit::Link,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let (removed, _) = begins_after(&tables);
+        let count = usize::try_from(through.seq.saturating_sub(removed)).unwrap_or(usize::MAX);
+        let last = count.checked_sub(1).and_then(|at| tables.audit.get(at));
+        let Some(link) = last.map(|(_, link)| *link) else {
+            return Ok(false);
+        };
+        if !hex::encode(link).eq_ignore_ascii_case(&through.link) {
+            return Ok(false);
+        }
+        tables.audit.drain(..count);
+        tables.audit_pruned = Some(Begin {
+            seq: through.seq,
+            link,
+            at: now,
+        });
+        Ok(true)
     }
 }

@@ -54,6 +54,7 @@ struct Tables {
     replies: HashMap<idempotency::Named, Reply>,
     tenants: BTreeMap<TenantId, TenantRecord>,
     audit: Vec<(AuditEvent, Link)>,
+    audit_pruned: Option<audit::Begin>,
     documents: BTreeMap<Key, Document>,
     users: BTreeMap<users::Whose, User>,
     links: BTreeMap<users::Link, users::Whose>,

@@ -1,4 +1,5 @@
-//! The audit log: rows are added, never changed. Each carries its link of the chain.
+//! The audit log: rows are added, never changed. Each carries its link of the chain. The oldest are
+//! removed only with a sealed note of where the chain begins since.
 
 use super::{Fault, Sqlite, column, timestamp};
 use crate::audit_chain::{Chain, Content, Link, START};
@@ -8,6 +9,7 @@ use postern_login::TenantId;
 use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
+use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 #[async_trait]
@@ -47,13 +49,17 @@ impl Row {
     /// it.
     pub(super) fn add(&self, db: &Connection) -> Result<(), Fault> {
         let event = &self.event;
-        let (last, before) = db
+        let last = db
             .prepare_cached("SELECT seq, link FROM audit ORDER BY seq DESC LIMIT 1")?
             .query_row([], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Link>(1)?))
             })
-            .optional()?
-            .unwrap_or((0, START));
+            .optional()?;
+        // All of them may have been removed.
+        let (last, before) = match last {
+            Some(last) => last,
+            None => Anchor::find(db)?.map_or((0, START), |anchor| (anchor.seq, anchor.link)),
+        };
         let seq = last + 1;
         let link = self.chain.link(
             &before,
@@ -124,6 +130,36 @@ const COLUMNS_IN_ORDER: &str = "SELECT seq, at, tenant, login, who, address, wha
      WHERE seq > ? ORDER BY seq LIMIT ?";
 const COLUMNS_BACKWARDS: &str = "SELECT seq, at, tenant, login, who, address, what, link FROM audit
      WHERE seq < ? ORDER BY seq DESC LIMIT ?";
+
+/// The note of what was removed.
+struct Anchor {
+    seq: i64,
+    link: Link,
+    at: i64,
+    seal: Link,
+}
+
+impl Anchor {
+    fn find(db: &Connection) -> Result<Option<Self>, Fault> {
+        let anchor = db
+            .prepare_cached("SELECT seq, link, at, seal FROM audit_anchor")?
+            .query_row([], |row| {
+                Ok(Self {
+                    seq: row.get(0)?,
+                    link: row.get(1)?,
+                    at: row.get(2)?,
+                    seal: row.get(3)?,
+                })
+            })
+            .optional()?;
+        Ok(anchor)
+    }
+
+    fn is_ours(&self, chain: &Chain) -> bool {
+        let (seq, at) = (self.seq.unsigned_abs(), self.at.unsigned_abs());
+        chain.seal(seq, &self.link, at) == self.seal
+    }
+}
 
 /// A row as it is stored.
 struct Stored {
@@ -228,6 +264,20 @@ impl AuditTrail for Sqlite {
     ) -> Result<Checked, StoreError> {
         let mut before = START;
         let mut seq = 0;
+        let anchor = match last {
+            None => self.read(Anchor::find)?,
+            Some(_) => None,
+        };
+        if let Some(anchor) = anchor {
+            if !anchor.is_ours(&self.parts.chain) {
+                return Ok(Checked::Broken {
+                    seq: anchor.seq.unsigned_abs(),
+                    why: "the note of what was removed up to it is not as it was written"
+                        .to_owned(),
+                });
+            }
+            (before, seq) = (anchor.link, anchor.seq);
+        }
         if let Some(last) = last {
             hex::decode_to_slice(&last.link, &mut before)
                 .map_err(|error| StoreError::caused("a link is 64 hexadecimal digits", error))?;
@@ -274,6 +324,46 @@ impl AuditTrail for Sqlite {
                 link: hex::encode(before),
             },
         })
+    }
+
+    async fn pruned(&self) -> Result<Option<trail::Pruned>, StoreError> {
+        let Some(anchor) = self.read(Anchor::find)? else {
+            return Ok(None);
+        };
+        Ok(Some(trail::Pruned {
+            through: trail::Link {
+                seq: anchor.seq.unsigned_abs(),
+                link: hex::encode(anchor.link),
+            },
+            at: timestamp(anchor.at)?,
+        }))
+    }
+
+    async fn prune(&self, through: &trail::Link, now: Timestamp) -> Result<bool, StoreError> {
+        let mut link = START;
+        hex::decode_to_slice(&through.link, &mut link)
+            .map_err(|error| StoreError::caused("a link is 64 hexadecimal digits", error))?;
+        let seq = i64::try_from(through.seq).unwrap_or(i64::MAX);
+        let at = column(now);
+        let seal = self.parts.chain.seal(through.seq, &link, at.unsigned_abs());
+        self.write(move |db| {
+            let there = db
+                .prepare_cached("SELECT 1 FROM audit WHERE seq = ? AND link = ?")?
+                .exists(params![seq, link])?;
+            if !there {
+                return Ok(false);
+            }
+            db.prepare_cached(
+                "INSERT INTO audit_anchor (only, seq, link, at, seal) VALUES (1, ?, ?, ?, ?)
+                 ON CONFLICT (only) DO UPDATE SET seq = excluded.seq, link = excluded.link,
+                    at = excluded.at, seal = excluded.seal",
+            )?
+            .execute(params![seq, link, at, seal])?;
+            db.prepare_cached("DELETE FROM audit WHERE seq <= ?")?
+                .execute([seq])?;
+            Ok(true)
+        })
+        .await
     }
 }
 

@@ -13,13 +13,14 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     FIRST,
     FEDERATION,
     CONSOLE,
     SESSIONS_BY_SUBJECT,
     REASONS_OF_NOT_SENT,
     TENANTS,
+    SCOPES_AND_PRUNING,
 ];
 
 pub(super) enum Refused {
@@ -306,6 +307,19 @@ ALTER TABLE replies_of_tenants RENAME TO replies;
 CREATE INDEX replies_by_expiry ON replies (expires_at);
 ";
 
+/// What a client's token is good for, where all were good for everything; and where the audit log
+/// begins once its oldest rows were removed.
+const SCOPES_AND_PRUNING: &str = "
+ALTER TABLE clients ADD COLUMN scopes TEXT NOT NULL DEFAULT 'challenges messages';
+CREATE TABLE audit_anchor (
+    only    INTEGER PRIMARY KEY CHECK (only = 1),
+    seq     INTEGER NOT NULL,
+    link    BLOB NOT NULL CHECK (length(link) = 32),
+    at      INTEGER NOT NULL,
+    seal    BLOB NOT NULL CHECK (length(seal) = 32)
+) STRICT;
+";
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -339,7 +353,8 @@ mod tests {
             .unwrap();
         assert_eq!(version, VERSION);
         // The same name for another tenant, and not twice for one.
-        let add = "INSERT INTO clients VALUES (?, 'shop', 1, randomblob(32))";
+        let add = "INSERT INTO clients (tenant, name, created_at, token)
+                   VALUES (?, 'shop', 1, randomblob(32))";
         assert!(db.execute(add, ["a.example"]).is_ok());
         assert!(db.execute(add, ["carbon.super"]).is_err());
     }

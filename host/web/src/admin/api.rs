@@ -20,6 +20,8 @@ use postern_admin::definitions::{Sort, Wanted};
 use postern_admin::users::{UserEdit, UserView};
 use postern_admin::{Actor, AdminError, Password, Role};
 use postern_login::TenantId;
+use postern_login::ports::Scope;
+use postern_otp::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -75,6 +77,7 @@ pub fn routes() -> Router<WebState> {
         .route("/admin/api/v1/audit", get(audit_list))
         .route("/admin/api/v1/audit/export", get(audit_export))
         .route("/admin/api/v1/audit/verify", get(audit_verify))
+        .route("/admin/api/v1/audit/prune", post(audit_prune))
         .route("/admin/api/v1/admins", get(admin_list))
         .route("/admin/api/v1/admins/{name}/invite", post(admin_invite))
         .route("/admin/api/v1/admins/{name}/appoint", post(admin_appoint))
@@ -361,18 +364,24 @@ async fn client_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> An
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct NewClient {
     name: String,
+    #[serde(default = "every_scope")]
+    scopes: Vec<Scope>,
+}
+
+fn every_scope() -> Vec<Scope> {
+    Scope::ALL.to_vec()
 }
 
 async fn client_add(
     SuperTenant(state): SuperTenant,
     Token(actor): Token,
-    StrictJson(new): StrictJson<Named>,
+    StrictJson(new): StrictJson<NewClient>,
 ) -> Answer {
     let token = state
         .administration
-        .client_add(&actor, &state.tenant, &new.name)
+        .client_add(&actor, &state.tenant, &new.name, &new.scopes)
         .await
         .map_err(problem)?;
     let body = json!({ "name": new.name, "token": token });
@@ -558,11 +567,12 @@ fn tenant(name: &str) -> Result<TenantId, Problem> {
 
 // ---------------------------------------------------------------- definitions
 
-/// `idps` or `sps` of the address.
+/// `idps`, `sps` or `claims` of the address.
 fn sort(of: &str) -> Result<Sort, Problem> {
     match of {
         "idps" => Ok(Sort::IdentityProvider),
         "sps" => Ok(Sort::ServiceProvider),
+        "claims" => Ok(Sort::ClaimDialect),
         _ => Err(Problem::new(&kinds::NOT_FOUND)),
     }
 }
@@ -577,6 +587,14 @@ async fn definition_list(
         .definition_list(&actor, &state.tenant, sort(&of)?)
         .await
         .map_err(problem)?;
+    if of == "claims" {
+        let meanings = state
+            .administration
+            .claim_meanings(&actor, &state.tenant)
+            .await
+            .map_err(problem)?;
+        return ok(&json!({ "definitions": all, "meanings": meanings }));
+    }
     ok(&json!({ "definitions": all }))
 }
 
@@ -752,6 +770,25 @@ pub async fn export(
 async fn audit_verify(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
     let verified = state.administration.audit_verify(&actor, None).await;
     ok(&verified.map_err(problem)?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    before: String,
+}
+
+async fn audit_prune(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    StrictJson(wanted): StrictJson<Before>,
+) -> Answer {
+    let before: Timestamp = crate::time::parse(&wanted.before).ok_or_else(|| {
+        Problem::new(&kinds::INVALID_REQUEST)
+            .detail("`before`: expected a time as 2026-11-01T00:00:00Z, or a day".to_owned())
+    })?;
+    let pruned = state.administration.audit_prune(&actor, before).await;
+    ok(&json!({ "pruned": pruned.map_err(problem)? }))
 }
 
 // ---------------------------------------------------------------- administrators

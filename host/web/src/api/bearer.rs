@@ -1,4 +1,4 @@
-//! Which application calls.
+//! Which application calls, and whether its token is good for what it calls.
 
 use crate::api::problem::{self, Problem};
 use crate::state::WebState;
@@ -6,35 +6,52 @@ use crate::tenant;
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, Scope};
 use sha2::{Digest, Sha256};
 
-/// An application whose token is known.
+/// An application whose token is known and good for challenges.
 #[derive(Debug)]
-pub struct Caller(pub ApiClient);
+pub struct ChallengeCaller(pub ApiClient);
 
-impl FromRequestParts<WebState> for Caller {
+/// And for messages.
+#[derive(Debug)]
+pub struct MessageCaller(pub ApiClient);
+
+impl FromRequestParts<WebState> for ChallengeCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
-        let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let token = lines
-            .next()
-            .filter(|_| lines.next().is_none())
-            .and_then(|value| value.to_str().ok())
-            .and_then(token)
-            .ok_or_else(|| Problem::new(&problem::UNAUTHORIZED))?;
-        // The token is 256 random bits: its plain hash is found, or it is nobody's.
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let state = tenant::of_request(&parts.extensions, state);
-        match state.logins.client(&hash).await {
-            Ok(Some(client)) if client.tenant == state.tenant => Ok(Self(client)),
-            // The token says whose client it is; at another tenant's address it finds nothing
-            // (attacks E-04, Q-09).
-            Ok(Some(_)) => Err(Problem::new(&problem::NOT_FOUND)),
-            Ok(None) => Err(Problem::new(&problem::UNAUTHORIZED)),
-            Err(error) => Err(Problem::unavailable(&error)),
-        }
+        Ok(Self(caller(parts, state, Scope::Challenges).await?))
+    }
+}
+
+impl FromRequestParts<WebState> for MessageCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
+        Ok(Self(caller(parts, state, Scope::Messages).await?))
+    }
+}
+
+async fn caller(parts: &Parts, state: &WebState, scope: Scope) -> Result<ApiClient, Problem> {
+    let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let token = lines
+        .next()
+        .filter(|_| lines.next().is_none())
+        .and_then(|value| value.to_str().ok())
+        .and_then(token)
+        .ok_or_else(|| Problem::new(&problem::UNAUTHORIZED))?;
+    // The token is 256 random bits: its plain hash is found, or it is nobody's.
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    let state = tenant::of_request(&parts.extensions, state);
+    match state.logins.client(&hash).await {
+        // The token says whose client it is; at another tenant's address it finds nothing
+        // (attacks E-04, Q-09).
+        Ok(Some(client)) if client.tenant != state.tenant => Err(Problem::new(&problem::NOT_FOUND)),
+        Ok(Some(client)) if client.may(scope) => Ok(client),
+        Ok(Some(_)) => Err(Problem::new(&problem::INSUFFICIENT_SCOPE)),
+        Ok(None) => Err(Problem::new(&problem::UNAUTHORIZED)),
+        Err(error) => Err(Problem::unavailable(&error)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::api::json::answer;
 use crate::api::problem::{self, Problem};
-use crate::api::{Caller, StrictJson};
+use crate::api::{ChallengeCaller, StrictJson};
 use crate::extract::client::well_formed;
 use crate::tenant::Tenant;
 use axum::extract::Path;
@@ -105,7 +105,7 @@ pub struct Resent {
 )]
 pub async fn create(
     Tenant(state): Tenant,
-    Caller(client): Caller,
+    ChallengeCaller(client): ChallengeCaller,
     StrictJson(request): StrictJson<ChallengeRequest>,
 ) -> Result<Response, Problem> {
     let new = request.read(&client)?;
@@ -147,7 +147,7 @@ pub async fn create(
 )]
 pub async fn verify(
     Tenant(state): Tenant,
-    Caller(client): Caller,
+    ChallengeCaller(client): ChallengeCaller,
     Path(id): Path<String>,
     StrictJson(request): StrictJson<VerifyRequest>,
 ) -> Result<Response, Problem> {
@@ -186,7 +186,7 @@ pub async fn verify(
 )]
 pub async fn resend(
     Tenant(state): Tenant,
-    Caller(client): Caller,
+    ChallengeCaller(client): ChallengeCaller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = challenge(&id)?;

@@ -3,7 +3,7 @@
 use crate::api::challenges::{bounded, client_ip, locale, purpose, unfit};
 use crate::api::json::answer;
 use crate::api::problem::{self, Problem};
-use crate::api::{Caller, StrictJson};
+use crate::api::{MessageCaller, StrictJson};
 use crate::tenant::Tenant;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -53,7 +53,7 @@ pub struct MessageSent {
 )]
 pub async fn send(
     Tenant(state): Tenant,
-    Caller(client): Caller,
+    MessageCaller(client): MessageCaller,
     headers: HeaderMap,
     StrictJson(request): StrictJson<MessageRequest>,
 ) -> Result<Response, Problem> {

@@ -7,7 +7,7 @@ pub mod messages;
 pub mod openapi;
 pub mod problem;
 
-pub use bearer::Caller;
+pub use bearer::{ChallengeCaller, MessageCaller};
 pub use json::StrictJson;
 pub use problem::Problem;
 

@@ -89,7 +89,7 @@ fn document() -> Value {
                 .as_object_mut()
                 .expect("an operation has responses");
             for status in [
-                "400", "401", "408", "413", "415", "421", "429", "500", "503",
+                "400", "401", "403", "408", "413", "415", "421", "429", "500", "503",
             ] {
                 if !reads && matches!(status, "408" | "413" | "415") {
                     continue;

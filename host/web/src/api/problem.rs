@@ -117,6 +117,11 @@ pub static FORBIDDEN: Kind = kind(
     StatusCode::FORBIDDEN,
     "The role does not allow this",
 );
+pub static INSUFFICIENT_SCOPE: Kind = kind(
+    "insufficient-scope",
+    StatusCode::FORBIDDEN,
+    "The token is not good for this part of the API",
+);
 pub static EXISTS: Kind = kind(
     "exists",
     StatusCode::CONFLICT,

@@ -1,6 +1,6 @@
 //! What happened: filter, page, export, check.
 
-use super::{ConsoleForm, ConsoleFrame, Here, refused};
+use super::{ConsoleForm, ConsoleFrame, Here, refused, sentence};
 use crate::admin::api::Rows;
 use crate::page;
 use crate::tenant::{SuperTenant, TenantState};
@@ -9,7 +9,9 @@ use askama::Template;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
-use postern_admin::audit::{Row, Verified, details, names};
+use http::StatusCode;
+use postern_admin::AdminError;
+use postern_admin::audit::{Pruned, Row, Verified, details, names};
 
 const HERE: &str = "/console/audit";
 const ROWS: u32 = 50;
@@ -24,6 +26,9 @@ struct AuditPage<'a> {
     older: Option<String>,
     export: String,
     verified: Option<Verified>,
+    pruned: Option<Option<Pruned>>,
+    /// What was typed for the oldest day to keep.
+    before: &'a str,
 }
 
 /// A row as the page shows it.
@@ -67,17 +72,33 @@ pub async fn list(
     let Ok(Query(wanted)) = query else {
         return crate::error::PageError::Form.into_response();
     };
-    draw(&state, &here.console, &wanted, None).await
+    draw(&state, &here.console, &wanted, Said::Nothing).await
+}
+
+/// What an act of this page came to.
+enum Said<'a> {
+    Nothing,
+    Verified(Verified),
+    Pruned(Option<Pruned>),
+    /// The rows stay, and why; with what was typed.
+    NotPruned(String, &'a str),
 }
 
 async fn draw(
     state: &TenantState,
     console: &postern_admin::console::Console,
     wanted: &Rows,
-    verified: Option<Verified>,
+    said: Said<'_>,
 ) -> Response {
+    let wrong = matches!(said, Said::NotPruned(..));
+    let (verified, pruned, refusal, before) = match said {
+        Said::Nothing => (None, None, None, ""),
+        Said::Verified(verified) => (Some(verified), None, None, ""),
+        Said::Pruned(pruned) => (None, Some(pruned), None, ""),
+        Said::NotPruned(words, before) => (None, None, Some(words), before),
+    };
     let (filter, notice) = match wanted.filter() {
-        Ok(filter) => (filter, None),
+        Ok(filter) => (filter, refusal),
         Err(field) => (
             postern_admin::audit::Filter::default(),
             Some(format!(
@@ -100,7 +121,7 @@ async fn draw(
         Ok(page) => page,
         Err(error) => return refused(state, error, HERE),
     };
-    page::draw(&AuditPage {
+    let mut response = page::draw(&AuditPage {
         c: ConsoleFrame::new(state, console, HERE),
         notice,
         older: page
@@ -110,7 +131,13 @@ async fn draw(
         rows: page.rows.iter().map(Line::new).collect(),
         wanted,
         verified,
-    })
+        pruned,
+        before,
+    });
+    if wrong {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    response
 }
 
 fn query(wanted: &Rows, before: Option<u64>) -> String {
@@ -158,7 +185,32 @@ pub async fn verify(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Respo
         .audit_verify(&form.console.actor, None)
         .await
     {
-        Ok(verified) => draw(&state, &form.console, &Rows::default(), Some(verified)).await,
+        Ok(verified) => {
+            let said = Said::Verified(verified);
+            draw(&state, &form.console, &Rows::default(), said).await
+        }
+        Err(error) => refused(&state, error, HERE),
+    }
+}
+
+/// `POST /console/audit/prune`
+pub async fn prune(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
+    let typed = form.fields.text("before").trim();
+    let all = Rows::default();
+    let Some(before) = time::parse(typed) else {
+        let words = "That is no time: write 2026-01-01, or 2026-01-01T09:00:00Z.".to_owned();
+        return draw(&state, &form.console, &all, Said::NotPruned(words, typed)).await;
+    };
+    let pruned = state
+        .administration
+        .audit_prune(&form.console.actor, before)
+        .await;
+    match pruned {
+        Ok(pruned) => draw(&state, &form.console, &all, Said::Pruned(pruned)).await,
+        Err(error @ AdminError::Invalid(_)) => {
+            let words = sentence(&error);
+            draw(&state, &form.console, &all, Said::NotPruned(words, typed)).await
+        }
         Err(error) => refused(&state, error, HERE),
     }
 }

@@ -1,5 +1,5 @@
-//! Identity providers and service providers: what the file defines, and what is defined here. One
-//! set of pages for both, drawn from their forms.
+//! Identity providers, service providers and claim dialects: what the file defines, and what is
+//! defined here. One set of pages for all, drawn from their forms.
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, segment, sentence};
 use crate::page::{self, see_other};
@@ -10,14 +10,15 @@ use axum::response::Response;
 use http::StatusCode;
 use postern_admin::AdminError;
 use postern_admin::console::Console;
-use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
+use postern_admin::definitions::{FormName, Listed, Meaning, Shown, Sort, Wanted};
 use postern_admin::form::{Field, FieldKind, Section, Values};
 
-/// The two sections of the navigation that these pages make.
+/// The sections of the navigation that these pages make.
 fn here(sort: Sort) -> &'static str {
     match sort {
         Sort::IdentityProvider => "/console/identity-providers",
         Sort::ServiceProvider => "/console/service-providers",
+        Sort::ClaimDialect => "/console/claims",
     }
 }
 
@@ -25,10 +26,11 @@ fn title(sort: Sort) -> &'static str {
     match sort {
         Sort::IdentityProvider => "Identity providers",
         Sort::ServiceProvider => "Service providers",
+        Sort::ClaimDialect => "Claims",
     }
 }
 
-/// `identity-providers` or `service-providers` of the address.
+/// `identity-providers`, `service-providers` or `claims` of the address.
 fn sort(text: &str) -> Option<Sort> {
     Sort::ALL
         .into_iter()
@@ -44,6 +46,10 @@ struct ListPage<'a> {
     here: &'static str,
     forms: Vec<Choice>,
     all: Vec<Row>,
+    /// Whether they are of several kinds and can be switched off.
+    switched: bool,
+    /// On the page of claims: what a login reads of a person.
+    meanings: Vec<Meaning>,
 }
 
 struct Choice {
@@ -76,7 +82,17 @@ pub async fn list(
         Ok(forms) => forms,
         Err(error) => return refused(&state, error, here(sort)),
     };
+    let meanings = match sort {
+        Sort::ClaimDialect => acts.claim_meanings(actor, tenant).await,
+        Sort::IdentityProvider | Sort::ServiceProvider => Ok(Vec::new()),
+    };
+    let meanings = match meanings {
+        Ok(meanings) => meanings,
+        Err(error) => return refused(&state, error, here(sort)),
+    };
     page::draw(&ListPage {
+        meanings,
+        switched: sort != Sort::ClaimDialect,
         c: ConsoleFrame::new(&state, &at.console, here(sort)),
         done: done(query.as_deref()),
         title: title(sort),
@@ -120,10 +136,14 @@ struct FormPage<'a> {
     what: &'static str,
     /// Empty for a new one.
     name: &'a str,
+    /// What was typed for a new one's.
+    typed: &'a str,
     action: String,
     form: &'a str,
     enabled: bool,
     default: bool,
+    /// Whether there is something to enable.
+    switched: bool,
     /// Only what sends messages has a default.
     sends: bool,
     seen: String,
@@ -157,6 +177,19 @@ impl Input {
             FieldKind::Choice(choices) => choices,
             _ => &[],
         }
+    }
+    /// A secret that may go.
+    fn can_go(&self) -> bool {
+        self.set && !self.field.required
+    }
+    fn is_box(&self) -> bool {
+        self.field.is_box()
+    }
+    fn ticked(&self) -> bool {
+        self.value == "true"
+    }
+    fn chars_max(&self) -> usize {
+        self.field.kind.chars_max()
     }
     fn is_choice(&self) -> bool {
         matches!(self.field.kind, FieldKind::Choice(_) | FieldKind::Boolean)
@@ -257,6 +290,7 @@ pub async fn new(
         enabled: true,
         default: false,
         values: Values::new(),
+        unset: Vec::new(),
         seen: None,
     };
     draw(&state, &at.console, sort, "", &wanted, None, &[], None).await
@@ -283,6 +317,7 @@ pub async fn show(
                 enabled: shown.listed.enabled,
                 default: shown.listed.default,
                 values: shown.values.clone(),
+                unset: Vec::new(),
                 seen: shown.version,
             };
             let said = done(query.as_deref());
@@ -318,13 +353,20 @@ async fn draw(
 ) -> Response {
     let place = shown.and_then(|shown| shown.listed.place.as_deref());
     let sections = match place {
-        // What the file says is in the file.
-        Some(_) => Vec::new(),
-        None => match state.administration.form(sort, &wanted.form) {
+        // What the file says is in the file; what Postern itself says can be shown.
+        Some(_) if wanted.values.is_empty() => Vec::new(),
+        _ => match state.administration.form(sort, &wanted.form) {
             Ok(sections) => sections,
             Err(error) => return refused(state, error, here(sort)),
         },
     };
+    let mut sections = sections;
+    if sort == Sort::ServiceProvider {
+        match ways_in(state, console).await {
+            Ok(ways) => say_ways_in(&mut sections, &ways),
+            Err(error) => return refused(state, error, here(sort)),
+        }
+    }
     let known: Vec<&str> = sections
         .iter()
         .flat_map(|section| section.fields.iter().map(|field| field.name.as_str()))
@@ -354,11 +396,14 @@ async fn draw(
         } else {
             ""
         },
+        typed: name,
         action: format!("{}/put", here(sort)),
         form: &wanted.form,
         enabled: wanted.enabled,
         default: wanted.default,
-        sends: wanted.form.starts_with("sms-otp/"),
+        sends: sends(&wanted.form),
+        // A dialect is there or not; nothing asks whether it is switched on.
+        switched: sort != Sort::ClaimDialect,
         seen: wanted.seen.map(|seen| seen.to_string()).unwrap_or_default(),
         place,
         used_by: shown.map_or(&[], |shown| &shown.used_by),
@@ -374,6 +419,33 @@ async fn draw(
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     response
+}
+
+/// What may be written into an application's first step.
+async fn ways_in(state: &WebState, console: &Console) -> Result<Vec<String>, AdminError> {
+    let known = state
+        .administration
+        .definition_list(&console.actor, &console.tenant, Sort::IdentityProvider)
+        .await?;
+    let names = known
+        .into_iter()
+        .filter(|one| !sends(&one.form))
+        .map(|one| one.name);
+    Ok(std::iter::once("password".to_owned())
+        .chain(names)
+        .collect())
+}
+
+fn say_ways_in(sections: &mut [Section], ways: &[String]) {
+    let fields = sections.iter_mut().flat_map(|section| &mut section.fields);
+    for field in fields.filter(|field| field.name == "first_step") {
+        field.help = format!("{} There are: {}.", field.help, ways.join(", "));
+    }
+}
+
+/// An SMSOTP entry, which takes the second step.
+fn sends(form: &str) -> bool {
+    form.starts_with("sms-otp/")
 }
 
 /// `POST /console/identity-providers/put`
@@ -394,11 +466,26 @@ pub async fn put(
             Some((name.to_owned(), value.to_owned()))
         })
         .collect();
+    let mut values = values;
+    // A box that is not ticked sends nothing, and says no.
+    if let Ok(sections) = state.administration.form(sort, fields.text("form")) {
+        let boxes = sections.into_iter().flat_map(|section| section.fields);
+        for field in boxes.filter(Field::is_box) {
+            values
+                .entry(field.name)
+                .or_insert_with(|| "false".to_owned());
+        }
+    }
     let wanted = Wanted {
         form: fields.text("form").to_owned(),
-        enabled: fields.text("enabled") == "yes",
+        enabled: sort == Sort::ClaimDialect || fields.text("enabled") == "yes",
         default: fields.text("default") == "yes",
         values,
+        unset: fields
+            .all()
+            .filter(|(_, value)| *value == "yes")
+            .filter_map(|(name, _)| Some(name.strip_prefix("unset.")?.to_owned()))
+            .collect(),
         seen: fields.text("seen").parse().ok(),
     };
     let (actor, tenant) = (&form.console.actor, &form.console.tenant);

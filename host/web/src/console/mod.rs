@@ -6,6 +6,7 @@
 
 pub mod administrators;
 pub mod audit;
+pub mod clients;
 pub mod definitions;
 pub mod forms;
 pub mod invitation;
@@ -68,6 +69,7 @@ pub fn routes() -> Router<WebState> {
             get(users::show).post(users::set),
         )
         .route("/console/users/of/{name}/number", post(users::number))
+        .route("/console/users/of/{name}/claim", post(users::claim))
         .route("/console/users/of/{name}/passwd", post(users::passwd))
         .route("/console/users/of/{name}/lock", post(users::lock))
         .route("/console/users/of/{name}/unlock", post(users::unlock))
@@ -91,6 +93,9 @@ pub fn routes() -> Router<WebState> {
             post(administrators::remove),
         )
         // whom we trust
+        .route("/console/clients", get(clients::list))
+        .route("/console/clients/add", post(clients::add))
+        .route("/console/clients/revoke", post(clients::revoke))
         .route("/console/{of}", get(definitions::list))
         .route("/console/{of}/new/{form}", get(definitions::new))
         .route("/console/{of}/of/{name}", get(definitions::show))
@@ -114,6 +119,7 @@ pub fn routes() -> Router<WebState> {
         .route("/console/audit", get(audit::list))
         .route("/console/audit/export", get(audit::export))
         .route("/console/audit/verify", post(audit::verify))
+        .route("/console/audit/prune", post(audit::prune))
         .route("/console/{of}/{*rest}", any(not_found))
 }
 
@@ -143,7 +149,8 @@ pub struct Section {
     pub name: &'static str,
 }
 
-const SECTIONS: [Section; 9] = [
+/// In the order of the page. A further page is a further line.
+const SECTIONS: &[Section] = &[
     Section {
         path: HOME,
         name: "Overview",
@@ -159,6 +166,14 @@ const SECTIONS: [Section; 9] = [
     Section {
         path: "/console/service-providers",
         name: "Service providers",
+    },
+    Section {
+        path: "/console/claims",
+        name: "Claims",
+    },
+    Section {
+        path: "/console/clients",
+        name: "API clients",
     },
     Section {
         path: "/console/senders",
@@ -197,7 +212,7 @@ impl<'a> ConsoleFrame<'a> {
     }
 
     pub fn sections(&self) -> &'static [Section] {
-        &SECTIONS
+        SECTIONS
     }
 }
 
@@ -288,6 +303,8 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "deleted" => "The user was deleted.",
         "defined" => "Saved, and in effect.",
         "undefined" => "Deleted.",
+        "revoked" => "The token was revoked: it is refused from now on.",
+        "claim" => "The claim was saved.",
         "rescan" => "The plugin folder is being looked at. Load this page again in a moment.",
         "rolled-back" => "The version before was put back. Load this page again in a moment.",
         "tenant-added" => "The tenant was added.",

@@ -9,6 +9,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::StatusCode;
+use postern_admin::console::Console;
 use postern_admin::users::{UserEdit, UserRecord, UserView};
 use postern_admin::{AdminError, Password};
 use postern_otp::PhoneNumber;
@@ -112,6 +113,8 @@ pub async fn list(
 struct NewPage<'a> {
     c: ConsoleFrame<'a>,
     notice: Option<String>,
+    /// To choose from, if there is more than one: the domain, what it is called, whether it is chosen.
+    stores: Vec<(String, String, bool)>,
     name: &'a str,
     display_name: &'a str,
     number: &'a str,
@@ -119,13 +122,46 @@ struct NewPage<'a> {
 
 /// `GET /console/users/new`
 pub async fn new(SuperTenant(state): SuperTenant, here: Here) -> Response {
+    let stores = match stores(&state, &here.console, "").await {
+        Ok(stores) => stores,
+        Err(error) => return refused(&state, error, HERE),
+    };
     page::draw(&NewPage {
         c: ConsoleFrame::new(&state, &here.console, HERE),
         notice: None,
+        stores,
         name: "",
         display_name: "",
         number: "",
     })
+}
+
+/// Those that take users.
+async fn stores(
+    state: &TenantState,
+    console: &Console,
+    chosen: &str,
+) -> Result<Vec<(String, String, bool)>, AdminError> {
+    let all = state
+        .administration
+        .user_stores(&console.actor, &console.tenant)
+        .await?;
+    let mut stores: Vec<_> = all
+        .into_iter()
+        .filter(|store| store.takes_users)
+        .map(|store| {
+            let label = match store.domain.as_str() {
+                "" => "PRIMARY".to_owned(),
+                domain => domain.to_owned(),
+            };
+            let is_chosen = store.domain == chosen;
+            (store.domain, label, is_chosen)
+        })
+        .collect();
+    if stores.len() == 1 && stores[0].0.is_empty() {
+        stores.clear();
+    }
+    Ok(stores)
 }
 
 /// `POST /console/users/new`
@@ -135,7 +171,12 @@ pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response
         let text = text(name).trim();
         (!text.is_empty()).then(|| text.to_owned())
     };
-    let name = text("name").trim();
+    let domain = text("store").trim();
+    let name = match (domain, text("name").trim()) {
+        ("", name) => name.to_owned(),
+        (domain, name) => format!("{domain}/{name}"),
+    };
+    let name = name.as_str();
     let edit = UserEdit {
         display_name: given("display_name"),
         number: given("number").map(Some),
@@ -153,9 +194,14 @@ pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response
         Err(
             error @ (AdminError::Invalid(_) | AdminError::Fields(_) | AdminError::Exists { .. }),
         ) => {
+            let stores = match stores(&state, &form.console, domain).await {
+                Ok(stores) => stores,
+                Err(error) => return refused(&state, error, HERE),
+            };
             let mut response = page::draw(&NewPage {
                 c: ConsoleFrame::new(&state, &form.console, HERE),
                 notice: Some(sentence(&error)),
+                stores,
                 name: text("name"),
                 display_name: text("display_name"),
                 number: text("number"),
@@ -273,6 +319,24 @@ pub async fn number(
         .user_set(&form.console.actor, &form.console.tenant, &name, &edit)
         .await;
     after(&state, &name, set, "number")
+}
+
+/// `POST /console/users/of/{name}/claim`: an empty value removes it.
+pub async fn claim(
+    SuperTenant(state): SuperTenant,
+    Path(name): Path<String>,
+    form: ConsoleForm,
+) -> Response {
+    let value = |name: &str| form.fields.text(name).trim().to_owned();
+    let edit = UserEdit {
+        claims: vec![(value("uri"), value("value"))],
+        ..UserEdit::default()
+    };
+    let set = state
+        .administration
+        .user_set(&form.console.actor, &form.console.tenant, &name, &edit)
+        .await;
+    after(&state, &name, set, "claim")
 }
 
 /// `POST /console/users/of/{name}/passwd`

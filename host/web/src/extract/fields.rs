@@ -11,8 +11,8 @@ use std::time::Duration;
 pub const FORM_BYTES_MAX: usize = 8 * 1024;
 const FIELDS_MAX: usize = 16;
 
-/// An identity provider's certificates and a payload template; a service provider's claims.
-const LARGE_FORM_BYTES_MAX: usize = 128 * 1024;
+/// A peer's metadata and certificates, pasted: in a form's encoding markup takes three times its room.
+const LARGE_FORM_BYTES_MAX: usize = 512 * 1024;
 const LARGE_FIELDS_MAX: usize = 128;
 
 /// How long a body may take to arrive, whatever its size (attack S-14).

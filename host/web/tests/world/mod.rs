@@ -14,12 +14,12 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Sort};
-use postern_admin::form::{Field, FieldKind, Section};
+use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Meaning, Sort};
+use postern_admin::form::{Field, FieldKind, Section, Values};
 use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
 use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
 use postern_admin::tenants::{DocumentCheck, TenantDocuments, Tenants as Acts};
-use postern_admin::users::{Accounts, UserChange, UserRecord};
+use postern_admin::users::{Accounts, StoreFacts, UserChange, UserRecord};
 use postern_admin::{Actor, Administration, Role};
 use postern_federation::Entries;
 use postern_federation::identity_provider::Network;
@@ -111,6 +111,7 @@ impl World {
                 name: name.to_owned(),
                 tenant: TenantId::parse(tenant).unwrap(),
                 created_at: Timestamp(0),
+                scopes: Scope::ALL.to_vec(),
             };
             let hash: [u8; 32] = Sha256::digest(token).into();
             assert_eq!(
@@ -914,6 +915,15 @@ impl Accounts for People {
             .filter(|user| from.is_none_or(|from| user.name.as_str() > from));
         Ok(after.take(rows_max as usize).collect())
     }
+    fn stores(&self, _: &TenantId) -> Vec<StoreFacts> {
+        [("", true), ("CORP", true), ("PAYROLL", false)]
+            .into_iter()
+            .map(|(domain, takes_users)| StoreFacts {
+                domain: domain.to_owned(),
+                takes_users,
+            })
+            .collect()
+    }
     async fn link(&self, _: &TenantId, _: &str, _: &str, _: &str) -> Result<bool, DirectoryError> {
         Ok(false)
     }
@@ -979,6 +989,7 @@ impl Definitions for Shelf {
         match sort {
             Sort::IdentityProvider => vec![name("oidc"), name("sms-otp/acme")],
             Sort::ServiceProvider => vec![name("oidc")],
+            Sort::ClaimDialect => vec![name("dialect")],
         }
     }
     fn form(&self, sort: Sort, form: &str) -> Option<Vec<Section>> {
@@ -988,8 +999,18 @@ impl Definitions for Shelf {
                     .of(FieldKind::Url)
                     .required(),
                 Field::text("client_secret", "Client secret", "").secret(),
-                Field::text("userinfo", "Ask userinfo", "").of(FieldKind::Boolean),
+                Field::text("userinfo", "Ask userinfo", "")
+                    .of(FieldKind::Boolean)
+                    .or("true"),
+                Field::text("metadata", "Metadata", "").of(FieldKind::Document),
+                Field::text("dialect", "Claim dialect", ""),
                 Field::text("claims", "Claims", "").of(FieldKind::Pairs),
+            ],
+            (Sort::ClaimDialect, "dialect") => vec![
+                Field::text("uri", "Dialect URI", ""),
+                Field::text("claims", "Mappings", "")
+                    .of(FieldKind::Pairs)
+                    .required(),
             ],
             (Sort::IdentityProvider, "sms-otp/acme") => vec![
                 Field::text("settings.from", "From", "").required(),
@@ -1014,12 +1035,23 @@ impl Definitions for Shelf {
         let name = match sort {
             Sort::IdentityProvider => "filed",
             Sort::ServiceProvider => "shop",
+            Sort::ClaimDialect => "openid",
         };
         vec![Declared {
             name: name.to_owned(),
-            form: "oidc".to_owned(),
+            form: match sort {
+                Sort::ClaimDialect => "dialect",
+                Sort::IdentityProvider | Sort::ServiceProvider => "oidc",
+            }
+            .to_owned(),
             enabled: true,
             place: format!("postern.toml, [x.{name}]"),
+            values: match sort {
+                Sort::ClaimDialect => {
+                    [("claims".to_owned(), "name = http://<b>".to_owned())].into()
+                }
+                Sort::IdentityProvider | Sort::ServiceProvider => Values::new(),
+            },
         }]
     }
     async fn check(
@@ -1035,6 +1067,13 @@ impl Definitions for Shelf {
             }
             _ => Vec::new(),
         }
+    }
+    fn meanings(&self, _: &TenantId) -> Vec<Meaning> {
+        vec![Meaning {
+            what: "Mobile number".to_owned(),
+            claim: "http://wso2.org/claims/mobile".to_owned(),
+            kept: vec![("CORP".to_owned(), "`<b>mobile`".to_owned())],
+        }]
     }
     fn sends_to(&self, service_provider: &Definition) -> Vec<String> {
         let list = service_provider.values.get("first_step");

@@ -160,4 +160,14 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    Table {
+        path: "audit",
+        name: "",
+        about: "How long the audit log is kept.",
+        keys: &[Key::new(
+            "keep_days",
+            Example("365"),
+            "older rows are removed once a day, with a sealed note from which the log still verifies; 30 to 3650, for ever without it",
+        )],
+    },
 ];

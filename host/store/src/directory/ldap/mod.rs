@@ -818,6 +818,10 @@ impl UserStore for Ldap {
         Ok(names)
     }
 
+    fn takes_users(&self) -> bool {
+        self.writable().is_ok()
+    }
+
     async fn probe(&self) -> Result<(), DirectoryError> {
         self.parts.servers.probe().await?;
         // And that whoever searches may do so.

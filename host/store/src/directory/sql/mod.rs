@@ -845,6 +845,10 @@ impl UserStore for Sql {
         Ok(names)
     }
 
+    fn takes_users(&self) -> bool {
+        self.allowed(&self.queries().create).is_ok()
+    }
+
     async fn probe(&self) -> Result<(), DirectoryError> {
         let queries = self.queries();
         let nobody = Bound::text(NOBODY);
