@@ -11,6 +11,7 @@ mod import;
 mod openapi;
 mod output;
 mod plugin;
+mod saml;
 mod sender;
 mod serve;
 mod store;
@@ -61,6 +62,9 @@ enum Command {
     /// Service providers: applications that Postern signs people in for.
     #[command(subcommand)]
     Sp(definition::Command),
+    /// What this host is to SAML peers.
+    #[command(subcommand)]
+    Saml(saml::Command),
     /// Who administers, and the way in for them.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -111,6 +115,7 @@ pub fn run() -> ExitCode {
         Command::Sp(command) => {
             definition::run(postern_admin::definitions::Sort::ServiceProvider, command)
         }
+        Command::Saml(command) => saml::run(command),
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Sender(command) => sender::run(command),

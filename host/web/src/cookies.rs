@@ -3,6 +3,7 @@
 
 use crate::public_url::PublicUrl;
 use http::{HeaderMap, HeaderValue, header};
+use postern_federation::ports::ParkingKey;
 use postern_login::LoginId;
 use postern_login::session::SessionId;
 
@@ -15,6 +16,7 @@ pub struct Cookies {
     login: String,
     session: String,
     proof: String,
+    sign_out: String,
     secure: bool,
     same_site: &'static str,
 }
@@ -30,6 +32,7 @@ impl Cookies {
             login: name("login"),
             session: name("session"),
             proof: name("proof"),
+            sign_out: name("sign-out"),
             secure: public_url.secure(),
             same_site: "Lax",
         }
@@ -46,6 +49,7 @@ impl Cookies {
             login: name("-login"),
             session: name(""),
             proof: name("-proof"),
+            sign_out: name("-sign-out"),
             secure,
             same_site: "Strict",
         }
@@ -59,6 +63,11 @@ impl Cookies {
     /// The number on the account page that is being proven.
     pub fn proof(&self, headers: &HeaderMap) -> Option<LoginId> {
         read(headers, &self.proof).and_then(LoginId::parse)
+    }
+
+    /// A walk from one participant of an ended session to the next.
+    pub fn sign_out(&self, headers: &HeaderMap) -> Option<ParkingKey> {
+        read(headers, &self.sign_out).and_then(ParkingKey::parse)
     }
 
     pub fn session(&self, headers: &HeaderMap) -> Option<SessionId> {
@@ -79,6 +88,14 @@ impl Cookies {
 
     pub fn clear_proof(&self) -> HeaderValue {
         self.set(&self.proof, "", Some(0))
+    }
+
+    pub fn set_sign_out(&self, key: &ParkingKey) -> HeaderValue {
+        self.set(&self.sign_out, key.as_str(), Some(LOGIN_SECONDS))
+    }
+
+    pub fn clear_sign_out(&self) -> HeaderValue {
+        self.set(&self.sign_out, "", Some(0))
     }
 
     /// Ends with the browser; how long the session itself lives is the store's to say.

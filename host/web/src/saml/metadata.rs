@@ -1,10 +1,11 @@
 //! `GET /saml/metadata`: what peers must know of us, in both roles.
 
-use super::{CONSUMER, SSO, address, security};
+use super::{CONSUMER, SSO, security};
 use crate::state::WebState;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use postern_federation::saml::Certificate;
 use postern_federation::saml::metadata::Own;
 
 pub async fn serve(State(state): State<WebState>) -> Response {
@@ -12,22 +13,30 @@ pub async fn serve(State(state): State<WebState>) -> Response {
         Ok(security) => security,
         Err(response) => return response,
     };
-    let (sso_url, consumer_url) = (address(&state, SSO), address(&state, CONSUMER));
-    let metadata = Own {
-        entity_id: &state.federation.saml.entity_id,
-        certificates: &security.certificates(),
-        sso_url: &sso_url,
-        logout_url: None,
-        consumer_url: &consumer_url,
-        // Each service provider's entry says whether its requests must be signed.
-        wants_signed_requests: false,
-    };
+    let metadata = document(
+        &state.federation.saml.entity_id,
+        state.public_url.origin(),
+        &security.certificates(),
+    );
     (
         [(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/samlmetadata+xml"),
         )],
-        metadata.write(),
+        metadata,
     )
         .into_response()
+}
+
+/// The same without a host that runs.
+pub fn document(entity_id: &str, origin: &str, certificates: &[Certificate]) -> String {
+    Own {
+        entity_id,
+        certificates,
+        sso_url: &format!("{origin}{SSO}"),
+        consumer_url: &format!("{origin}{CONSUMER}"),
+        // Each service provider's entry says whether its requests must be signed.
+        wants_signed_requests: false,
+    }
+    .write()
 }
