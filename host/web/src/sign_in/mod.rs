@@ -44,6 +44,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response {
     let ended = query.as_deref() == Some("ended");
+    let hint = hint_of(query.as_deref());
     if let Some(id) = state.cookies().login(&headers) {
         match state.logins.step(&id).await {
             Ok(step) => {
@@ -54,9 +55,9 @@ pub async fn show(
                     } = &step
                     && let Some(only) = application.sequence.only_offer()
                 {
-                    return see_other(&federated::address(&only.name));
+                    return see_other(&federated::address(&only.name, hint.as_deref()));
                 }
-                return draw(&state, &client, &id, &step, ended);
+                return draw(&state, &client, &id, &step, ended, hint.as_deref());
             }
             Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
@@ -73,7 +74,7 @@ pub async fn show(
     let begun = logins.begin_for(&state.tenant, application, origin, &client);
     match begun.await {
         Ok(Moved { id, step }) => with_cookie(
-            draw(&state, &client, &id, &step, ended),
+            draw(&state, &client, &id, &step, ended, None),
             state.cookies().set_login(&id),
         ),
         // Were it a redirect, a store that forgets would make a browser run in circles.
@@ -82,6 +83,36 @@ pub async fn show(
         }
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
     }
+}
+
+/// The page, for whoever an application expects. It stands in the address and nowhere else: a name is no secret of the
+/// application's, and nothing is decided by it.
+pub(crate) fn address(hint: Option<&str>) -> String {
+    with_hint("/sign-in".to_owned(), hint)
+}
+
+fn with_hint(address: String, hint: Option<&str>) -> String {
+    match hint {
+        None => address,
+        Some(hint) => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair(HINT, hint);
+            format!("{address}?{}", query.finish())
+        }
+    }
+}
+
+const HINT: &str = "login_hint";
+
+/// One line that could be a name; anything else is no hint.
+fn hint_of(query: Option<&str>) -> Option<String> {
+    let mut found = form_urlencoded::parse(query?.as_bytes()).filter(|(name, _)| name == HINT);
+    let (_, hint) = found.next()?;
+    let orderly = found.next().is_none()
+        && !hint.is_empty()
+        && hint.len() <= password::NAME_MAX
+        && !hint.chars().any(char::is_control);
+    orderly.then(|| hint.into_owned())
 }
 
 /// `POST /sign-in/abandon`: the application somebody came for is not forgotten.
@@ -174,21 +205,29 @@ fn draw(
     id: &LoginId,
     step: &Step,
     ended: bool,
+    hint: Option<&str>,
 ) -> Response {
     let f = Frame {
         t: Texts::of(&client.locale),
         brand: &state.brand,
     };
     let token = state.form_key.token(id.as_str());
-    draw_step(f, &token, step, ended, state.clock.now())
+    draw_step(f, &token, step, ended, hint, state.clock.now())
 }
 
-fn draw_step(f: Frame<'_>, token: &str, step: &Step, ended: bool, now: Timestamp) -> Response {
+fn draw_step(
+    f: Frame<'_>,
+    token: &str,
+    step: &Step,
+    ended: bool,
+    hint: Option<&str>,
+    now: Timestamp,
+) -> Response {
     match step {
         Step::FirstStep {
             notice,
             application,
-        } => password::draw(f, token, *notice, application, ended),
+        } => password::draw(f, token, *notice, application, ended, hint),
         Step::SecondStepWanted { application } => step_up::draw(f, token, application),
         Step::AskNumber { notice } => number::draw(f, token, *notice),
         Step::AskCode(ask) => code::draw(f, token, ask, &code::SIGN_IN),
@@ -212,6 +251,38 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {
-        draw_step(f, "token", step, false, Timestamp(1_795_310_100_000))
+        draw_step(f, "token", step, false, None, Timestamp(1_795_310_100_000))
+    }
+
+    /// `value` stands where an application says whom it expects.
+    pub(crate) fn hinted_page(f: Frame<'_>, value: &str) -> Response {
+        let step = Step::FirstStep {
+            notice: None,
+            application: postern_login::application::Application::account_page(),
+        };
+        let now = Timestamp(1_795_310_100_000);
+        draw_step(f, "token", &step, false, Some(value), now)
+    }
+
+    #[test]
+    fn a_hint_is_one_name_or_nothing() {
+        let long = format!("login_hint={}", "x".repeat(257));
+        for (query, expected) in [
+            (
+                Some("login_hint=alice%40example.com"),
+                Some("alice@example.com"),
+            ),
+            (Some("again&login_hint=b+c"), Some("b c")),
+            (Some("login_hint="), None),
+            (Some("login_hint=a&login_hint=b"), None),
+            (Some("login_hint=a%0Ab"), None),
+            (Some(long.as_str()), None),
+            (Some("ended"), None),
+            (None, None),
+        ] {
+            assert_eq!(hint_of(query).as_deref(), expected, "{query:?}");
+        }
+        assert_eq!(address(Some("a&b=c")), "/sign-in?login_hint=a%26b%3Dc");
+        assert_eq!(address(None), "/sign-in");
     }
 }
