@@ -28,9 +28,9 @@ use axum::routing::{get, post};
 use http::HeaderMap;
 use page::Trouble;
 use people::{People, WayOut};
-use postern_federation::Moment;
 use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::saml::{Bergshamra, SamlKeys, SigningKey, Upstream};
+use postern_federation::{Moment, Secret};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +48,7 @@ pub struct Settings {
     pub identity_provider: String,
     pub entity_id: String,
     pub client_id: String,
-    pub client_secret: Option<String>,
+    pub client_secret: Option<Secret>,
     pub key: SigningKey,
 }
 

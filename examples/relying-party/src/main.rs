@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use postern_federation::Secret;
 use relying_party::{App, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
         identity_provider: arguments.identity_provider,
         entity_id: arguments.entity_id,
         client_id: arguments.client_id,
-        client_secret: arguments.client_secret,
+        client_secret: arguments.client_secret.map(Secret::new),
         key,
     })?;
     println!("application: {}/", app.settings().public_url);

@@ -26,7 +26,7 @@ fn provider(app: &App) -> IdentityProvider {
             issuer: settings.identity_provider.clone(),
             client: Registration {
                 client_id: settings.client_id.clone(),
-                client_secret: settings.client_secret.clone().map(Secret::new),
+                client_secret: settings.client_secret.clone(),
                 authentication: ClientAuthentication::ClientSecretBasic,
                 scopes: ["openid", "profile", "phone"].map(str::to_owned).to_vec(),
                 parameters: Vec::new(),

@@ -46,13 +46,14 @@ impl App {
 
     /// Postern, as its metadata describes it. It is read over loopback, which is why it can be trusted.
     async fn saml(&self) -> Result<&Upstream, Trouble> {
-        let read = async || -> Result<Upstream, Trouble> {
-            let address = format!("{}/saml/metadata", self.settings().identity_provider);
-            let text = outbound::Loopback::new().text(address).await;
-            let peer = Peer::read(&text.map_err(Trouble::of)?, None, saml::at(now()));
-            upstream(peer.map_err(Trouble::of)?)
-        };
-        self.inner.saml.get_or_try_init(read).await
+        self.inner.saml.get_or_try_init(|| self.read()).await
+    }
+
+    async fn read(&self) -> Result<Upstream, Trouble> {
+        let address = format!("{}/saml/metadata", self.settings().identity_provider);
+        let text = outbound::Loopback::new().text(address).await;
+        let peer = Peer::read(&text.map_err(Trouble::of)?, None, saml::at(now()));
+        upstream(peer.map_err(Trouble::of)?)
     }
 
     async fn park<T: Serialize>(

@@ -22,6 +22,7 @@ mod recipe;
 mod resolvers;
 mod saml;
 mod saml_logout;
+mod sample_application;
 mod sign_in;
 mod time;
 mod tls;

@@ -65,6 +65,11 @@ impl Visitor {
         self.hosts.remove(origin);
     }
 
+    /// A host that is there again.
+    pub fn know(&mut self, origin: &str, address: SocketAddr) {
+        self.hosts.insert(origin.to_owned(), address);
+    }
+
     /// From now on pages that lead on by themselves are looked at.
     pub fn stand_still(&mut self) {
         self.stands_still = true;
