@@ -139,7 +139,7 @@ impl SignedIn<'_> {
 }
 
 /// Signed in to two applications of the external one, by the internal one.
-async fn signed_in_twice<'a>(two: &'a Two) -> Result<(Visitor, SignedIn<'a>, SignedIn<'a>)> {
+async fn signed_in_twice(two: &Two) -> Result<(Visitor, SignedIn<'static>, SignedIn<'static>)> {
     let mut visitor = two.visitor();
     let app = two.travelocity();
     let stop = visitor.open(&app.link(PLAIN)?).await?;
@@ -585,6 +585,7 @@ first_step = ["python"]
     });
     let mut peer = Peer::python("pysaml2", &options)?;
     let mut indexes = Value::Null;
+    let mut phone = host.phone(ALICE);
     for begins in ["the person here", "the identity provider"] {
         let mut visitor = Visitor::new([(origin.clone(), host.host().public)]);
         let stop = visitor.open(&format!("{origin}/sign-in")).await?;
@@ -610,7 +611,7 @@ first_step = ["python"]
         let consumer = said["consumer"].as_str().context("an address")?;
         let page = visitor.post(consumer, &fields).await?.page()?;
         assert!(page.asks_for_code(), "{}", page.text());
-        let code = host.phone(ALICE).next_code().await?;
+        let code = phone.next_code().await?;
         let stop = visitor
             .submit(&origin, &page, "/sign-in/code", &[("code", &code)])
             .await?;

@@ -89,7 +89,7 @@ impl Around {
                     fields: hidden_fields(&html, &action)?,
                     from: origin(&address).to_owned(),
                 });
-                address = joined(&address, &action);
+                address = joined(&address, &unescaped(&action));
                 continue;
             }
             let onward = tag_with(&html, "<a", "data-leads-on")

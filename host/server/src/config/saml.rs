@@ -61,7 +61,11 @@ pub(super) fn upstream(s: &mut Section<'_>, base: &Path, surroundings: &Surround
     if trusted.is_empty() {
         trusted = role.as_ref().map(|r| r.signing.clone()).unwrap_or_default();
     }
-    let logout = logout(s, role.as_ref().map_or(&[], |r| &r.logout), Some(&sign_on));
+    let logout = logout(
+        s,
+        role.as_ref().map_or(&[][..], |r| r.logout.as_slice()),
+        Some(&sign_on),
+    );
     let wants_signed = role.as_ref().is_some_and(|r| r.wants_signed_requests);
     Upstream {
         entity_id: entity_id.unwrap_or_default(),
@@ -196,7 +200,7 @@ pub(super) fn service_provider(
     });
     let logout = logout(
         s,
-        role.as_ref().map_or(&[], |r| &r.logout),
+        role.as_ref().map_or(&[][..], |r| r.logout.as_slice()),
         default.as_ref(),
     );
     let profile = s.flag("attribute_profile", false);
