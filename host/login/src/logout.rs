@@ -1,8 +1,9 @@
 //! A session ends, on the server.
 
 use crate::audit::{AuditEvent, What};
+use crate::ports::Subject;
 use crate::session::{Session, SessionId};
-use crate::{LoginError, Logins};
+use crate::{LoginError, Logins, TenantId};
 
 impl Logins {
     /// Another tenant's is none.
@@ -27,5 +28,32 @@ impl Logins {
             what: What::SessionClosed,
         };
         Ok(self.ports.audit.record(closed).await?)
+    }
+
+    /// By its name, for whoever has proven to take part in it. False if it had ended already.
+    pub async fn logout_named(
+        &self,
+        tenant: &TenantId,
+        subject: &Subject,
+        name: &str,
+    ) -> Result<bool, LoginError> {
+        if !self.ports.sessions.close_named(subject, name).await? {
+            return Ok(false);
+        }
+        let who = match subject {
+            Subject::Account { account, .. } => account,
+            Subject::Federated { subject, .. } => subject,
+            Subject::Number { number, .. } => number,
+        };
+        let closed = AuditEvent {
+            at: self.now(),
+            tenant: tenant.clone(),
+            login: None,
+            who: Some(who.clone()),
+            address: None,
+            what: What::SessionClosed,
+        };
+        self.ports.audit.record(closed).await?;
+        Ok(true)
     }
 }

@@ -11,6 +11,7 @@ mod import;
 mod openapi;
 mod output;
 mod plugin;
+mod saml;
 mod sender;
 mod serve;
 mod store;
@@ -65,6 +66,9 @@ enum Command {
     /// Claim dialects: what others call the claims that are known here.
     #[command(subcommand)]
     Claim(definition::Command),
+    /// What this host is to SAML peers.
+    #[command(subcommand)]
+    Saml(saml::Command),
     /// Who administers, and the way in for them.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -132,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Claim(command) => {
             definition::run(postern_admin::definitions::Sort::ClaimDialect, command)
         }
+        Command::Saml(command) => saml::run(command),
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Sender(command) => sender::run(command),

@@ -57,5 +57,11 @@ if (codeForm && "OTPCredential" in window) {
     .catch(() => {});
 }
 
-// 4. A page that only leads on to another site does so.
-document.querySelector("form[data-posts-itself]")?.requestSubmit();
+// 4. A page that only leads on to another site does so. After it is loaded, so that it stays in the history: the
+// back button leads here from a site that shows an error.
+window.addEventListener("load", () =>
+  setTimeout(() => {
+    document.querySelector("form[data-posts-itself]")?.requestSubmit();
+    document.querySelector("a[data-leads-on]")?.click();
+  }),
+);

@@ -8,6 +8,7 @@
 use crate::public_url::PublicUrl;
 use crate::tenant;
 use http::{HeaderMap, HeaderValue, header};
+use postern_federation::ports::ParkingKey;
 use postern_login::session::SessionId;
 use postern_login::{LoginId, TenantId};
 
@@ -20,6 +21,7 @@ pub struct Cookies {
     login: String,
     session: String,
     proof: String,
+    sign_out: String,
     secure: bool,
     same_site: &'static str,
 }
@@ -35,6 +37,7 @@ impl Cookies {
             login: name("login"),
             session: name("session"),
             proof: name("proof"),
+            sign_out: name("sign-out"),
             secure: public_url.secure(),
             same_site: "Lax",
         }
@@ -51,6 +54,7 @@ impl Cookies {
             login: name("-login"),
             session: name(""),
             proof: name("-proof"),
+            sign_out: name("-sign-out"),
             secure,
             same_site: "Strict",
         }
@@ -64,6 +68,11 @@ impl Cookies {
     /// The number on the account page that is being proven.
     pub fn proof(&self, headers: &HeaderMap) -> Option<LoginId> {
         read(headers, &self.proof).and_then(LoginId::parse)
+    }
+
+    /// A walk from one participant of an ended session to the next.
+    pub fn sign_out(&self, headers: &HeaderMap) -> Option<ParkingKey> {
+        read(headers, &self.sign_out).and_then(ParkingKey::parse)
     }
 
     pub fn session(&self, headers: &HeaderMap) -> Option<SessionId> {
@@ -84,6 +93,14 @@ impl Cookies {
 
     pub fn clear_proof(&self) -> HeaderValue {
         self.set(&self.proof, "", Some(0))
+    }
+
+    pub fn set_sign_out(&self, key: &ParkingKey) -> HeaderValue {
+        self.set(&self.sign_out, key.as_str(), Some(LOGIN_SECONDS))
+    }
+
+    pub fn clear_sign_out(&self) -> HeaderValue {
+        self.set(&self.sign_out, "", Some(0))
     }
 
     /// Ends with the browser; how long the session itself lives is the store's to say.

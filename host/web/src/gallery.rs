@@ -109,6 +109,10 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
             first(None, &application(value, false, &[value, "Example Mail"])),
         ),
         (
+            "password-hinted",
+            crate::sign_in::tests::hinted_page(f, value),
+        ),
+        (
             "second-step-wanted",
             step_page(
                 f,
@@ -191,6 +195,10 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
             crate::account::tests::backup_codes_page(f, value),
         ),
         ("signed-out", crate::account::tests::signed_out_page(f)),
+        (
+            "signed-out-partly",
+            crate::saml::logout::tests::partly_page(f, value),
+        ),
         ("error-not-found", PageError::NotFound.draw(f)),
         ("error-fresh", PageError::Fresh.draw(f)),
         (

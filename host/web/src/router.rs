@@ -118,6 +118,7 @@ fn peers(state: &WebState) -> Router<WebState> {
             "/commonauth",
             get(saml::consumer_get).post(commonauth::submit),
         )
+        .route("/saml/logout", get(saml::logout::show))
         .route("/saml/metadata", get(saml::metadata::serve))
         .route("/oauth2/authorize/continue", get(oidc::authorize::go_on))
         .route(
@@ -148,6 +149,7 @@ fn tokens(state: &WebState) -> Router<WebState> {
         )
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(layer::cross_origin::open))
         .layer(from_fn_with_state(state.clone(), layer::api))
 }
 

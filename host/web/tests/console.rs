@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{ADMIN_TOKEN, Answer, Browser, CONSOLE_HOST, PASSWORD, World, ask};
 
-const PAGES: &[&str] = &[
+const PAGES: [&str; 16] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
@@ -30,7 +30,7 @@ const PAGES: &[&str] = &[
 ];
 
 /// Every act of the console that changes something: address and fields.
-const ACTS: [(&str, &[(&str, &str)]); 22] = [
+const ACTS: [(&str, &[(&str, &str)]); 27] = [
     (
         "/console/users/new",
         &[("name", "erin"), ("password", "long enough")],

@@ -15,6 +15,7 @@ mod message;
 mod operator;
 mod process;
 mod provider;
+mod saml;
 mod sign_in;
 mod table;
 
@@ -28,7 +29,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str = "postern-bench all [--json] | messages | cycles | sign-in | operator | ldap";
+const USAGE: &str =
+    "postern-bench all [--json] | messages | cycles | sign-in | operator | ldap | saml";
 
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
@@ -62,6 +64,7 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
                 figures.extend(sign_in().await?);
                 figures.extend(operator().await?);
                 figures.extend(ldap().await?);
+                figures.extend(saml().await?);
                 figures
             }
             ["messages", ..] => message::figures().await?,
@@ -69,6 +72,7 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
             ["sign-in", ..] => sign_in().await?,
             ["operator", ..] => operator().await?,
             ["ldap", ..] => ldap().await?,
+            ["saml", ..] => saml().await?,
             _ => bail!("expected {USAGE}"),
         };
         if words.contains(&"--json") {
@@ -139,6 +143,16 @@ async fn ldap() -> Result<Vec<table::Figure>> {
     let host = Host::start(folder.path()).await?;
     eprintln!("signing in with an LDAP directory");
     ldap::figures(&host, &provider, Duration::from_secs(8)).await
+}
+
+async fn saml() -> Result<Vec<table::Figure>> {
+    let folder = tempfile::tempdir()?;
+    let address = Provider::default().start().await?;
+    host::lay_out(folder.path(), address)?;
+    let key = saml::configure(folder.path())?;
+    let host = Host::start(folder.path()).await?;
+    eprintln!("answering signed requests of a SAML application");
+    saml::figures(&host, key, Duration::from_secs(8)).await
 }
 
 /// The bare server, in a process of its own.

@@ -58,6 +58,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("sms-gateway", &[]),
+    // The sample application: the protocols in the other role.
+    ("relying-party", &["postern-federation"]),
     ("xtask", &[]),
 ];
 
@@ -70,13 +72,16 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ldap3", &["postern-store"]),
     ("jsonwebtoken", &["postern-federation"]),
     ("oauth2", &["postern-federation"]),
-    ("axum", &["postern-web", "sms-gateway"]),
-    ("askama", &["postern-web", "sms-gateway"]),
-    ("clap", &["postern-server", "sms-gateway"]),
+    ("axum", &["postern-web", "sms-gateway", "relying-party"]),
+    ("askama", &["postern-web", "sms-gateway", "relying-party"]),
+    ("clap", &["postern-server", "sms-gateway", "relying-party"]),
     ("rustls-native-certs", &["postern-egress"]),
     ("rlibphonenumber", &["postern-otp"]),
     ("toml", &["postern-server", "postern-sdk"]),
-    ("anyhow", &["postern-server", "sms-gateway", "xtask"]),
+    (
+        "anyhow",
+        &["postern-server", "sms-gateway", "relying-party", "xtask"],
+    ),
 ];
 
 const MUST_NOT_KNOW: &[(&str, &[&str])] = &[

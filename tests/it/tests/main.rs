@@ -24,6 +24,8 @@ mod plugin_cli;
 mod recipe;
 mod resolvers;
 mod saml;
+mod saml_logout;
+mod sample_application;
 mod sign_in;
 mod tenants;
 mod time;

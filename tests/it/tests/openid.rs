@@ -165,7 +165,11 @@ async fn userinfo(host: &TestHost, token: &str) -> Result<(u16, Value)> {
 
 /// What an ID token says. Its signature is checked by the independent client.
 fn claims(token: &Value) -> Value {
-    let payload = token.as_str().unwrap().split('.').nth(1).unwrap();
+    part(token, 1)
+}
+
+fn part(token: &Value, at: usize) -> Value {
+    let payload = token.as_str().unwrap().split('.').nth(at).unwrap();
     let bytes = payload.bytes().filter_map(|b| match b {
         b'A'..=b'Z' => Some(b - b'A'),
         b'a'..=b'z' => Some(b - b'a' + 26),
@@ -483,6 +487,136 @@ async fn an_application_signs_its_person_out() -> Result<()> {
         401,
         "and its tokens with it"
     );
+    Ok(())
+}
+
+/// Keys turn over, and no application meets one it could not have read before.
+#[tokio::test]
+async fn a_signing_key_is_published_before_any_token_has_it() -> Result<()> {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let clock = TestClock::default();
+    let host = host(&clock).await?;
+    let published = async || -> Result<Vec<String>> {
+        let page = host.browser().open("/oauth2/jwks").await?;
+        let keys: Value = serde_json::from_str(&page.html)?;
+        let keys = keys["keys"].as_array().unwrap().clone();
+        let kids = keys.iter().filter_map(|key| key["kid"].as_str());
+        Ok(kids.map(str::to_owned).collect())
+    };
+    let signs = async |phone: &mut Phone| -> Result<String> {
+        let answer = signs_in_with(phone, &mut host.browser(), &shop("")).await?;
+        let tokens = redeem_for_shop(&host, &said(&answer, "code").unwrap()).await?;
+        let header = part(&tokens.body["id_token"], 0);
+        Ok(header["kid"].as_str().unwrap().to_owned())
+    };
+    let mut phone = host.phone(ALICE);
+    let first = signs(&mut phone).await?;
+    assert!(published().await?.contains(&first));
+    clock.advance(89 * DAY);
+    let before = published().await?;
+    assert_eq!(before.len(), 4, "two that sign, two that will");
+    assert_eq!(signs(&mut phone).await?, first);
+    clock.advance(2 * DAY);
+    let second = signs(&mut phone).await?;
+    assert_ne!(second, first);
+    assert!(before.contains(&second), "it was there two days ago");
+    assert!(
+        published().await?.contains(&first),
+        "what it signed is still checked"
+    );
+    clock.advance(8 * DAY);
+    assert!(!published().await?.contains(&first));
+    Ok(())
+}
+
+/// An application knows whom it expects, and which language that person reads. Neither decides anything.
+#[tokio::test]
+async fn a_hint_fills_in_the_name_and_a_locale_chooses_the_message() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(PARTIES)
+        .config("[sms_otp.text]\nen = \"Your code: {code}\"\nsi = \"Oyage ketaya: {code}\"\n")
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    let mut browser = host.browser();
+    let page = browser
+        .open(&shop("&login_hint=alice%22%3E&ui_locales=no_tag%20si"))
+        .await?;
+    assert!(
+        page.html.contains("value=\"alice&#34;&#62;\""),
+        "{}",
+        page.html
+    );
+    let filled = [("username", "alice"), ("password", PASSWORD)];
+    let page = browser.submit(&page, "/sign-in/password", &filled).await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    let text = host.phone(ALICE).next().await?;
+    assert!(text.starts_with("Oyage ketaya:"), "{text}");
+    let page = host.browser().open(&shop("")).await?;
+    assert!(!page.html.contains("value=\"alice"), "no hint is kept");
+    Ok(())
+}
+
+/// Fetch: an application in a browser reads what we are, redeems its code and asks userinfo; with no cookie of ours.
+#[tokio::test]
+async fn applications_in_a_browser_may_read_what_no_cookie_opens() -> Result<()> {
+    let host = host(&TestClock::default()).await?;
+    let ask = async |method: &str, path: &str| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", host.origin().trim_start_matches("http://"))
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization")
+            .body(Default::default())?;
+        postern_kit::http::exchange(host.host().public, request).await
+    };
+    for path in [
+        "/.well-known/openid-configuration",
+        "/oauth2/jwks",
+        "/oauth2/token",
+        "/oauth2/userinfo",
+    ] {
+        let asked = ask("OPTIONS", path).await?;
+        assert_eq!(asked.status, 204, "{path}");
+        let allowed = asked.header("access-control-allow-headers");
+        assert_eq!(allowed, Some("authorization, content-type"), "{path}");
+        let method = if path.ends_with("token") {
+            "POST"
+        } else {
+            "GET"
+        };
+        for answer in [asked, ask(method, path).await?] {
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                Some("*"),
+                "{path}"
+            );
+            assert_eq!(
+                answer.header("access-control-allow-credentials"),
+                None,
+                "{path}"
+            );
+        }
+    }
+    // What a cookie opens is closed, and so is what only servers call.
+    for path in [
+        "/account",
+        "/oauth2/authorize",
+        "/sign-in",
+        "/api/v1/challenges",
+    ] {
+        for method in ["OPTIONS", "GET"] {
+            let answer = ask(method, path).await?;
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                None,
+                "{method} {path}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -32,24 +32,45 @@ macro_rules! key {
         )
     };
 }
-const INTERNAL_KEY: (&str, &str) = key!("idp");
-const EXTERNAL_KEY: (&str, &str) = key!("sp");
-const APPLICATION_KEY: (&str, &str) = key!("next");
-const ATTACKER_KEY: (&str, &str) = key!("attacker");
+pub(crate) const INTERNAL_KEY: (&str, &str) = key!("idp");
+pub(crate) const EXTERNAL_KEY: (&str, &str) = key!("sp");
+pub(crate) const APPLICATION_KEY: (&str, &str) = key!("next");
+pub(crate) const ATTACKER_KEY: (&str, &str) = key!("attacker");
 
 /// The application of the seeds, which is not there: what it would get is enough.
-const APPLICATION: &str = "http://localhost:8080/travelocity.com/home.jsp";
-const SECOND_APPLICATION: &str = "http://localhost:8081/second";
+pub(crate) const APPLICATION: &str = "http://localhost:8080/travelocity.com/home.jsp";
+pub(crate) const SECOND_APPLICATION: &str = "http://localhost:8081/second";
+pub(crate) const APPLICATION_LOGOUT: &str = "http://localhost:8080/travelocity.com/slo";
+pub(crate) const SECOND_LOGOUT: &str = "http://localhost:8081/slo";
 
-const NODE: &str = "http://localhost:8083/acs";
+pub(crate) const NODE: &str = "http://localhost:8083/acs";
+pub(crate) const NODE_LOGOUT: &str = "http://localhost:8083/slo";
 
-struct Two {
-    internal: TestHost,
-    external: TestHost,
+pub(crate) struct Two {
+    pub(crate) internal: TestHost,
+    pub(crate) external: TestHost,
 }
 
 impl Two {
-    async fn start(internal_more: &str, external_more: &str) -> Result<Self> {
+    pub(crate) async fn start(internal_more: &str, external_more: &str) -> Result<Self> {
+        Self::with(
+            "local",
+            "usecase = \"local\"",
+            "",
+            internal_more,
+            external_more,
+        )
+        .await
+    }
+
+    /// With that resolver at the external one, and lines for how it knows the internal one.
+    pub(crate) async fn with(
+        plugin: &str,
+        sms_otp: &str,
+        upstream_more: &str,
+        internal_more: &str,
+        external_more: &str,
+    ) -> Result<Self> {
         let (inside, outside) = (free_ports()?, free_ports()?);
         let (internal_origin, external_origin) = (
             format!("http://localhost:{}", inside[0]),
@@ -78,6 +99,7 @@ signed_requests = true
 response_signing = true
 attribute_profile = true
 attributes_always = true
+single_logout = true
 {internal_more}
 "#
             ))
@@ -86,8 +108,8 @@ attributes_always = true
         let external = TestHost::builder()
             .provider(Provider::Outbox)
             .ports(outside)
-            .plugin("local")
-            .sms_otp("usecase = \"local\"")
+            .plugin(plugin)
+            .sms_otp(sms_otp)
             .file("data/keys/saml.key", EXTERNAL_KEY.0)
             .file("data/keys/saml.crt", EXTERNAL_KEY.1)
             .file("internal.crt", INTERNAL_KEY.1)
@@ -104,6 +126,8 @@ our_entity_id = "external-as-service-provider"
 sso_url = "{internal_origin}/samlsso"
 certificates = ["internal.crt"]
 signed_response = true
+single_logout = true
+{upstream_more}
 
 [relying_party.travelocity]
 first_step = ["internal"]
@@ -116,6 +140,8 @@ consumer_services = ["{APPLICATION}"]
 certificates = ["application.crt"]
 attribute_profile = true
 attributes_always = true
+single_logout = true
+logout_url = "{APPLICATION_LOGOUT}"
 
 [relying_party.second]
 first_step = ["internal"]
@@ -125,6 +151,9 @@ second_step = "none"
 entity_id = "second.example"
 consumer_services = ["{SECOND_APPLICATION}"]
 idp_initiated = true
+single_logout = true
+logout_url = "{SECOND_LOGOUT}"
+logout_binding = "post"
 
 [relying_party.careful]
 first_step = ["internal"]
@@ -148,6 +177,8 @@ signed_requests = true
 encrypt_assertion = true
 attribute_profile = true
 attributes_always = true
+single_logout = true
+logout_url = "{NODE_LOGOUT}"
 name_id_format = "persistent"
 {external_more}
 "#
@@ -158,7 +189,7 @@ name_id_format = "persistent"
         Ok(Self { internal, external })
     }
 
-    fn visitor(&self) -> Visitor {
+    pub(crate) fn visitor(&self) -> Visitor {
         Visitor::new([
             (self.internal.origin(), self.internal.host().public),
             (self.external.origin(), self.external.host().public),
@@ -166,7 +197,7 @@ name_id_format = "persistent"
     }
 
     /// An application of the external one.
-    fn application<'a>(&self, entity_id: &'a str, consumer_url: &'a str) -> App<'a> {
+    pub(crate) fn application<'a>(&self, entity_id: &'a str, consumer_url: &'a str) -> App<'a> {
         App {
             upstream: Upstream {
                 entity_id: "localhost".to_owned(),
@@ -192,11 +223,16 @@ name_id_format = "persistent"
         }
     }
 
-    fn travelocity(&self) -> App<'static> {
+    pub(crate) fn travelocity(&self) -> App<'static> {
         self.application("travelocity.com", APPLICATION)
     }
 
-    async fn password(&self, visitor: &mut Visitor, stop: Stop, word: &str) -> Result<Stop> {
+    pub(crate) async fn password(
+        &self,
+        visitor: &mut Visitor,
+        stop: Stop,
+        word: &str,
+    ) -> Result<Stop> {
         let page = stop.page()?;
         assert!(page.asks_for_password(), "{}: {}", page.path, page.text());
         visitor
@@ -210,12 +246,12 @@ name_id_format = "persistent"
     }
 }
 
-struct App<'a> {
-    upstream: Upstream,
-    here: Here<'a>,
+pub(crate) struct App<'a> {
+    pub(crate) upstream: Upstream,
+    pub(crate) here: Here<'a>,
 }
 
-fn security(pair: (&str, &str)) -> Bergshamra {
+pub(crate) fn security(pair: (&str, &str)) -> Bergshamra {
     let key = SigningKey::from_pem(pair.0, pair.1).expect("a key");
     Bergshamra::new(SamlKeys::one(key)).expect("a usable key")
 }
@@ -225,14 +261,14 @@ fn request_id() -> MessageId {
 }
 
 impl App<'_> {
-    fn ask(&self, wish: Wish<'_>) -> Result<Outgoing> {
+    pub(crate) fn ask(&self, wish: Wish<'_>) -> Result<Outgoing> {
         let security = security(APPLICATION_KEY);
         Ok(self
             .upstream
             .ask(self.here, wish, &request_id(), &security, Timestamp::now())?)
     }
 
-    fn link(&self, wish: Wish<'_>) -> Result<String> {
+    pub(crate) fn link(&self, wish: Wish<'_>) -> Result<String> {
         match self.ask(wish)? {
             Outgoing::Redirect(address) => Ok(address),
             Outgoing::Post { .. } => postern_kit::anyhow::bail!("by redirect"),
@@ -240,7 +276,7 @@ impl App<'_> {
     }
 
     /// What the application makes of what it got.
-    fn accept(
+    pub(crate) fn accept(
         &self,
         stop: Stop,
         asked: bool,
@@ -261,7 +297,7 @@ impl App<'_> {
     }
 }
 
-fn posted(fields: &[(String, String)]) -> Result<Received> {
+pub(crate) fn posted(fields: &[(String, String)]) -> Result<Received> {
     let pairs: Vec<String> = fields
         .iter()
         .map(|(name, value)| {
@@ -272,7 +308,7 @@ fn posted(fields: &[(String, String)]) -> Result<Received> {
     Ok(Received::post(&pairs.join("&")).context("a SAML message")??)
 }
 
-const PLAIN: Wish<'static> = Wish {
+pub(crate) const PLAIN: Wish<'static> = Wish {
     force_authn: false,
     is_passive: false,
     relay_state: Some("deep/link?x=1"),
@@ -397,6 +433,93 @@ async fn a_code_follows_the_federated_step() -> Result<()> {
     assert_eq!(accepted.context(), AuthnContext::TwoFactors);
     assert_eq!(accepted.subject().value, "alice");
     Ok(())
+}
+
+/// The person the internal one vouches for signs in to `careful`, whose second step is a code from the external one.
+async fn proves_both_factors(two: &Two) -> Result<()> {
+    let mut visitor = two.visitor();
+    let careful = two.application("careful.example", "http://localhost:8082/careful");
+    let stop = visitor.open(&careful.link(PLAIN)?).await?;
+    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let page = stop.page()?;
+    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    assert_eq!(two.external.outbox().count(), 1);
+    let code = two.external.phone(ALICE).next_code().await?;
+    let origin = two.external.origin();
+    // Whoever has one factor has no session.
+    let account = visitor.clone().open(&format!("{origin}/account")).await?;
+    let before = account.page()?;
+    assert!(!before.path.starts_with("/account"), "{}", before.path);
+    let stop = visitor
+        .submit(&origin, &page, "/sign-in/code", &[("code", &code)])
+        .await?;
+    let accepted = careful.accept(stop, true)?.0?;
+    assert_eq!(accepted.context(), AuthnContext::TwoFactors);
+    Ok(())
+}
+
+/// `local`: the name the internal one said is an account's.
+#[tokio::test]
+async fn after_a_saml_step_the_name_finds_the_account() -> Result<()> {
+    let two = Two::start("", "").await?;
+    two.external
+        .add_user("alice", "x another password", ALICE)
+        .await?;
+    proves_both_factors(&two).await
+}
+
+/// `association`: the account that was linked to that name at that identity provider, and to no other.
+#[tokio::test]
+async fn after_a_saml_step_an_association_finds_the_account() -> Result<()> {
+    let two = Two::with("association", "usecase = \"association\"", "", "", "").await?;
+    two.external
+        .add_user("a.liddell", "x another password", ALICE)
+        .await?;
+    let tenant = postern_login::TenantId::super_tenant();
+    let accounts = &two.external.host().parts.stores.accounts;
+    assert!(
+        accounts
+            .link(&tenant, "a.liddell", "elsewhere", "alice")
+            .await?
+    );
+    let mut visitor = two.visitor();
+    let careful = two.application("careful.example", "http://localhost:8082/careful");
+    let stop = visitor.open(&careful.link(PLAIN)?).await?;
+    let page = two.password(&mut visitor, stop, PASSWORD).await?.page()?;
+    assert!(!page.asks_for_code(), "{}", page.text());
+    assert!(
+        accounts
+            .link(&tenant, "a.liddell", "internal", "alice")
+            .await?
+    );
+    proves_both_factors(&two).await
+}
+
+/// `userAttribute`: an attribute of the assertion names the account; the provider's own setting wins.
+#[tokio::test]
+async fn after_a_saml_step_an_attribute_finds_the_account() -> Result<()> {
+    let two = Two::with(
+        "user-attribute",
+        "usecase = \"userAttribute\"\nuser_attribute = \"nickname\"",
+        "user_attribute = \"http://wso2.org/claims/mobile\"",
+        "",
+        "",
+    )
+    .await?;
+    two.external
+        .add_user(ALICE, "x another password", ALICE)
+        .await?;
+    proves_both_factors(&two).await
+}
+
+/// `subjectUri`: the subject as the internal one names it.
+#[tokio::test]
+async fn after_a_saml_step_the_subject_finds_the_account() -> Result<()> {
+    let two = Two::with("subject-uri", "usecase = \"subjectUri\"", "", "", "").await?;
+    two.external
+        .add_user("alice", "x another password", ALICE)
+        .await?;
+    proves_both_factors(&two).await
 }
 
 #[tokio::test]
@@ -747,6 +870,7 @@ first_step = ["python"]
         json!({
             "entity_id": "pysaml2",
             "sso_url": ELSEWHERE,
+            "logout_url": format!("{ELSEWHERE}/logout"),
             "metadata": metadata,
             "key": key.0,
             "certificate": key.1,

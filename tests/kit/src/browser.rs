@@ -260,6 +260,17 @@ impl Page {
         Some(unescaped(address))
     }
 
+    /// Where the page's link goes that is followed by itself.
+    pub fn leads_on(&self) -> Option<String> {
+        let tag = self
+            .html
+            .split("<a ")
+            .skip(1)
+            .map(|tag| tag.split_once('>').map_or(tag, |(tag, _)| tag))
+            .find(|tag| tag.contains("data-leads-on"))?;
+        attribute(&format!(" {tag}"), "href")
+    }
+
     /// Where the page's form goes that posts itself, and with what.
     pub fn posts_itself(&self) -> Option<(String, Vec<(String, String)>)> {
         let tag = self

@@ -19,6 +19,8 @@ pub struct Visitor {
     cookies: BTreeMap<(String, String), String>,
     /// Where it was, in order: method and address.
     pub trail: Vec<String>,
+    /// Without scripts: a page that leads on by itself is a page.
+    stands_still: bool,
 }
 
 /// Where a walk ended.
@@ -61,6 +63,16 @@ impl Visitor {
     /// A host that is not there any more, for this visitor.
     pub fn forget(&mut self, origin: &str) {
         self.hosts.remove(origin);
+    }
+
+    /// A host that is there again.
+    pub fn know(&mut self, origin: &str, address: SocketAddr) {
+        self.hosts.insert(origin.to_owned(), address);
+    }
+
+    /// From now on pages that lead on by themselves are looked at.
+    pub fn stand_still(&mut self) {
+        self.stands_still = true;
     }
 
     pub async fn open(&mut self, address: &str) -> Result<Stop> {
@@ -113,12 +125,25 @@ impl Visitor {
                 };
                 continue;
             }
+            if self.stands_still {
+                return Ok(Stop::Page { origin, page });
+            }
             if page.status == StatusCode::OK
                 && let Some((action, fields)) = page.posts_itself()
             {
                 address = action;
                 body = Some(encoded(&fields));
                 from = Some(origin);
+                continue;
+            }
+            if page.status == StatusCode::OK
+                && let Some(link) = page.leads_on()
+            {
+                address = if link.starts_with('/') {
+                    format!("{origin}{link}")
+                } else {
+                    link
+                };
                 continue;
             }
             return Ok(Stop::Page { origin, page });

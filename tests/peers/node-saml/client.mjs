@@ -20,8 +20,22 @@ for (;;) {
   const posted = await hear()
   if (!posted) break
   try {
-    const { profile, loggedOut } = await saml.validatePostResponseAsync(JSON.parse(posted))
-    say({ profile, loggedOut })
+    const said = JSON.parse(posted)
+    if (said.logout) {
+      say({ address: await saml.getLogoutUrlAsync(said.logout, 'bye', {}) })
+    } else if (said.loggedOut) {
+      say({ address: await saml.getLogoutResponseUrlAsync(said.loggedOut, '', {}, true) })
+    } else if (said.redirected) {
+      const query = said.redirected.split('?')[1]
+      const { profile, loggedOut } = await saml.validateRedirectAsync(
+        Object.fromEntries(new URLSearchParams(query)),
+        query,
+      )
+      say({ profile, loggedOut })
+    } else {
+      const { profile, loggedOut } = await saml.validatePostResponseAsync(said)
+      say({ profile, loggedOut })
+    }
   } catch (error) {
     say({ error: error.message })
   }

@@ -8,6 +8,7 @@
     reason = "a program for people at a terminal"
 )]
 
+mod around;
 mod build;
 mod demo;
 mod machine;
@@ -15,6 +16,7 @@ mod processes;
 mod schemathesis;
 mod stage;
 mod test;
+mod two_servers;
 mod walk;
 
 use anyhow::{Result, bail};
@@ -22,6 +24,8 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask demo            start Postern with a stand-in SMS gateway and two users; Ctrl-C stops it
 cargo xtask demo --check    the same without a browser: walk one whole sign-in, exit 0 or 1
+cargo xtask demo two-servers [--check]
+                            an internal and an external Postern, an application and a gateway
 cargo xtask test            set up, build and run every test
 cargo xtask bench [--json]  measure, in a release build
 cargo xtask build-plugins   build the plugins into target/plugins";
@@ -29,7 +33,8 @@ cargo xtask build-plugins   build the plugins into target/plugins";
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if words != ["demo"]
+    let waits_itself = matches!(words.as_slice(), ["demo"] | ["demo", "two-servers"]);
+    if !waits_itself
         && let Err(error) = ctrlc::set_handler(|| {
             processes::stop_all();
             std::process::exit(130);
@@ -40,6 +45,8 @@ fn main() -> std::process::ExitCode {
     let outcome = match words.as_slice() {
         ["demo"] => demo::run(),
         ["demo", "--check"] => demo::check(),
+        ["demo", "two-servers"] => two_servers::run(),
+        ["demo", "two-servers", "--check"] => two_servers::check(),
         ["test"] => test::run(),
         ["bench", rest @ ..] => bench(rest),
         ["build-plugins"] => build::plugins(),

@@ -62,7 +62,7 @@ impl Stage {
             configuration(public, admin, phone, more),
         )?;
         for (name, number) in USERS {
-            add_user(&postern, &folder, name, number)?;
+            add_user(&postern, &folder, "postern.toml", name, number)?;
         }
         let sms_gateway = Kept::start(
             "the stand-in SMS gateway",
@@ -145,7 +145,7 @@ impl Stage {
 }
 
 /// The one that is asked for, or any free one if it is taken.
-fn free_port(wanted: u16) -> Result<u16> {
+pub(crate) fn free_port(wanted: u16) -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", wanted))
         .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
     Ok(listener.local_addr()?.port())
@@ -182,18 +182,16 @@ backup_code = true
     )
 }
 
-fn add_user(postern: &Path, folder: &Path, name: &str, number: &str) -> Result<()> {
+pub(crate) fn add_user(
+    postern: &Path,
+    folder: &Path,
+    config: &str,
+    name: &str,
+    number: &str,
+) -> Result<()> {
     let mut child = Command::new(postern)
         .current_dir(folder)
-        .args([
-            "user",
-            "add",
-            name,
-            "--number",
-            number,
-            "--config",
-            "postern.toml",
-        ])
+        .args(["user", "add", name, "--number", number, "--config", config])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()?;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold, on a machine that had nothing.
 
 use crate::processes::{self, cargo};
-use crate::{build, demo, machine, schemathesis};
+use crate::{build, demo, machine, schemathesis, two_servers};
 use anyhow::Result;
 
 fn everything() -> Result<()> {
@@ -34,6 +34,7 @@ fn everything() -> Result<()> {
             .env("POSTERN_KILL_SECONDS", "60"),
     )?;
     demo::check()?;
+    two_servers::check()?;
     schemathesis::run()
 }
 

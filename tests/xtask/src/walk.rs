@@ -109,7 +109,7 @@ fn arrived(stage: &Stage, number: &str, old: Option<&str>) -> Result<String> {
 }
 
 /// The code of the origin-bound last line, `@host #123456`.
-fn code_in(text: &str) -> Option<String> {
+pub(crate) fn code_in(text: &str) -> Option<String> {
     let last = text.lines().last()?;
     let code = last.split_once('#')?.1;
     Some(code.trim().to_owned())
@@ -225,7 +225,7 @@ impl Browser {
 }
 
 /// Names and values of the hidden inputs of the form with this action.
-fn hidden_fields(page: &str, action: &str) -> Result<Vec<(String, String)>> {
+pub(crate) fn hidden_fields(page: &str, action: &str) -> Result<Vec<(String, String)>> {
     let mark = format!("action=\"{action}\"");
     let from = page
         .find(&mark)

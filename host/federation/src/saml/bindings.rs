@@ -1,5 +1,6 @@
 //! How a message travels: in the query of a redirect, or in a form that the browser posts.
 
+use super::PROTOCOL;
 use super::keys::Certificate;
 use super::refusal::Refusal;
 use super::signature::{OCTETS_ALGORITHM, XmlSecurity, enveloped};
@@ -186,6 +187,12 @@ impl Received {
             tree: Tree::parse_bytes(&inflate(&decode(&plain(message)?)?)?)?,
             detached,
         })
+    }
+
+    /// Whether it belongs to single logout and not to sign-on; both may come to one address.
+    pub fn is_logout(&self) -> bool {
+        let root = self.tree.root();
+        root.is(PROTOCOL, "LogoutRequest") || root.is(PROTOCOL, "LogoutResponse")
     }
 
     /// Whether the message itself is signed by one of the peer's keys. A signature that does not hold is a refusal,

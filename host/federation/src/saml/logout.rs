@@ -46,8 +46,8 @@ struct Said {
     in_response_to: Option<String>,
 }
 
-/// A participant asks for the end of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A participant asks for the end of a session. Kept as a text while the browser comes back with its cookies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogoutRequest {
     id: String,
     issuer: String,

@@ -170,11 +170,9 @@ pub struct Own<'a> {
     pub entity_id: &'a str,
     /// The current key's first, then those of the roll-over.
     pub certificates: &'a [Certificate],
-    /// `/samlsso`: requests.
+    /// `/samlsso`: requests, and logout messages of applications.
     pub sso_url: &'a str,
-    /// Where logout messages are taken, if they are.
-    pub logout_url: Option<&'a str>,
-    /// `/commonauth`: answers of upstream identity providers.
+    /// `/commonauth`: answers and logout messages of upstream identity providers.
     pub consumer_url: &'a str,
     pub wants_signed_requests: bool,
 }
@@ -199,7 +197,7 @@ impl Own<'_> {
             .attribute("protocolSupportEnumeration", PROTOCOL);
         self.write_keys(&mut writer, &["signing"]);
         // KeyDescriptor, SingleLogoutService, NameIDFormat, SingleSignOnService: Shibboleth refuses another order.
-        self.write_logout(&mut writer);
+        write_logout(&mut writer, self.sso_url);
         for format in NameIdFormat::ALL {
             writer.element("md:NameIDFormat", format.uri());
         }
@@ -217,7 +215,7 @@ impl Own<'_> {
             .attribute("WantAssertionsSigned", "true")
             .attribute("protocolSupportEnumeration", PROTOCOL);
         self.write_keys(&mut writer, &["signing", "encryption"]);
-        self.write_logout(&mut writer);
+        write_logout(&mut writer, self.consumer_url);
         for format in NameIdFormat::ALL {
             writer.element("md:NameIDFormat", format.uri());
         }
@@ -231,19 +229,6 @@ impl Own<'_> {
             .close()
             .close();
         writer.into_string()
-    }
-
-    fn write_logout(&self, writer: &mut Writer) {
-        let Some(url) = self.logout_url else {
-            return;
-        };
-        for binding in [Binding::Redirect, Binding::Post] {
-            writer
-                .open("md:SingleLogoutService")
-                .attribute("Binding", binding.uri())
-                .attribute("Location", url)
-                .close();
-        }
     }
 
     fn write_keys(&self, writer: &mut Writer, usages: &[&str]) {
@@ -273,5 +258,16 @@ impl Own<'_> {
                 writer.close();
             }
         }
+    }
+}
+
+/// Both bindings at one address.
+fn write_logout(writer: &mut Writer, url: &str) {
+    for binding in [Binding::Redirect, Binding::Post] {
+        writer
+            .open("md:SingleLogoutService")
+            .attribute("Binding", binding.uri())
+            .attribute("Location", url)
+            .close();
     }
 }

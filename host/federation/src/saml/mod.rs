@@ -43,6 +43,10 @@ pub(crate) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 /// Among a person's attributes: how the identity provider said they signed in there.
 pub const CONTEXT_ATTRIBUTE: &str = "urn:oasis:names:tc:SAML:2.0:ac";
 
+/// Among a person's attributes: what the identity provider calls the person and the session there, for its end
+/// ([`sp::UpstreamSession`] as JSON).
+pub const SESSION_ATTRIBUTE: &str = "urn:oasis:names:tc:SAML:2.0:session";
+
 /// How far two clocks may be apart. SAML names no number; two minutes is the upper end of common advice.
 pub const SKEW_SECONDS_MAX: i64 = 120;
 

@@ -42,6 +42,15 @@ impl NameId {
             sp_name_qualifier: attribute("SPNameQualifier"),
         })
     }
+    /// Whether what a peer calls somebody is this name. A peer may leave out what it was told of the format and the
+    /// qualifiers, and must not say anything else.
+    pub fn is_meant_by(&self, said: &Self) -> bool {
+        let fits = |own: &Option<String>, said: &Option<String>| said.is_none() || own == said;
+        self.value == said.value
+            && fits(&self.format, &said.format)
+            && fits(&self.name_qualifier, &said.name_qualifier)
+            && fits(&self.sp_name_qualifier, &said.sp_name_qualifier)
+    }
     pub(crate) fn write(&self, writer: &mut Writer) {
         writer
             .open("saml:NameID")

@@ -3,10 +3,10 @@
 use super::bindings::{self, RELAY_STATE_BYTES_MAX};
 use super::context::RequestedContext;
 use super::keys::Certificate;
-use super::logout::LogoutEndpoint;
+use super::logout::{LogoutEndpoint, LogoutRequest};
 use super::refusal::Refusal;
 use super::request::Asking;
-use super::response::{Expected, UnverifiedResponse, VerifiedAssertion};
+use super::response::{Expected, NameId, UnverifiedResponse, VerifiedAssertion};
 use super::signature::XmlSecurity;
 use super::{Binding, MessageId, Outgoing};
 use crate::Problem;
@@ -40,6 +40,25 @@ pub struct Upstream {
 pub struct Endpoint {
     pub binding: Binding,
     pub url: String,
+}
+
+/// What an identity provider calls a person and their session there. Kept with the session here: whoever asks for the
+/// end of either must name both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamSession {
+    pub name: NameId,
+    pub index: Option<String>,
+}
+
+impl UpstreamSession {
+    /// Whether the provider's request means this session. Without an index it means every one of that name (core,
+    /// 3.7.1).
+    pub fn is_meant_by(&self, request: &LogoutRequest) -> bool {
+        let indexes = request.session_indexes();
+        let named =
+            indexes.is_empty() || self.index.as_ref().is_some_and(|own| indexes.contains(own));
+        named && self.name.is_meant_by(request.name())
+    }
 }
 
 /// Ourselves, as browsers see us.

@@ -4,6 +4,8 @@ use crate::world::*;
 use postern_federation::saml::logout::{
     AnswerLogout, AskLogout, LogoutEndpoint, LogoutRequest, LogoutResponse, UnverifiedLogout,
 };
+use postern_federation::saml::response::NameId;
+use postern_federation::saml::sp::UpstreamSession;
 use postern_federation::saml::{Binding, Certificate, Outgoing, Refusal, Status};
 
 const SLO: &str = "https://sp.example/slo";
@@ -78,6 +80,52 @@ fn a_logout_is_asked_for_and_answered_by_both_bindings() {
         let partial = answered(&answer(binding, Status::PartialLogout), &trusted).unwrap();
         assert!(!partial.success());
     }
+}
+
+/// a name of somebody else, or of another application, ends nothing.
+#[test]
+fn a_name_is_meant_only_by_itself() {
+    let ours = NameId {
+        value: "alice".to_owned(),
+        format: Some("f".to_owned()),
+        name_qualifier: Some("idp".to_owned()),
+        sp_name_qualifier: Some("sp".to_owned()),
+    };
+    let said = |change: fn(&mut NameId)| {
+        let mut said = ours.clone();
+        change(&mut said);
+        ours.is_meant_by(&said)
+    };
+    assert!(said(|_| {}));
+    assert!(said(|said| said.format = None));
+    assert!(said(|said| {
+        said.name_qualifier = None;
+        said.sp_name_qualifier = None;
+    }));
+    assert!(!said(|said| said.value = "bob".to_owned()));
+    assert!(!said(|said| said.value = "Alice".to_owned()));
+    assert!(!said(|said| said.format = Some("g".to_owned())));
+    assert!(!said(|said| said.name_qualifier = Some("other".to_owned())));
+    assert!(!said(
+        |said| said.sp_name_qualifier = Some("other".to_owned())
+    ));
+}
+
+/// A session is meant by its index, or by all of its name's.
+#[test]
+fn a_session_elsewhere_is_meant_by_its_index() {
+    let trusted = [certificate("idp")];
+    let request = asked(&ask(Binding::Post, "idp"), &trusted).unwrap();
+    let session = |index: Option<&str>| UpstreamSession {
+        name: person().subject,
+        index: index.map(str::to_owned),
+    };
+    assert!(session(Some("session-1")).is_meant_by(&request));
+    assert!(!session(Some("session-2")).is_meant_by(&request));
+    assert!(!session(None).is_meant_by(&request));
+    let mut stranger = session(Some("session-1"));
+    stranger.name.value = "bob@example.com".to_owned();
+    assert!(!stranger.is_meant_by(&request));
 }
 
 /// mod_auth_mellon answers 400 to a redirect with an XML signature inside.

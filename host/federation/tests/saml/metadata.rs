@@ -10,7 +10,6 @@ pub fn own() -> String {
         entity_id: IDP,
         certificates: &certificates,
         sso_url: SSO,
-        logout_url: Some(SSO),
         consumer_url: "https://idp.example/commonauth",
         wants_signed_requests: false,
     }
@@ -25,12 +24,15 @@ fn what_we_publish_reads_back_with_both_keys_of_a_roll_over() {
     assert_eq!(idp.signing, [certificate("idp"), certificate("next")]);
     assert_eq!(idp.sign_on.len(), 2);
     assert_eq!(idp.logout.len(), 2);
+    assert_eq!(idp.logout[0].url, SSO);
     let sp = peer.service_provider.unwrap();
     assert_eq!(sp.encryption, [certificate("idp"), certificate("next")]);
     assert_eq!(
         sp.consumer_services[0].url,
         "https://idp.example/commonauth"
     );
+    assert_eq!(sp.logout.len(), 2);
+    assert_eq!(sp.logout[0].url, sp.consumer_services[0].url);
     assert!(sp.signs_requests);
 }
 

@@ -8,6 +8,7 @@ use postern_federation::Moment;
 use postern_federation::saml::bindings::RELAY_STATE_BYTES_MAX;
 use postern_federation::saml::context::{Comparison, RequestedContext};
 use postern_federation::saml::idp::{ConsumerService, NameIdFormat, ServiceProvider};
+use postern_federation::saml::logout::LogoutEndpoint;
 use postern_federation::saml::metadata::Peer;
 use postern_federation::saml::sp::{Endpoint, Upstream};
 use postern_federation::saml::{self, Binding, Certificate};
@@ -60,12 +61,17 @@ pub(super) fn upstream(s: &mut Section<'_>, base: &Path, surroundings: &Surround
     if trusted.is_empty() {
         trusted = role.as_ref().map(|r| r.signing.clone()).unwrap_or_default();
     }
+    let logout = logout(
+        s,
+        role.as_ref().map_or(&[][..], |r| r.logout.as_slice()),
+        Some(&sign_on),
+    );
     let wants_signed = role.as_ref().is_some_and(|r| r.wants_signed_requests);
     Upstream {
         entity_id: entity_id.unwrap_or_default(),
         our_entity_id: s.optional("our_entity_id", "a text"),
         sign_on,
-        logout: None,
+        logout,
         certificates: trusted,
         sign_requests: s.flag("sign_requests", true) || wants_signed,
         signed_response: s.flag("signed_response", false),
@@ -75,6 +81,40 @@ pub(super) fn upstream(s: &mut Section<'_>, base: &Path, surroundings: &Surround
         name_id_format: s.optional("name_id_format", "the address of a format"),
         context: requested(s),
     }
+}
+
+/// Where logout messages go, if the operator wants any: what stands there, else what its metadata says, else where
+/// its other messages go, as the older product has it.
+fn logout(
+    s: &mut Section<'_>,
+    known: &[LogoutEndpoint],
+    otherwise: Option<&Endpoint>,
+) -> Option<LogoutEndpoint> {
+    let wanted = s.flag("single_logout", false);
+    let url: Option<String> = s.optional("logout_url", "an address");
+    let binding = s.word("logout_binding", &BINDINGS);
+    let response_url: Option<String> = s.optional("logout_response_url", "an address");
+    let told = url.map(|url| LogoutEndpoint {
+        binding,
+        url,
+        response_url: None,
+    });
+    let mut endpoint = told
+        .or_else(|| {
+            let wanted = known.iter().find(|e| e.binding == binding);
+            wanted.or(known.first()).cloned()
+        })
+        .or_else(|| {
+            otherwise.map(|other| LogoutEndpoint {
+                binding: other.binding,
+                url: other.url.clone(),
+                response_url: None,
+            })
+        })?;
+    if response_url.is_some() {
+        endpoint.response_url = response_url;
+    }
+    wanted.then_some(endpoint)
 }
 
 fn unsolicited(s: &mut Section<'_>) -> bool {
@@ -153,6 +193,16 @@ pub(super) fn service_provider(
             "to whom is not known: expected `encryption_certificate` or one in the metadata",
         );
     }
+    let default = consumer_services.iter().find(|c| c.default);
+    let default = default.or(consumer_services.first()).map(|c| Endpoint {
+        binding: Binding::Post,
+        url: c.url.clone(),
+    });
+    let logout = logout(
+        s,
+        role.as_ref().map_or(&[][..], |r| r.logout.as_slice()),
+        default.as_ref(),
+    );
     let profile = s.flag("attribute_profile", false);
     let index = s.number("attribute_index", 0..=65535, "", 1);
     let signs = role.as_ref().is_some_and(|r| r.signs_requests);
@@ -163,7 +213,7 @@ pub(super) fn service_provider(
         signed_requests: s.flag("signed_requests", signs),
         sign_response: s.flag("response_signing", true),
         encrypt_to,
-        logout: None,
+        logout,
         attribute_index: profile.then_some(u16::try_from(index).unwrap_or(1)),
         attributes_always: s.flag("attributes_always", false),
         idp_initiated: s.flag("idp_initiated", false),

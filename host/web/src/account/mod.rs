@@ -138,14 +138,12 @@ impl<'a> Line<'a> {
 
 /// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16).
 pub async fn sign_out(Tenant(state): Tenant, form: SessionForm) -> Response {
-    match state.logins.logout(&form.session.id).await {
-        Ok(()) => {
-            crate::oidc::logout::ended(&state, &form.session).await;
-            let response = with_cookie(see_other("/signed-out"), state.cookies().clear_session());
-            with_cookie(response, state.cookies().clear_proof())
-        }
-        Err(error) => unmoved(error, state.clock.now(), "/account"),
-    }
+    let response = match crate::saml::logout::sign_out(&state, &form.session, None).await {
+        Ok(Some(walk)) => walk,
+        Ok(None) => with_cookie(see_other("/signed-out"), state.cookies().clear_session()),
+        Err(response) => return response,
+    };
+    with_cookie(response, state.cookies().clear_proof())
 }
 
 #[derive(Template)]

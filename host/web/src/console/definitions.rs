@@ -422,7 +422,7 @@ async fn draw(
 }
 
 /// What may be written into an application's first step.
-async fn ways_in(state: &WebState, console: &Console) -> Result<Vec<String>, AdminError> {
+async fn ways_in(state: &TenantState, console: &Console) -> Result<Vec<String>, AdminError> {
     let known = state
         .administration
         .definition_list(&console.actor, &console.tenant, Sort::IdentityProvider)

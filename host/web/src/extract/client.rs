@@ -78,6 +78,21 @@ pub fn locale(headers: &HeaderMap) -> String {
         .collect();
     // Stable: of two that are wanted equally, the first.
     wanted.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
+    let wanted: Vec<&str> = wanted.into_iter().map(|(_, tag)| tag).collect();
+    best(&wanted).unwrap_or_else(|| "en".to_owned())
+}
+
+/// `ui_locales` of an application's request: what the person chose there, the preferred one first.
+pub fn ui_locale(list: &str) -> Option<String> {
+    let wanted: Vec<&str> = list
+        .split(' ')
+        .filter(|tag| well_formed(tag))
+        .take(16)
+        .collect();
+    best(&wanted)
+}
+
+fn best(wanted: &[&str]) -> Option<String> {
     let primary = |tag: &str| {
         tag.split('-')
             .next()
@@ -86,9 +101,9 @@ pub fn locale(headers: &HeaderMap) -> String {
     };
     wanted
         .iter()
-        .find(|(_, tag)| LANGUAGES.iter().any(|texts| texts.lang == primary(tag)))
+        .find(|tag| LANGUAGES.iter().any(|texts| texts.lang == primary(tag)))
         .or(wanted.first())
-        .map_or_else(|| "en".to_owned(), |(_, tag)| (*tag).to_owned())
+        .map(|tag| (*tag).to_owned())
 }
 
 /// The first language of a list, best first, that there is. The list is of tags with blanks between.
@@ -141,6 +156,19 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_LANGUAGE, accepted.parse().unwrap());
             assert_eq!(locale(&headers), expected, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_locales_is_read_in_its_order() {
+        for (list, expected) in [
+            ("si ta", Some("si")),
+            ("fr en-GB", Some("en-GB")),
+            ("<b> de", Some("de")),
+            ("", None),
+            ("*", None),
+        ] {
+            assert_eq!(ui_locale(list).as_deref(), expected, "{list}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! for the API.
 
 pub mod act;
+pub mod cross_origin;
 pub mod headers;
 pub mod host;
 pub mod method;

@@ -7,6 +7,7 @@ use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
 use crate::page::{self, Frame, see_other, with_cookie};
+use crate::sign_in;
 use crate::tenant::{Tenant, TenantState};
 use askama::Template;
 use axum::extract::Request;
@@ -131,7 +132,7 @@ async fn serve(
         )),
         (other, Prompt::AsNeeded | Prompt::Login) => {
             let key = park(state, &request).await?;
-            begin(state, client, application, other, &key).await
+            begin(state, client, &request, application, other, &key).await
         }
     }
 }
@@ -194,7 +195,7 @@ async fn resume(
             let location = code(state, &party, &request, &session).await?;
             Ok(onward(state, client, &location))
         }
-        other => begin(state, client, application, other, &key).await,
+        other => begin(state, client, &request, application, other, &key).await,
     }
 }
 
@@ -275,10 +276,17 @@ async fn park(state: &TenantState, request: &AuthorizationRequest) -> Result<Par
 async fn begin(
     state: &TenantState,
     client: &ClientFacts,
+    request: &AuthorizationRequest,
     application: Application,
     recognized: Recognized,
     key: &ParkingKey,
 ) -> Result<Response, Response> {
+    // The language the person chose at the application, for what is sent to them.
+    let chosen = request.ui_locales.as_deref().and_then(client::ui_locale);
+    let client = &ClientFacts {
+        locale: chosen.unwrap_or_else(|| client.locale.clone()),
+        ..client.clone()
+    };
     let origin = Origin::Browser {
         return_to: format!("{}/continue?request={}", discovery::AUTHORIZE, key.as_str()),
     };
@@ -294,8 +302,9 @@ async fn begin(
         }
     };
     let Moved { id, .. } = begun.map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
+    let sign_in = sign_in::address(request.login_hint.as_deref());
     Ok(with_cookie(
-        see_other("/sign-in"),
+        see_other(&sign_in),
         state.cookies().set_login(&id),
     ))
 }

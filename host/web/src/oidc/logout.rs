@@ -5,11 +5,12 @@
 //! any page could sign people out (attack S-04).
 
 use super::now;
-use crate::error::{PageError, chain, unmoved};
+use crate::error::{PageError, chain};
 use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, SessionForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
+use crate::saml;
 use crate::tenant::{Tenant, TenantState};
 use askama::Template;
 use axum::extract::Request;
@@ -83,18 +84,46 @@ async fn serve(
         .as_ref()
         .is_some_and(|hint| hint.sid == session.name && hint.sub == super::subject(&session));
     if of_this_session {
-        end(state, &session).await?;
-        return Ok(gone(state, back.as_deref()));
+        let walk = saml::logout::sign_out(state, &session, back.clone()).await?;
+        return Ok(walk.unwrap_or_else(|| gone(state, back.as_deref())));
     }
+    let client_id = client_id.as_deref().unwrap_or_default();
+    let uri = if back.is_some() { uri } else { "" };
+    Ok(draw(
+        state,
+        client,
+        &session,
+        [client_id, uri, application_state],
+    ))
+}
+
+/// The page that asks, for whoever comes without saying for whom.
+pub async fn ask(
+    state: &TenantState,
+    client: &ClientFacts,
+    headers: &HeaderMap,
+) -> Result<Response, Response> {
+    Ok(match session::current(state, headers).await? {
+        Some(session) => draw(state, client, &session, [""; 3]),
+        None => see_other("/signed-out"),
+    })
+}
+
+fn draw(
+    state: &TenantState,
+    client: &ClientFacts,
+    session: &Session,
+    [client_id, uri, application_state]: [&str; 3],
+) -> Response {
     let f = state.frame(&client.locale);
     let token = state.form_key.token(session.id.as_str());
-    Ok(page::draw(&SignOutPage {
+    page::draw(&SignOutPage {
         f,
         token: &token,
-        client_id: client_id.as_deref().unwrap_or_default(),
-        uri: if back.is_some() { uri } else { "" },
+        client_id,
+        uri,
         state: application_state,
-    }))
+    })
 }
 
 /// `POST /oauth2/logout/confirm`: the person said so, on our page.
@@ -111,8 +140,11 @@ pub async fn confirm(Tenant(state): Tenant, form: SessionForm) -> Response {
         Ok(back) => back,
         Err(response) => return response,
     };
-    if let Err(response) = end(&state, &form.session).await {
-        return response;
+    match saml::logout::sign_out(&state, &form.session, back.clone()).await {
+        Ok(None) => {}
+        // SAML applications are told first; then the browser goes on.
+        Ok(Some(walk)) => return walk,
+        Err(response) => return response,
     }
     // After a form: a page leads on, as after signing in.
     let f = state.frame(&form.client.locale);
@@ -167,21 +199,11 @@ async fn way_back(
     Ok(Some(format!("{uri}{glue}{}", query.finish())))
 }
 
-async fn end(state: &TenantState, session: &Session) -> Result<(), Response> {
-    state
-        .logins
-        .logout(&session.id)
-        .await
-        .map_err(|error| unmoved(error, state.clock.now(), "/account"))?;
-    ended(state, session).await;
-    Ok(())
-}
-
 /// What applications were given in a session ends with it. The session is gone already: a failure
 /// is told and lasts at most as long as an access token.
-pub async fn ended(state: &TenantState, session: &Session) {
+pub async fn ended(state: &TenantState, tenant: &str, session: &str) {
     let provider = state.federation.provider();
-    let ended = provider.session_ended(session.tenant.as_str(), &session.name, now(state));
+    let ended = provider.session_ended(tenant, session, now(state));
     if let Err(error) = ended.await {
         tracing::error!(
             error = chain(&error),

@@ -11,7 +11,6 @@ use http::{HeaderValue, StatusCode, header};
 use postern_federation::oidc::provider::discovery;
 
 const FOR_AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
-const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 
 /// `GET /.well-known/openid-configuration`
 pub async fn configuration(Tenant(state): Tenant) -> Response {
@@ -33,6 +32,5 @@ pub async fn jwks(Tenant(state): Tenant) -> Response {
 fn open(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, FOR_AN_HOUR);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY);
     response
 }

@@ -1,7 +1,8 @@
 //! The identity provider: an application asks, somebody signs in, the application is answered.
 
 use super::{
-    SSO, entity_id, fresh_id, look, now, ourselves, park, peers_failed, refuse, security, show,
+    SSO, entity_id, fresh_id, logout, look, now, ourselves, park, peers_failed, refuse, security,
+    show,
 };
 use crate::applications;
 use crate::error::{PageError, unmoved};
@@ -227,6 +228,10 @@ async fn answer(
         session_index: session.name.clone(),
         session_until: saml::at(applications::moment(session.expires_at)),
     };
+    // A context that does not do is a denial: then it takes no part.
+    if saml::context::answer(person.context, request.requested_context()).is_some() {
+        logout::takes_part(state, provider, session, &person.subject).await?;
+    }
     let security = security(state)?;
     let ids = (&fresh_id(state)?, &fresh_id(state)?);
     let outgoing = ourselves(state)

@@ -4,6 +4,7 @@ use super::{CONSUMER, SSO, entity_id, security};
 use crate::tenant::Tenant;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use postern_federation::saml::Certificate;
 use postern_federation::saml::metadata::Own;
 
 pub async fn serve(Tenant(state): Tenant) -> Response {
@@ -11,22 +12,30 @@ pub async fn serve(Tenant(state): Tenant) -> Response {
         Ok(security) => security,
         Err(response) => return response,
     };
-    let (sso_url, consumer_url) = (state.address(SSO), state.address(CONSUMER));
-    let metadata = Own {
-        entity_id: &entity_id(&state),
-        certificates: &security.certificates(),
-        sso_url: &sso_url,
-        logout_url: None,
-        consumer_url: &consumer_url,
-        // Each service provider's entry says whether its requests must be signed.
-        wants_signed_requests: false,
-    };
+    let metadata = document(
+        &entity_id(&state),
+        &state.address(""),
+        &security.certificates(),
+    );
     (
         [(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/samlmetadata+xml"),
         )],
-        metadata.write(),
+        metadata,
     )
         .into_response()
+}
+
+/// The same without a host that runs.
+pub fn document(entity_id: &str, base: &str, certificates: &[Certificate]) -> String {
+    Own {
+        entity_id,
+        certificates,
+        sso_url: &format!("{base}{SSO}"),
+        consumer_url: &format!("{base}{CONSUMER}"),
+        // Each service provider's entry says whether its requests must be signed.
+        wants_signed_requests: false,
+    }
+    .write()
 }

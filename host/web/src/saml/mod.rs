@@ -9,10 +9,12 @@
 )]
 
 pub mod idp;
+pub mod logout;
 pub mod metadata;
 pub mod show;
 pub mod sp;
 
+use self::logout::Role;
 use crate::applications::moment;
 use crate::error::PageError;
 use crate::extract::fields::whole;
@@ -28,6 +30,7 @@ use postern_federation::saml::idp::{IdentityProvider, UnverifiedRequest};
 use postern_federation::saml::sp::Here;
 use postern_federation::saml::{Binding, MessageId, Received, Refusal, XmlSecurity};
 use postern_login::TenantId;
+use postern_login::begin::ClientFacts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -84,6 +87,10 @@ pub async fn sso_get(
             };
             return idp::start(&state, &client, &headers, wish).await;
         }
+        // The older product's address for signing out here. Any page can lead to it, so the person is asked.
+        if query.text("slo") == Some("true") {
+            return crate::oidc::logout::ask(&state, &client, &headers).await;
+        }
         Err(PageError::Application.into_response())
     };
     served.await.unwrap_or_else(|response| response)
@@ -105,19 +112,31 @@ pub async fn sso_post(
 
 async fn request(
     state: &TenantState,
-    client: &postern_login::begin::ClientFacts,
+    client: &ClientFacts,
     headers: &HeaderMap,
     received: Received,
 ) -> Result<Response, Response> {
+    if received.is_logout() {
+        return logout::received(state, client, headers, received, Role::IdentityProvider).await;
+    }
     let by_post = received.binding == Binding::Post;
     let unverified = UnverifiedRequest::new(received).map_err(|refusal| refuse(&refusal))?;
     idp::request(state, client, headers, unverified, by_post).await
 }
 
-/// `POST /commonauth` with a form that has a `SAMLResponse`.
-pub async fn consumed(state: &TenantState, form: &[u8]) -> Response {
+/// `POST /commonauth` with a form that has a SAML message.
+pub async fn consumed(
+    state: &TenantState,
+    client: &ClientFacts,
+    headers: &HeaderMap,
+    form: &[u8],
+) -> Response {
     let served = async {
         let received = message(form)?;
+        if received.is_logout() {
+            let role = Role::ServiceProvider;
+            return logout::received(state, client, headers, received, role).await;
+        }
         sp::answer(state, received).await
     };
     served.await.unwrap_or_else(|response| response)
@@ -127,15 +146,26 @@ pub async fn consumed(state: &TenantState, form: &[u8]) -> Response {
 pub async fn consumer_get(
     Tenant(state): Tenant,
     Client(client): Client,
+    RawQuery(raw): RawQuery,
     query: Query,
     headers: HeaderMap,
 ) -> Response {
-    match query.text("sessionDataKey") {
-        Some(key) => sp::arrive(&state, &client, &headers, key)
-            .await
-            .unwrap_or_else(|response| response),
-        None => PageError::Stale.into_response(),
-    }
+    let served = async {
+        if let Some(received) = Received::redirect(raw.as_deref().unwrap_or_default()) {
+            let received = received.map_err(|refusal| refuse(&refusal))?;
+            if received.is_logout() {
+                let role = Role::ServiceProvider;
+                return logout::received(&state, &client, &headers, received, role).await;
+            }
+            // An answer about somebody does not come this way.
+            return Err(PageError::Stale.into_response());
+        }
+        match query.text("sessionDataKey") {
+            Some(key) => sp::arrive(&state, &client, &headers, key).await,
+            None => Err(PageError::Stale.into_response()),
+        }
+    };
+    served.await.unwrap_or_else(|response| response)
 }
 
 /// The message in a form.

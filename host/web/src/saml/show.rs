@@ -36,7 +36,7 @@ pub(super) fn send(state: &TenantState, client: &ClientFacts, outgoing: &Outgoin
 
 /// As on every page, but the form may go to that one origin, and from there to where its owner sends it on: browsers
 /// hold redirects after a form to the same rule.
-fn policy(action: &str) -> Option<HeaderValue> {
+pub(super) fn policy(action: &str) -> Option<HeaderValue> {
     let origin = Url::parse(action).ok()?.origin().ascii_serialization();
     HeaderValue::from_str(&format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {origin} https:; frame-ancestors 'none'; base-uri 'none'"

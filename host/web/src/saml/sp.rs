@@ -9,13 +9,14 @@ use crate::sign_in;
 use crate::tenant::TenantState;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
+use postern_federation::IdentityProvider;
 use postern_federation::identity_provider::Protocol;
 use postern_federation::ports::ParkingKey;
-use postern_federation::saml::sp::Wish;
+use postern_federation::saml::sp::{UpstreamSession, Wish};
 use postern_federation::saml::{
-    self, AuthnContext, Received, Refusal, UnverifiedResponse, Upstream, VerifiedAssertion,
+    self, AuthnContext, CONTEXT_ATTRIBUTE, Received, Refusal, SESSION_ATTRIBUTE,
+    UnverifiedResponse, Upstream, VerifiedAssertion,
 };
-use postern_federation::{IdentityProvider, saml::CONTEXT_ATTRIBUTE};
 use postern_login::LoginId;
 use postern_login::application::Application;
 use postern_login::begin::{ClientFacts, Moved};
@@ -137,7 +138,7 @@ pub(super) async fn answer(state: &TenantState, received: Received) -> Result<Re
             if !first {
                 return Err(not_accepted(&Refusal::Replayed));
             }
-            Some(said(&provider, &assertion))
+            Some(said(&provider, upstream, &assertion)?)
         }
         // Nobody is let in by it, so it needs no signature; the login says that it did not work.
         Err(refusal @ Refusal::Status { .. }) if trip.is_some() => {
@@ -224,27 +225,40 @@ async fn unasked(state: &TenantState, client: &ClientFacts) -> Result<LoginId, R
     Ok(id)
 }
 
-fn said(provider: &IdentityProvider, assertion: &VerifiedAssertion) -> Said {
+fn said(
+    provider: &IdentityProvider,
+    upstream: &Upstream,
+    assertion: &VerifiedAssertion,
+) -> Result<Said, Response> {
+    // Ours are ours to say.
+    let ours = |name: &str| name == CONTEXT_ATTRIBUTE || name == SESSION_ATTRIBUTE;
     let attributes = assertion
         .attributes()
         .iter()
-        // Ours is ours to say.
-        .filter(|attribute| attribute.name != CONTEXT_ATTRIBUTE)
+        .filter(|attribute| !ours(&attribute.name))
         .flat_map(|attribute| {
             let values = attribute.values.iter();
             values.map(|value| (attribute.name.clone(), value.clone()))
         })
         .collect();
     let mut attributes = provider.mapped(attributes);
-    attributes.retain(|(name, _)| name != CONTEXT_ATTRIBUTE);
+    attributes.retain(|(name, _)| !ours(name));
     attributes.push((
         CONTEXT_ATTRIBUTE.to_owned(),
         assertion.context().uri().to_owned(),
     ));
-    Said {
+    if upstream.logout.is_some() {
+        let kept = UpstreamSession {
+            name: assertion.subject().clone(),
+            index: assertion.session_index().map(str::to_owned),
+        };
+        let kept = serde_json::to_string(&kept).map_err(|error| super::busy(&error))?;
+        attributes.push((SESSION_ATTRIBUTE.to_owned(), kept));
+    }
+    Ok(Said {
         subject: assertion.subject().value.clone(),
         attributes,
-    }
+    })
 }
 
 /// How the person signed in there, on the word of whoever vouched.
@@ -268,7 +282,10 @@ async fn named(state: &TenantState, name: &str) -> Result<Arc<IdentityProvider>,
         .ok_or_else(|| not_accepted(&Refusal::UnknownPeer(name.to_owned())))
 }
 
-async fn issued_by(state: &TenantState, issuer: &str) -> Result<Arc<IdentityProvider>, Response> {
+pub(super) async fn issued_by(
+    state: &TenantState,
+    issuer: &str,
+) -> Result<Arc<IdentityProvider>, Response> {
     let peers = &state.federation.peers;
     let all = peers
         .identity_providers(state.tenant.as_str())

@@ -8,7 +8,7 @@ use crate::extract::query::Query;
 use crate::page::see_other;
 use crate::saml;
 use crate::tenant::{Tenant, TenantState};
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_federation::IdentityProvider;
@@ -20,8 +20,8 @@ use postern_login::ports::FederatedLogin;
 use std::sync::Arc;
 
 /// Where a button leads.
-pub(super) fn address(name: &str) -> String {
-    format!("/sign-in/with/{name}")
+pub(super) fn address(name: &str, hint: Option<&str>) -> String {
+    super::with_hint(format!("/sign-in/with/{name}"), hint)
 }
 
 /// What is registered at the provider as ours: one address each, so that no provider's answer can
@@ -35,8 +35,10 @@ pub async fn leave(
     Tenant(state): Tenant,
     Client(client): Client,
     Path(name): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    let hint = super::hint_of(query.as_deref());
     let Some(id) = state.cookies().login(&headers) else {
         return see_other("/sign-in");
     };
@@ -67,6 +69,7 @@ pub async fn leave(
         redirect_uri: &redirect_uri,
         afresh: application.sequence.afresh,
         locale: &client.locale,
+        login_hint: hint.as_deref(),
         now: applications::moment(state.clock.now()),
     };
     let left = state

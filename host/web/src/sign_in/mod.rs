@@ -46,6 +46,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response {
     let asked = Asked::read(query.as_deref().unwrap_or_default());
+    let hint = hint_of(query.as_deref());
     if let Some(id) = state.cookies().login(&headers) {
         match state.logins.seen(&id).await {
             Ok(Seen { step, locale }) => {
@@ -56,9 +57,9 @@ pub async fn show(
                     } = &step
                     && let Some(only) = application.sequence.only_offer()
                 {
-                    return see_other(&federated::address(&only.name));
+                    return see_other(&federated::address(&only.name, hint.as_deref()));
                 }
-                return draw(&state, &locale, &id, &step, asked.word).await;
+                return draw(&state, &locale, &id, &step, asked.word, hint.as_deref()).await;
             }
             Err(LoginError::Gone) => {}
             Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
@@ -79,7 +80,7 @@ pub async fn show(
     let begun = logins.begin_for(application, origin, &client);
     match begun.await {
         Ok(Moved { id, step }) => with_cookie(
-            draw(&state, &client.locale, &id, &step, asked.word).await,
+            draw(&state, &client.locale, &id, &step, asked.word, None).await,
             state.cookies().set_login(&id),
         ),
         // Were it a redirect, a store that forgets would make a browser run in circles.
@@ -88,6 +89,36 @@ pub async fn show(
         }
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
     }
+}
+
+/// The page, for whoever an application expects. It stands in the address and nowhere else: a name is no secret of the
+/// application's, and nothing is decided by it.
+pub(crate) fn address(hint: Option<&str>) -> String {
+    with_hint("/sign-in".to_owned(), hint)
+}
+
+fn with_hint(address: String, hint: Option<&str>) -> String {
+    match hint {
+        None => address,
+        Some(hint) => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair(HINT, hint);
+            format!("{address}?{}", query.finish())
+        }
+    }
+}
+
+const HINT: &str = "login_hint";
+
+/// One line that could be a name; anything else is no hint.
+fn hint_of(query: Option<&str>) -> Option<String> {
+    let mut found = form_urlencoded::parse(query?.as_bytes()).filter(|(name, _)| name == HINT);
+    let (_, hint) = found.next()?;
+    let orderly = found.next().is_none()
+        && !hint.is_empty()
+        && hint.len() <= password::NAME_MAX
+        && !hint.chars().any(char::is_control);
+    orderly.then(|| hint.into_owned())
 }
 
 /// `POST /sign-in/abandon`: the application somebody came for is not forgotten.
@@ -221,6 +252,7 @@ async fn draw(
     id: &LoginId,
     step: &Step,
     word: Option<Word>,
+    hint: Option<&str>,
 ) -> Response {
     let settings = match state.logins.page_settings(&state.tenant).await {
         Ok(settings) => settings,
@@ -238,7 +270,7 @@ async fn draw(
             },
             Some(message),
         ) => number::draw_saying(f, &token, message),
-        _ => draw_step(f, &token, step, word, state.clock.now()),
+        _ => draw_step(f, &token, step, word, hint, state.clock.now()),
     }
 }
 
@@ -247,13 +279,14 @@ fn draw_step(
     token: &str,
     step: &Step,
     word: Option<Word>,
+    hint: Option<&str>,
     now: Timestamp,
 ) -> Response {
     match step {
         Step::FirstStep {
             notice,
             application,
-        } => password::draw(f, token, *notice, application, word),
+        } => password::draw(f, token, *notice, application, word, hint),
         Step::SecondStepWanted { application } => step_up::draw(f, token, application),
         Step::AskNumber { notice } => number::draw(f, token, *notice),
         Step::AskCode(ask) => code::draw(f, token, ask, &code::SIGN_IN),
@@ -295,6 +328,38 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {
-        draw_step(f, "token", step, None, Timestamp(1_795_310_100_000))
+        draw_step(f, "token", step, None, None, Timestamp(1_795_310_100_000))
+    }
+
+    /// `value` stands where an application says whom it expects.
+    pub(crate) fn hinted_page(f: Frame<'_>, value: &str) -> Response {
+        let step = Step::FirstStep {
+            notice: None,
+            application: postern_login::application::Application::account_page(),
+        };
+        let now = Timestamp(1_795_310_100_000);
+        draw_step(f, "token", &step, None, Some(value), now)
+    }
+
+    #[test]
+    fn a_hint_is_one_name_or_nothing() {
+        let long = format!("login_hint={}", "x".repeat(257));
+        for (query, expected) in [
+            (
+                Some("login_hint=alice%40example.com"),
+                Some("alice@example.com"),
+            ),
+            (Some("again&login_hint=b+c"), Some("b c")),
+            (Some("login_hint="), None),
+            (Some("login_hint=a&login_hint=b"), None),
+            (Some("login_hint=a%0Ab"), None),
+            (Some(long.as_str()), None),
+            (Some("ended"), None),
+            (None, None),
+        ] {
+            assert_eq!(hint_of(query).as_deref(), expected, "{query:?}");
+        }
+        assert_eq!(address(Some("a&b=c")), "/sign-in?login_hint=a%26b%3Dc");
+        assert_eq!(address(None), "/sign-in");
     }
 }

@@ -11,7 +11,7 @@ use postern_login::application::Application;
 use postern_login::login::Notice;
 
 /// Bytes. Longer ones are nobody's, and hashing them would cost.
-const NAME_MAX: usize = 256;
+pub(super) const NAME_MAX: usize = 256;
 const PASSWORD_MAX: usize = 1024;
 
 #[derive(Template)]
@@ -23,6 +23,8 @@ struct PasswordPage<'a> {
     notice: Option<&'a str>,
     password: bool,
     others: Vec<Other>,
+    /// Whom the application expects.
+    hint: Option<&'a str>,
 }
 
 /// A button that leads to an identity provider. Going there changes nothing here, so it is a link.
@@ -38,6 +40,7 @@ pub(super) fn draw(
     notice: Option<Notice>,
     application: &Application,
     word: Option<Word>,
+    hint: Option<&str>,
 ) -> Response {
     let sequence = &application.sequence;
     let word = word.and_then(|word| match word {
@@ -61,6 +64,7 @@ pub(super) fn draw(
         notice,
         password: sequence.password,
         others: others.collect(),
+        hint,
     })
 }
 

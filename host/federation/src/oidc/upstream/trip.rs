@@ -8,7 +8,7 @@ use super::{ClientAuthentication, OAuth2, OpenId, Registration, attributes};
 use crate::identity_provider::Protocol;
 use crate::ports::{Outbound, Parked, Parking, ParkingKey, PortError};
 use crate::problem::shown;
-use crate::{IdentityProvider, Moment};
+use crate::{IdentityProvider, Moment, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request, header};
@@ -72,6 +72,8 @@ pub struct Traveller<'a> {
     pub afresh: bool,
     /// For the provider's pages.
     pub locale: &'a str,
+    /// Whom the application expects.
+    pub login_hint: Option<&'a str>,
     pub now: Moment,
 }
 
@@ -99,6 +101,11 @@ pub struct Answer {
 pub struct Vouched {
     pub subject: String,
     pub attributes: Vec<(String, String)>,
+    /// How it says the person signed in there, on its word: `acr` and the methods of `amr`.
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+    /// The ID token, which tells the provider at a logout whose session is meant.
+    pub id_token: Option<Secret>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -179,6 +186,9 @@ impl Upstreams {
         if matches!(provider.protocol, Protocol::Oidc(_)) {
             request = request.add_extra_param("nonce", &nonce);
             request = request.add_extra_param("ui_locales", traveller.locale);
+            if let Some(hint) = traveller.login_hint {
+                request = request.add_extra_param("login_hint", hint);
+            }
             if traveller.afresh {
                 request = request
                     .add_extra_param("prompt", "login")
@@ -383,7 +393,14 @@ impl Upstreams {
                 all.entry(name).or_insert(value);
             }
         }
-        vouched(provider, all, &openid.subject, openid.trust_email)
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let amr = claims.get("amr").and_then(Value::as_array);
+        Ok(Vouched {
+            acr: claims.get("acr").and_then(text),
+            amr: amr.into_iter().flatten().filter_map(text).collect(),
+            id_token: Some(Secret::new(token)),
+            ..vouched(provider, all, &openid.subject, openid.trust_email)?
+        })
     }
 
     async fn of_userinfo(
@@ -646,6 +663,9 @@ fn vouched(
     Ok(Vouched {
         subject,
         attributes: provider.mapped(attributes),
+        acr: None,
+        amr: Vec::new(),
+        id_token: None,
     })
 }
 

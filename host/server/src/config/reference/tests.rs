@@ -49,7 +49,6 @@ fn load(text: &str) -> Result<Config, ConfigError> {
             entity_id,
             certificates: &certificates,
             sso_url: "https://peer.example/sso",
-            logout_url: None,
             consumer_url: "https://peer.example/acs",
             wants_signed_requests: false,
         }
