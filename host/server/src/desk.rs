@@ -179,6 +179,7 @@ impl Request {
             | Self::PluginRescan
             | Self::PluginRollBack { .. }
             | Self::AuditVerify { .. }
+            | Self::AuditPrune { .. }
             | Self::DefinitionForm { .. }
             | Self::DefinitionList { .. }
             | Self::DefinitionShow { .. }

@@ -12,7 +12,7 @@ use postern_login::ports::{
     AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
-use postern_store::directory::{Draft, Record, UserStore};
+use postern_store::directory::{Draft, Record, Secondary, UserStore};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Semaphore;
@@ -30,13 +30,13 @@ pub(crate) struct Directories {
 pub(crate) struct Held {
     /// `None`: the super tenant's, which is exchanged in place.
     stores: Option<UserStores>,
-    directory: Arc<dyn UserStore>,
+    directory: Arc<Secondary>,
     password_checks: Arc<Semaphore>,
 }
 
 impl Directories {
     /// With the super tenant's already there.
-    pub(crate) fn new(super_tenant: Arc<dyn UserStore>, own: user_stores::Own) -> Self {
+    pub(crate) fn new(super_tenant: Arc<Secondary>, own: user_stores::Own) -> Self {
         let held = Held::new(None, super_tenant);
         Self {
             own,
@@ -70,6 +70,13 @@ impl Directories {
         *of = others;
     }
 
+    /// The user domains of a tenant, and whether users can be made there.
+    pub(crate) fn domains(&self, tenant: &TenantId) -> Vec<(String, bool)> {
+        self.held(tenant)
+            .map(|held| held.directory.domains())
+            .unwrap_or_default()
+    }
+
     fn held(&self, tenant: &TenantId) -> Option<Held> {
         let of = self.of.read().unwrap_or_else(PoisonError::into_inner);
         of.get(tenant).cloned()
@@ -81,13 +88,13 @@ impl Directories {
         })
     }
 
-    fn of(&self, tenant: &TenantId) -> Result<Arc<dyn UserStore>, DirectoryError> {
+    fn of(&self, tenant: &TenantId) -> Result<Arc<Secondary>, DirectoryError> {
         Ok(self.own(tenant)?.directory)
     }
 }
 
 impl Held {
-    fn new(stores: Option<UserStores>, directory: Arc<dyn UserStore>) -> Self {
+    fn new(stores: Option<UserStores>, directory: Arc<Secondary>) -> Self {
         Self {
             stores,
             directory,

@@ -1,14 +1,15 @@
 //! The user stores as the administrator's use cases take them.
 
+use crate::directories::Directories;
 use async_trait::async_trait;
 use postern_admin::users::{Accounts, StoreFacts, UserChange, UserRecord};
 use postern_login::TenantId;
 use postern_login::ports::DirectoryError;
-use postern_store::directory::{Draft, Record, Secondary, UserStore};
+use postern_store::directory::{Draft, Record, UserStore};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub(crate) struct StoreAccounts(pub(crate) Arc<Secondary>);
+pub(crate) struct StoreAccounts(pub(crate) Arc<Directories>);
 
 fn draft(change: &UserChange) -> Draft {
     Draft {
@@ -75,8 +76,8 @@ impl Accounts for StoreAccounts {
         Ok(records.into_iter().map(record).collect())
     }
 
-    fn stores(&self, _: &TenantId) -> Vec<StoreFacts> {
-        let domains = self.0.domains().into_iter();
+    fn stores(&self, tenant: &TenantId) -> Vec<StoreFacts> {
+        let domains = self.0.domains(tenant).into_iter();
         domains
             .map(|(domain, takes_users)| StoreFacts {
                 domain,
