@@ -333,7 +333,8 @@ async fn a_number_that_a_provider_delivers_is_not_used_by_itself() -> Result<()>
 #[tokio::test]
 async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
     let provider = person().await?;
-    let host = usual(&provider).await?;
+    let told = "usecase = \"local\"\nshow_auth_failure_reason = true";
+    let host = host(&provider, "local", told, "", BOTH).await?;
     for federated in [true, false] {
         let mut browser = host.browser();
         let mut page = if federated {

@@ -51,6 +51,8 @@ fn imported(origin: &str) -> String {
         "plugin = \"http-recipe\"\n",
         "plugin = \"http-recipe\"\nallow_private_networks = true\n",
     );
+    // As the report says: this provider wants no plus sign, and the file does not tell.
+    let text = text.replace("number_format = \"e164\"", "number_format = \"digits\"");
     text.split_once("[sms_otp]")
         .map(|(_, step)| format!("[sms_otp]{step}"))
         .expect("the step is in it")
