@@ -1601,7 +1601,7 @@ fn policy() -> AttemptPolicy {
 /// Fails until the subject is locked.
 async fn lock(store: &impl Store, subject: &Subject) {
     for _ in 0..3 {
-        let login = login("t1.example", challenged("alice"));
+        let login = login(subject.tenant().as_str(), challenged("alice"));
         store.insert(&login).await.expect("insert");
         for _ in 0..5 {
             let payment = store.pay(subject, &login.id, NOW, &policy()).await;

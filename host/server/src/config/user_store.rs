@@ -642,7 +642,7 @@ mod tests {
     ///
     #[test]
     fn without_a_document_nobody_of_a_foreign_store_is_the_tenants() {
-        let text = "[sms_otp]\nsecondary_userstore = [\"west\", \"corp\", \"east\"]\n[user_store.primary]\nkind = \"sql\"\nurl = \"sqlite:///people.db\"\nqueries = { find = \"SELECT 1\" }\n[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldaps://ldap.example\"]\nbase_dn = \"dc=example\"\n[user_store.east]\nkind = \"local\"\n";
+        let text = "[sms_otp]\nsecondary_userstore = [\"west\", \"corp\", \"east\"]\n[user_store.primary]\nkind = \"sql\"\nurl = \"sqlite:///people.db\"\nqueries = { find = \"SELECT name FROM people WHERE name = $1\" }\n[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldaps://ldap.example\"]\nbase_dn = \"dc=example\"\n[user_store.east]\nkind = \"local\"\n";
         let surroundings = Surroundings::pretended(&[], &[("postern.toml", text)]);
         let config = Config::load_in(Path::new("postern.toml"), &surroundings).unwrap();
         let own = config.user_stores.local();
