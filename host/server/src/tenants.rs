@@ -154,7 +154,7 @@ impl TenantBook {
                 continue;
             }
             let made = directory
-                .and_then(|_| document)
+                .and(document)
                 .and_then(|document| host.make(&tenant, document.as_ref()));
             let standing = match made {
                 Ok(mut made) => {

@@ -49,7 +49,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     let two = Two::set("two-servers-check")?;
     two.saml()?;
-    two.from_the_identity_provider()?;
+    two.begun_at_the_identity_provider()?;
     two.openid()?;
     println!("\nthe two servers work");
     Ok(())
@@ -264,7 +264,7 @@ Configurations and logs are in {folder}"#,
         Ok(())
     }
 
-    fn from_the_identity_provider(&self) -> Result<()> {
+    fn begun_at_the_identity_provider(&self) -> Result<()> {
         let mut browser = Around::new();
         let start = format!("{}/samlsso?spEntityID=travelocity.com", self.external);
         let page = browser.open(&start)?;

@@ -37,7 +37,7 @@ async fn five_wrong_codes_end_the_challenge_and_the_right_one_comes_too_late() {
         world.count(|what| matches!(what, What::AttemptsExhausted)),
         1
     );
-    assert_eq!(world.count(|what| is_accepted(what)), 0);
+    assert_eq!(world.count(is_accepted), 0);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_right_code_in_a_storm_is_accepted_at_most_once() {
         for post in posts {
             told += usize::from(post.await.unwrap());
         }
-        let accepted = world.count(|what| is_accepted(what));
+        let accepted = world.count(is_accepted);
         assert!(accepted <= 1, "{right}");
         assert!(told >= accepted, "{right}");
         assert!(world.held().comparisons <= 5, "{right}");

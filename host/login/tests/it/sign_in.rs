@@ -27,7 +27,7 @@ async fn each_login_has_exactly_one_success_in_the_audit_log() {
     assert_eq!(world.count(amr), 1);
     assert_eq!(world.count(|what| matches!(what, What::FirstStepPassed)), 1);
     assert_eq!(world.count(|what| matches!(what, What::CodeSent { .. })), 1);
-    assert_eq!(world.count(|what| is_accepted(what)), 1);
+    assert_eq!(world.count(is_accepted), 1);
     let held = world.held();
     let printed = format!("{:?}", held.events);
     assert!(!printed.contains("77123"), "no full number: {printed}");
