@@ -8,6 +8,33 @@ fn flag(name: &str, label: &str, default: &str, help: &str) -> Field {
     text(name, label, help).of(FieldKind::Boolean).or(default)
 }
 
+/// The four keys of single logout, each with what stands before them.
+fn logout(before: &str, label: &str, help: &str) -> Section {
+    let key = |name: &str| format!("{before}{name}");
+    section(
+        "Single logout",
+        "",
+        vec![
+            flag(&key("single_logout"), label, "false", help),
+            text(
+                &key("logout_url"),
+                "Logout URL",
+                "Where it takes logout messages; what its metadata says if empty.",
+            )
+            .of(FieldKind::Url),
+            text(&key("logout_binding"), "Logout binding", "How it is told.")
+                .of(choice(&["redirect", "post"]))
+                .or("redirect"),
+            text(
+                &key("logout_response_url"),
+                "Logout response URL",
+                "Where its own requests are answered, if elsewhere.",
+            )
+            .of(FieldKind::Url),
+        ],
+    )
+}
+
 pub(super) fn identity_provider() -> Vec<Section> {
     vec![
         shown(),
@@ -88,6 +115,11 @@ pub(super) fn identity_provider() -> Vec<Section> {
                     .or("exact"),
             ],
         ),
+        logout(
+            "",
+            "Enable logout",
+            "It is told when somebody signs out here, and may end the sessions it began.",
+        ),
         people(),
     ]
 }
@@ -163,6 +195,11 @@ pub(super) fn application() -> Vec<Section> {
                     "The claim that names the person; the name they signed in with if empty.",
                 ),
             ],
+        ),
+        logout(
+            "saml.",
+            "Enable single logout",
+            "It is told when somebody signs out, and may sign them out everywhere.",
         ),
         section(
             "Signatures and encryption",
