@@ -44,6 +44,12 @@ pub const PLUGIN_RESCAN: Act = act("plugin rescan", Changing);
 pub const PLUGIN_ROLL_BACK: Act = act("plugin roll-back", FreshProof);
 pub const SENDER_LIST: Act = act("sender list", Reading);
 pub const SENDER_TEST: Act = act("sender test", Changing);
+pub const GROUP_ADD: Act = act("group add", FreshProof);
+pub const GROUP_SET: Act = act("group set", FreshProof);
+pub const GROUP_DELETE: Act = act("group delete", FreshProof);
+pub const PROVISIONING_LIST: Act = act("provisioning list", Reading);
+pub const PROVISIONING_RETRY: Act = act("provisioning retry", Changing);
+pub const PROVISIONING_DROP: Act = act("provisioning drop", FreshProof);
 pub const AUDIT_LIST: Act = act("audit list", Reading);
 pub const AUDIT_EXPORT: Act = act("audit export", Reading);
 pub const AUDIT_VERIFY: Act = act("audit verify", Reading);
@@ -61,8 +67,11 @@ pub const SP_SHOW: Act = act("sp show", Reading);
 pub const SP_PUT: Act = act("sp put", FreshProof);
 pub const SP_DELETE: Act = act("sp delete", FreshProof);
 
-/// All of them, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 34] = [
+/// What only clients do that look after users and groups, at `/scim/v2`; an administrator has no other way to it.
+pub const BY_CLIENTS: [Act; 3] = [GROUP_ADD, GROUP_SET, GROUP_DELETE];
+
+/// All others, for whoever must speak of each: the filter of the audit page, the tests.
+pub const ALL: [Act; 37] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -81,6 +90,9 @@ pub const ALL: [Act; 34] = [
     PLUGIN_ROLL_BACK,
     SENDER_LIST,
     SENDER_TEST,
+    PROVISIONING_LIST,
+    PROVISIONING_RETRY,
+    PROVISIONING_DROP,
     AUDIT_LIST,
     AUDIT_EXPORT,
     AUDIT_VERIFY,

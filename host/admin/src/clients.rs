@@ -2,7 +2,7 @@
 
 use crate::{Actor, AdminError, Administration, act};
 use postern_login::TenantId;
-use postern_login::ports::{Added, ApiClient};
+use postern_login::ports::{Added, ApiClient, Scope};
 use sha2::{Digest, Sha256};
 
 impl Administration {
@@ -23,6 +23,7 @@ impl Administration {
         actor: &Actor,
         tenant: &TenantId,
         name: &str,
+        scopes: &[Scope],
     ) -> Result<String, AdminError> {
         let act = act::CLIENT_ADD;
         self.allow(actor, tenant, act, Some(name)).await?;
@@ -43,8 +44,13 @@ impl Administration {
             name: name.to_owned(),
             tenant: tenant.clone(),
             created_at: self.now(),
+            scopes: scopes.to_vec(),
         };
-        self.announce(actor, tenant, act, Some(name), Vec::new())
+        let details = scopes
+            .iter()
+            .map(|scope| format!("scope {}", scope.as_str()))
+            .collect();
+        self.announce(actor, tenant, act, Some(name), details)
             .await?;
         let outcome = match self.ports.clients.add(&client, &hash).await {
             Ok(Added::Added) => Ok(token),

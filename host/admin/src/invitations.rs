@@ -13,7 +13,7 @@ use postern_login::challenges::{
     ChallengeError, NewChallenge, RefusedReason, Target, Verification,
 };
 use postern_login::login::Purpose;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, Scope};
 use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -331,6 +331,7 @@ impl Administration {
             name: CLIENT.to_owned(),
             tenant: tenant.clone(),
             created_at: self.now(),
+            scopes: Scope::as_before(),
         }
     }
 

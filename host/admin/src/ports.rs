@@ -4,8 +4,11 @@ use crate::audit::AuditTrail;
 use crate::definitions::Definitions;
 use crate::documents::Documents;
 use crate::plugins::Plugins;
+use crate::provisioning::Outgoing;
 use crate::senders::TestSender;
 use crate::users::Accounts;
+use postern_federation::scim::Groups;
+use postern_federation::scim::ports::Deliveries;
 use postern_login::Logins;
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
@@ -23,6 +26,9 @@ pub struct Ports {
     pub counters: Arc<dyn Counters>,
     pub clients: Arc<dyn ApiClients>,
     pub documents: Arc<dyn Documents>,
+    pub groups: Arc<dyn Groups>,
+    pub deliveries: Arc<dyn Deliveries>,
+    pub outgoing: Arc<dyn Outgoing>,
     pub trail: Arc<dyn AuditTrail>,
     pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,

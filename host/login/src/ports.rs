@@ -307,6 +307,59 @@ pub struct ApiClient {
     pub name: String,
     pub tenant: TenantId,
     pub created_at: Timestamp,
+    /// What it may do.
+    #[serde(default = "Scope::as_before")]
+    pub scopes: Vec<Scope>,
+}
+
+/// What an application may be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Codes and messages.
+    #[serde(rename = "challenges")]
+    Challenges,
+    /// Reading users and groups.
+    #[serde(rename = "scim:read")]
+    ScimRead,
+    /// Making, changing and deleting users and groups, but for the number that takes the codes.
+    #[serde(rename = "scim:write")]
+    ScimWrite,
+    /// That number: whoever sets it gets the codes.
+    #[serde(rename = "scim:phone")]
+    ScimPhone,
+}
+
+impl Scope {
+    pub const ALL: [Self; 4] = [
+        Self::Challenges,
+        Self::ScimRead,
+        Self::ScimWrite,
+        Self::ScimPhone,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Challenges => "challenges",
+            Self::ScimRead => "scim:read",
+            Self::ScimWrite => "scim:write",
+            Self::ScimPhone => "scim:phone",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+
+    /// What every client could do before there were scopes.
+    pub fn as_before() -> Vec<Self> {
+        vec![Self::Challenges]
+    }
+}
+
+impl ApiClient {
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ mod import;
 mod openapi;
 mod output;
 mod plugin;
+mod provisioning;
 mod sender;
 mod serve;
 mod store;
@@ -67,6 +68,9 @@ enum Command {
     /// The audit log: look, export, check that nobody changed it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The peers that are told of users and groups, and what waits for them.
+    #[command(subcommand)]
+    Provisioning(provisioning::Command),
     /// How the senders stand, and a test message.
     #[command(subcommand)]
     Sender(sender::Command),
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
         }
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Provisioning(command) => provisioning::run(command),
         Command::Sender(command) => sender::run(command),
         Command::Plugin(command) => plugin::run(command),
         Command::Migrate(file) => store::migrate(&file.config),

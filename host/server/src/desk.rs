@@ -12,11 +12,12 @@ use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
 use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
 use postern_admin::plugins::PluginReport;
+use postern_admin::provisioning::Queue;
 use postern_admin::senders::{SenderReport, TestOutcome};
 use postern_admin::users::UserRecord;
 use postern_admin::{Actor, Administration, Role};
 use postern_login::TenantId;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, Scope};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub use postern_admin::users::UserEdit as Change;
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 /// Users in one answer.
 const USERS_MAX: u32 = 1000;
+/// Waiting changes in one answer.
+const QUEUE_ROWS: usize = 500;
 
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +66,8 @@ pub enum Request {
     },
     ClientAdd {
         name: String,
+        #[serde(default = "Scope::as_before")]
+        scopes: Vec<Scope>,
     },
     ClientList,
     ClientRevoke {
@@ -72,6 +77,16 @@ pub enum Request {
     PluginRescan,
     PluginRollBack {
         id: String,
+    },
+    ProvisioningList {
+        after: u64,
+    },
+    ProvisioningRetry {
+        connector: String,
+        number: Option<u64>,
+    },
+    ProvisioningDrop {
+        number: u64,
     },
     SenderList,
     SenderTest {
@@ -142,6 +157,7 @@ pub enum Reply {
     Ended(u64),
     /// The version that serves again.
     Version(String),
+    Queue(Queue),
     Senders(Vec<SenderReport>),
     Test(TestOutcome),
     Rows(Page),
@@ -202,8 +218,8 @@ impl Desk {
                 acts.user_delete(actor, tenant, &name).await?;
                 Reply::Done
             }
-            Request::ClientAdd { name } => {
-                Reply::Token(acts.client_add(actor, tenant, &name).await?)
+            Request::ClientAdd { name, scopes } => {
+                Reply::Token(acts.client_add(actor, tenant, &name, &scopes).await?)
             }
             Request::ClientList => Reply::Clients(acts.client_list(actor, tenant).await?),
             Request::ClientRevoke { name } => {
@@ -217,6 +233,18 @@ impl Desk {
             }
             Request::PluginRollBack { id } => {
                 Reply::Version(acts.plugin_roll_back(actor, &id).await?)
+            }
+            Request::ProvisioningList { after } => Reply::Queue(
+                acts.provisioning_list(actor, tenant, after, QUEUE_ROWS)
+                    .await?,
+            ),
+            Request::ProvisioningRetry { connector, number } => Reply::Ended(
+                acts.provisioning_retry(actor, tenant, &connector, number)
+                    .await?,
+            ),
+            Request::ProvisioningDrop { number } => {
+                acts.provisioning_drop(actor, tenant, number).await?;
+                Reply::Done
             }
             Request::SenderList => Reply::Senders(acts.sender_list(actor, tenant).await?),
             Request::SenderTest { name, number } => {

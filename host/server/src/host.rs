@@ -6,6 +6,7 @@ use crate::defined::Defined;
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
+use crate::provisioning::Provisioning;
 use crate::settings::FileSettings;
 use crate::shutdown::Shutdown;
 use crate::tasks;
@@ -75,6 +76,7 @@ impl Host {
                 parts.clock.clone(),
                 shutdown.clone(),
             )),
+            tokio::spawn(parts.provisioning.clone().run(shutdown.clone())),
         ];
         match desk::listen(&config.server.data_dir, parts.desk.clone()) {
             Ok(task) => background.push(task),
@@ -138,6 +140,7 @@ impl Host {
             settings: self.parts.settings.clone(),
             defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
+            provisioning: self.parts.provisioning.clone(),
             user_stores: self.parts.stores.user_stores.clone(),
             own_users: self.parts.stores.own_users.clone(),
             keys: self.parts.keys.clone(),
@@ -153,6 +156,7 @@ pub(crate) struct Reloadable {
     settings: Arc<FileSettings>,
     defined: Arc<Defined>,
     peers: Arc<FilePeers>,
+    provisioning: Arc<Provisioning>,
     user_stores: Arc<Secondary>,
     own_users: Own,
     keys: Keys,
@@ -212,6 +216,7 @@ impl Reloadable {
         let _ = self.gateway.configure(merged.senders).await;
         self.settings.replace(next, ring, &merged.sending);
         self.peers.replace(merged.entries);
+        self.provisioning.replace(next.connectors.clone());
         self.defined.follow(next);
         if before.user_stores != next.user_stores {
             // Logins under way end with the connections they have.
@@ -251,6 +256,7 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.plugins != next.plugins, "plugins");
     note(before.log != next.log, "log");
     note(before.outbox != next.outbox, "outbox");
+    note(before.inbound != next.inbound, "scim");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
     note(
         before.limits.request != next.limits.request,

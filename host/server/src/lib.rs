@@ -17,6 +17,7 @@ pub mod import;
 pub mod keys;
 mod outbound;
 pub mod peers;
+pub mod provisioning;
 mod readiness;
 mod saml_keys;
 pub mod settings;

@@ -2,7 +2,7 @@
 
 use crate::layer;
 use crate::state::WebState;
-use crate::{account, admin, api, assets, console, health, oidc, saml, sign_in};
+use crate::{account, admin, api, assets, console, health, oidc, saml, scim, sign_in};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -15,6 +15,7 @@ pub fn public(state: WebState) -> Router {
         .merge(peers(&state))
         .merge(tokens(&state))
         .merge(applications(&state))
+        .merge(provisioning(&state))
         .merge(probes())
         .with_state(state)
 }
@@ -159,6 +160,16 @@ fn applications(state: &WebState) -> Router<WebState> {
         .route("/api/v1/messages", post(api::messages::send))
         .route("/api/{*rest}", axum::routing::any(api::not_found))
         .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::api))
+}
+
+/// Systems that look after users and groups.
+fn provisioning(state: &WebState) -> Router<WebState> {
+    use axum::routing::any;
+    Router::new()
+        .route("/scim/v2/{*path}", any(scim::two))
+        .route("/wso2/scim/{*path}", any(scim::one))
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), layer::api))
 }

@@ -33,6 +33,7 @@ pub struct WebParts {
     pub clock: Arc<dyn Clock>,
     pub form_key: FormKey,
     pub federation: Federation,
+    pub scim: crate::scim::Scim,
     pub administration: Administration,
     /// The address by which administrators reach the console; `None`: by a loopback name or an address.
     pub console_url: Option<PublicUrl>,

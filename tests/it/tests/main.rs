@@ -21,6 +21,7 @@ mod plugin_cli;
 mod recipe;
 mod resolvers;
 mod saml;
+mod scim;
 mod sign_in;
 mod time;
 mod tls;

@@ -5,6 +5,7 @@ use crate::phone::{Line, Phone};
 use crate::{Api, Browser, Installation, SeededEntropy, paths};
 use anyhow::{Context, Result};
 use postern_admin::Password;
+use postern_login::ports::Scope;
 use postern_server::assemble::{Backing, Furniture};
 use postern_server::config::Config;
 use postern_server::desk::{Change, Reply, Request};
@@ -297,8 +298,14 @@ impl TestHost {
 
     /// A client of the JSON API with a token of its own.
     pub async fn api(&self, name: &str) -> Result<Api> {
+        self.api_with(name, &Scope::as_before()).await
+    }
+
+    /// The same with other scopes.
+    pub async fn api_with(&self, name: &str, scopes: &[Scope]) -> Result<Api> {
         let request = Request::ClientAdd {
             name: name.to_owned(),
+            scopes: scopes.to_vec(),
         };
         let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
             anyhow::bail!("expected a token");

@@ -44,6 +44,7 @@ pub mod paths;
 pub mod peer;
 pub mod peers;
 pub mod phone;
+pub mod scim;
 pub mod visitor;
 
 pub use anyhow;
@@ -56,5 +57,6 @@ pub use identity_provider::IdentityProvider;
 pub use installation::{Installation, Process};
 pub use peer::Peer;
 pub use phone::Phone;
+pub use scim::Scim;
 pub use sms_gateway;
 pub use visitor::{Stop, Visitor};

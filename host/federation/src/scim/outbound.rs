@@ -227,7 +227,11 @@ impl Peer<'_> {
     ) -> Result<Option<Done>, Failure> {
         let address = below(&self.connector.user_endpoint, id)?;
         let password = password.filter(|_| self.connector.password_provisioning);
-        let whole = self.user(name, person, password);
+        let mut whole = self.user(name, person, password);
+        if self.connector.version == Version::One {
+            // There lists are added to: what is there goes first.
+            whole["meta"] = json!({ "attributes": ["emails", "phoneNumbers"] });
+        }
         self.change(id, "update user", address, &whole, &["userName", "schemas"])
             .await
     }

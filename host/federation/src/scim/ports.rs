@@ -188,6 +188,23 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
         rows_max: usize,
     ) -> Result<Vec<Delivery>, PortError>;
+    /// The same of one subject.
+    async fn due_of(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<Option<Delivery>, PortError>;
+    /// Whether anything of the subject is still to be told, due or not.
+    async fn waits(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<bool, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
     async fn failed(

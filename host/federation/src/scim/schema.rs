@@ -99,10 +99,11 @@ const PHONE: &[Attribute] = &[
         "value",
         "The number. That of type `mobile` takes the codes, and is kept as E.164.",
     ),
-    Attribute {
-        canonical: &["work", "home", "mobile", "fax", "pager", "other"],
-        ..text("type", "What the number is for. One is `mobile`.")
-    },
+    // No list: what takes codes is no kind among others, and must be a number that codes are sent to.
+    text(
+        "type",
+        "What the number is for: `work`, `home`, `mobile` (at most one) and so on.",
+    ),
     boolean("primary", "Whether it is the one to use."),
 ];
 

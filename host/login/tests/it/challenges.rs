@@ -3,7 +3,7 @@
 use crate::world::*;
 use postern_login::challenges::*;
 use postern_login::login::{LoginId, Purpose};
-use postern_login::ports::{ApiClient, FailureReason};
+use postern_login::ports::{ApiClient, FailureReason, Scope};
 use postern_login::{LoginError, TenantId};
 use postern_otp::Timestamp;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ fn client(name: &str) -> ApiClient {
         name: name.to_owned(),
         tenant: tenant(),
         created_at: Timestamp(0),
+        scopes: Scope::as_before(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use postern_login::login::Purpose;
-use postern_login::ports::{ApiClient, FailureReason};
+use postern_login::ports::{ApiClient, FailureReason, Scope};
 use postern_login::relay::*;
 use postern_otp::Timestamp;
 
@@ -11,6 +11,7 @@ fn client() -> ApiClient {
         name: "idp".to_owned(),
         tenant: tenant(),
         created_at: Timestamp(0),
+        scopes: Scope::as_before(),
     }
 }
 

@@ -4,13 +4,19 @@ use super::{ConfigFile, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::bail;
 use clap::Subcommand;
+use postern_login::ports::Scope;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Add an application and print its token, once: it is stored as a hash only.
-    #[command(after_help = "Example: POSTERN_TOKEN=$(postern client add billing)")]
+    #[command(
+        after_help = "Example: POSTERN_TOKEN=$(postern client add billing)\n         postern client add hr --scope scim:read --scope scim:write --scope scim:phone"
+    )]
     Add {
         name: String,
+        /// What it may do, once for each: `challenges`, `scim:read`, `scim:write`, `scim:phone`.
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, default_value = "challenges")]
+        scopes: Vec<Scope>,
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -33,13 +39,27 @@ pub(super) enum Command {
     },
 }
 
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| {
+        let known: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        format!("expected one of {}", known.join(", "))
+    })
+}
+
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
-        Command::Add { name, json, file } => {
-            let Reply::Token(token) =
-                store::ask(&file.config, Request::ClientAdd { name: name.clone() })?
-            else {
+        Command::Add {
+            name,
+            scopes,
+            json,
+            file,
+        } => {
+            let request = Request::ClientAdd {
+                name: name.clone(),
+                scopes,
+            };
+            let Reply::Token(token) = store::ask(&file.config, request)? else {
                 bail!(OTHER);
             };
             if json {
@@ -61,9 +81,12 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             }
             let rows: Vec<_> = clients
                 .into_iter()
-                .map(|client| vec![client.name, client.tenant.to_string()])
+                .map(|client| {
+                    let scopes: Vec<_> = client.scopes.iter().map(|scope| scope.as_str()).collect();
+                    vec![client.name, client.tenant.to_string(), scopes.join(" ")]
+                })
                 .collect();
-            output::table(&["NAME", "TENANT"], &rows);
+            output::table(&["NAME", "TENANT", "SCOPES"], &rows);
         }
         Command::Revoke { name, file } => {
             store::ask(&file.config, Request::ClientRevoke { name: name.clone() })?;

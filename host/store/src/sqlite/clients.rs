@@ -5,7 +5,7 @@ use super::{Fault, Sqlite, column, timestamp};
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::{Added, ApiClient, ApiClients};
+use postern_login::ports::{Added, ApiClient, ApiClients, Scope};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -16,17 +16,18 @@ pub(super) struct ByToken(RwLock<HashMap<[u8; 32], ApiClient>>);
 impl ByToken {
     pub(super) fn load(db: &Connection) -> rusqlite::Result<Self> {
         let clients = db
-            .prepare("SELECT token, name, tenant, created_at FROM clients")?
+            .prepare("SELECT token, name, tenant, created_at, scopes FROM clients")?
             .query_map([], |row| {
                 Ok((
                     row.get(0)?,
                     row.get(1)?,
                     row.get::<_, String>(2)?,
                     row.get(3)?,
+                    row.get::<_, String>(4)?,
                 ))
             })?
             .map(|row| {
-                let (token, name, tenant, created_at) = row?;
+                let (token, name, tenant, created_at, scopes) = row?;
                 // Read here once, so that a broken row stops the start and not a call.
                 let broken = |index| {
                     rusqlite::Error::InvalidColumnType(
@@ -41,6 +42,10 @@ impl ByToken {
                         name,
                         tenant: TenantId::parse(&tenant).map_err(|_| broken(2))?,
                         created_at: timestamp(created_at).map_err(|_| broken(3))?,
+                        scopes: scopes
+                            .split_ascii_whitespace()
+                            .map(|scope| Scope::parse(scope).ok_or_else(|| broken(4)))
+                            .collect::<Result<_, _>>()?,
                     },
                 ))
             })
@@ -66,18 +71,21 @@ impl ApiClients for Sqlite {
 
     async fn add(&self, client: &ApiClient, token_sha256: &[u8; 32]) -> Result<Added, StoreError> {
         let (token, row) = (*token_sha256, client.clone());
+        let scopes: Vec<_> = client.scopes.iter().map(|scope| scope.as_str()).collect();
+        let scopes = scopes.join(" ");
         let added = self
             .write(move |db| {
                 let rows = db
                     .prepare_cached(
-                        "INSERT INTO clients (name, tenant, created_at, token) VALUES (?, ?, ?, ?)
-                         ON CONFLICT (name) DO NOTHING",
+                        "INSERT INTO clients (name, tenant, created_at, token, scopes)
+                         VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
                     )?
                     .execute(params![
                         row.name,
                         row.tenant.as_str(),
                         column(row.created_at),
-                        token
+                        token,
+                        scopes
                     ])?;
                 Ok(rows == 1)
             })

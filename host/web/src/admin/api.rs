@@ -18,6 +18,7 @@ use postern_admin::audit::Filter;
 use postern_admin::definitions::{Sort, Wanted};
 use postern_admin::users::{UserEdit, UserView};
 use postern_admin::{Actor, AdminError, Password, Role};
+use postern_login::ports::Scope;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -49,6 +50,15 @@ pub fn routes() -> Router<WebState> {
         .route(
             "/admin/api/v1/plugins/{id}/roll-back",
             post(plugin_roll_back),
+        )
+        .route("/admin/api/v1/provisioning", get(provisioning_list))
+        .route(
+            "/admin/api/v1/provisioning/{name}/retry",
+            post(provisioning_retry),
+        )
+        .route(
+            "/admin/api/v1/provisioning/waiting/{id}",
+            axum::routing::delete(provisioning_drop),
         )
         .route("/admin/api/v1/senders", get(sender_list))
         .route("/admin/api/v1/senders/{name}/test", post(sender_test))
@@ -348,18 +358,20 @@ async fn client_list(State(state): State<WebState>, Token(actor): Token) -> Answ
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct NewClient {
     name: String,
+    #[serde(default = "Scope::as_before")]
+    scopes: Vec<Scope>,
 }
 
 async fn client_add(
     State(state): State<WebState>,
     Token(actor): Token,
-    StrictJson(new): StrictJson<Named>,
+    StrictJson(new): StrictJson<NewClient>,
 ) -> Answer {
     let token = state
         .administration
-        .client_add(&actor, &state.tenant, &new.name)
+        .client_add(&actor, &state.tenant, &new.name, &new.scopes)
         .await
         .map_err(problem)?;
     let body = json!({ "name": new.name, "token": token });
@@ -375,6 +387,62 @@ async fn client_revoke(
         state
             .administration
             .client_revoke(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+// ---------------------------------------------------------------- provisioning
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AfterNumber {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn provisioning_list(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Query(page): Query<AfterNumber>,
+) -> Answer {
+    const ROWS: usize = 500;
+    let queue = state
+        .administration
+        .provisioning_list(&actor, &state.tenant, page.after, ROWS)
+        .await
+        .map_err(problem)?;
+    ok(&queue)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Again {
+    number: Option<u64>,
+}
+
+async fn provisioning_retry(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(connector): Path<String>,
+    StrictJson(again): StrictJson<Again>,
+) -> Answer {
+    let retried = state
+        .administration
+        .provisioning_retry(&actor, &state.tenant, &connector, again.number)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "retried": retried }))
+}
+
+async fn provisioning_drop(
+    State(state): State<WebState>,
+    Token(actor): Token,
+    Path(number): Path<u64>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .provisioning_drop(&actor, &state.tenant, number)
             .await,
     )
 }

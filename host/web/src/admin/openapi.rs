@@ -160,7 +160,7 @@ static OPERATIONS: &[Operation] = &[
         "/clients",
         act::CLIENT_ADD,
         "Adds an application; its token is told once.",
-        &[("name", "!string")],
+        &[("name", "!string"), ("scopes", "array")],
         201,
     ),
     row(
@@ -194,6 +194,33 @@ static OPERATIONS: &[Operation] = &[
         "Puts the content before back.",
         &[],
         200,
+    ),
+    Operation {
+        query: &["after"],
+        ..row(
+            "get",
+            "/provisioning",
+            act::PROVISIONING_LIST,
+            "The peers that are told of users and groups, and what waits for them.",
+            &[],
+            200,
+        )
+    },
+    row(
+        "post",
+        "/provisioning/{name}/retry",
+        act::PROVISIONING_RETRY,
+        "Tells a peer again now, everything or one change.",
+        &[("number", "integer")],
+        200,
+    ),
+    row(
+        "delete",
+        "/provisioning/waiting/{id}",
+        act::PROVISIONING_DROP,
+        "Gives one change up: the peer is not told.",
+        &[],
+        204,
     ),
     row(
         "get",

@@ -5,7 +5,7 @@ use crate::state::WebState;
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
-use postern_login::ports::ApiClient;
+use postern_login::ports::{ApiClient, Scope};
 use sha2::{Digest, Sha256};
 
 /// An application whose token is known.
@@ -26,7 +26,9 @@ impl FromRequestParts<WebState> for Caller {
         // The token is 256 random bits: its plain hash is found, or it is nobody's.
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         match state.logins.client(&hash).await {
-            Ok(Some(client)) => Ok(Self(client)),
+            Ok(Some(client)) if client.may(Scope::Challenges) => Ok(Self(client)),
+            Ok(Some(_)) => Err(Problem::new(&problem::FORBIDDEN)
+                .detail("the client has not the scope `challenges`")),
             Ok(None) => Err(Problem::new(&problem::UNAUTHORIZED)),
             Err(error) => Err(Problem::unavailable(&error)),
         }

@@ -12,6 +12,7 @@ pub mod invitation;
 pub mod lines;
 pub mod overview;
 pub mod plugins;
+pub mod provisioning;
 pub mod senders;
 pub mod sign_in;
 pub mod users;
@@ -95,6 +96,10 @@ pub fn routes() -> Router<WebState> {
         .route("/console/{of}/of/{name}", get(definitions::show))
         .route("/console/{of}/put", post(definitions::put))
         .route("/console/{of}/delete", post(definitions::delete))
+        // other systems
+        .route("/console/provisioning", get(provisioning::list))
+        .route("/console/provisioning/retry", post(provisioning::retry))
+        .route("/console/provisioning/drop", post(provisioning::drop_one))
         // sending
         .route("/console/plugins", get(plugins::list))
         .route("/console/plugins/rescan", post(plugins::rescan))
@@ -134,7 +139,7 @@ pub struct Section {
     pub name: &'static str,
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section {
         path: HOME,
         name: "Overview",
@@ -150,6 +155,10 @@ const SECTIONS: [Section; 8] = [
     Section {
         path: "/console/service-providers",
         name: "Service providers",
+    },
+    Section {
+        path: "/console/provisioning",
+        name: "Provisioning",
     },
     Section {
         path: "/console/senders",
@@ -280,6 +289,8 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "undefined" => "Deleted.",
         "rescan" => "The plugin folder is being looked at. Load this page again in a moment.",
         "rolled-back" => "The version before was put back. Load this page again in a moment.",
+        "retried" => "The peers are being told again. Load this page again in a moment.",
+        "dropped" => "That change was given up: the peer is not told.",
         "role" => "The role was changed. Open consoles of that account have closed.",
         "removed" => "That account administers no more.",
         _ => return None,
