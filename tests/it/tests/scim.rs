@@ -575,7 +575,7 @@ async fn a_group_has_members_who_know_of_it() -> Result<()> {
             "members": [{ "value": alice["id"] }],
         });
         let staff = made(&scim, GROUPS, &body).await?;
-        assert_eq!(staff["members"][0]["display"], "alice");
+        assert_eq!(staff["members"][0]["value"], alice["id"]);
         let path = at(GROUPS, &staff);
         let twice = scim
             .post(GROUPS, &json!({ "displayName": "STAFF" }))

@@ -25,9 +25,10 @@ pub fn resource(group: &Group, base: &str) -> Value {
     let mut shown = attributes(group);
     let version = version(&shown);
     if !group.members.is_empty() {
-        let members = group.members.iter().map(|(id, account)| {
-            json!({ "value": id, "$ref": format!("{base}/Users/{id}"), "display": account })
-        });
+        let members = group
+            .members
+            .iter()
+            .map(|(id, _)| json!({ "value": id, "$ref": format!("{base}/Users/{id}") }));
         shown.insert("members".to_owned(), members.collect());
     }
     shown.insert("schemas".to_owned(), json!([GROUP]));

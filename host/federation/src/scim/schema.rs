@@ -139,7 +139,6 @@ const MEMBER: &[Attribute] = &[
         case_exact: true,
         ..text("$ref", "The user's address.")
     },
-    read_only(text("display", "The user's name.")),
 ];
 
 pub const USER_ATTRIBUTES: &[Attribute] = &[
@@ -162,7 +161,11 @@ pub const USER_ATTRIBUTES: &[Attribute] = &[
     text("preferredLanguage", "The language the user reads."),
     text("locale", "How the user is used to read dates and numbers."),
     text("timezone", "Where the user's clock is."),
-    boolean("active", "Whether the user may sign in."),
+    // Always there, so nobody takes it away; a new user who comes without it may sign in.
+    Attribute {
+        required: true,
+        ..boolean("active", "Whether the user may sign in.")
+    },
     Attribute {
         mutability: Mutability::WriteOnly,
         case_exact: true,

@@ -27,7 +27,7 @@ pub(super) async fn create(
         external_id: wanted.external_id,
         created_at: now,
         changed_at: now,
-        members: members(asked, &wanted.members, &[]).await?,
+        members: members(asked, &wanted.members, &[], Strangers::Refused).await?,
     };
     put(asked, &new, true).await?;
     let whole = resource(asked, &new.id).await?;
@@ -67,7 +67,11 @@ pub(super) async fn change(
             Wanted::read(&patched)?
         }
     };
-    let members = members(asked, &wanted.members, &known.members).await?;
+    let strangers = match change {
+        Change::Whole(_) => Strangers::Refused,
+        Change::Part(_) => Strangers::PassedOver,
+    };
+    let members = members(asked, &wanted.members, &known.members, strangers).await?;
     let ids = |members: &[(String, String)]| -> BTreeSet<String> {
         members.iter().map(|(id, _)| id.clone()).collect()
     };
@@ -128,11 +132,20 @@ fn version(asked: &Asked<'_>, group: &Group) -> String {
         .to_owned()
 }
 
+/// What becomes of an id that is nobody's.
+#[derive(Clone, Copy)]
+enum Strangers {
+    Refused,
+    /// Somebody who was deleted meanwhile must not stop a change of the others.
+    PassedOver,
+}
+
 /// With their accounts; whoever is in the group already is not looked up again.
 async fn members(
     asked: &Asked<'_>,
     wanted: &[String],
     known: &[(String, String)],
+    strangers: Strangers,
 ) -> Result<Vec<(String, String)>, Refused> {
     let scim = &asked.state.scim;
     let accounts: std::collections::HashMap<&str, &str> = known
@@ -146,10 +159,14 @@ async fn members(
             continue;
         }
         let person = scim.people.person(asked.tenant(), id).await?;
-        let person = person
-            .filter(|person| scim.inbound.has(person))
-            .ok_or_else(|| ScimError::value("`members`: there is no user of one of the ids"))?;
-        members.push((person.id, person.account));
+        match (person.filter(|person| scim.inbound.has(person)), strangers) {
+            (Some(person), _) => members.push((person.id, person.account)),
+            (None, Strangers::PassedOver) => {}
+            (None, Strangers::Refused) => {
+                let words = "`members`: there is no user of one of the ids";
+                return Err(ScimError::value(words).into());
+            }
+        }
     }
     Ok(members)
 }
