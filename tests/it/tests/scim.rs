@@ -444,6 +444,8 @@ async fn hostile_input_is_refused_and_nothing_of_it_is_kept() -> Result<()> {
         (r#"{"userName":{"a":1}}"#, 400),
         (r#"{"userName":1}"#, 400),
         (r#"{"userName":"a b"}"#, 400),
+        // A Cyrillic first letter.
+        (r#"{"userName":"\u0430dmin"}"#, 400),
         (r#"{"userName":"a\u0000b"}"#, 400),
         (r#"{"userName":"a\u000d\u000aX: y"}"#, 400),
         (r#"{"userName":"NOWHERE/a"}"#, 400),
