@@ -91,26 +91,9 @@ impl Row {
     }
 }
 
-/// Rows of a store from before the chain get their links: from here on they are held, too.
+/// Rows of a store from before the chain get their links: from here on they are held, too. Only for such a
+/// store: links that somebody took away later stay away, and are a break.
 pub(super) fn link_old_rows(db: &mut Connection, chain: &Chain) -> rusqlite::Result<()> {
-    let none: Option<i64> = db
-        .query_row(
-            "SELECT seq FROM audit WHERE link IS NULL LIMIT 1",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    // Once there are links, a row without one was put there by somebody else: it stays a break.
-    let chained: Option<i64> = db
-        .query_row(
-            "SELECT seq FROM audit WHERE link IS NOT NULL LIMIT 1",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if none.is_none() || chained.is_some() {
-        return Ok(());
-    }
     let transaction = db.transaction()?;
     {
         let mut rows = transaction.prepare(COLUMNS_IN_ORDER)?;

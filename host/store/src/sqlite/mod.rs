@@ -170,7 +170,7 @@ impl Sqlite {
             .map_err(files(&file))?;
 
         let mut connection = Connection::open(&file).map_err(database)?;
-        schema::prepare(&mut connection, &options).map_err(|error| match error {
+        let found = schema::prepare(&mut connection, &options).map_err(|error| match error {
             schema::Refused::Newer { found } => OpenError::Newer {
                 dir: dir.to_owned(),
                 found,
@@ -181,7 +181,9 @@ impl Sqlite {
         })?;
         let keys = (options.row_keys.0)().map_err(files(dir))?;
         let chain = Chain::new(&keys.audit);
-        audit::link_old_rows(&mut connection, &chain).map_err(database)?;
+        if found < schema::CHAINED {
+            audit::link_old_rows(&mut connection, &chain).map_err(database)?;
+        }
         if !made {
             lock.write_all(MADE)
                 .and_then(|()| lock.sync_all())

@@ -39,8 +39,11 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// Sets the writer's connection up, and the tables.
-pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<(), Refused> {
+/// The schema from which on every row of the audit log has its link.
+pub(super) const CHAINED: i64 = 3;
+
+/// Sets the writer's connection up, and the tables. Returns the schema that was there.
+pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<i64, Refused> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -77,7 +80,7 @@ pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<(), Refu
         ))?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(version)
 }
 
 /// Rows are kept in the order they came (the implicit rowid): the ones in use share pages, so a
@@ -335,7 +338,10 @@ mod tests {
              INSERT INTO replies VALUES ('shop', 'order-1', zeroblob(32), '{{}}', 2);"
         ))
         .unwrap();
-        assert!(prepare(&mut db, &Options::default()).is_ok());
+        assert!(matches!(prepare(&mut db, &Options::default()), Ok(1)));
+        let again = prepare(&mut db, &Options::default());
+        assert!(matches!(again, Ok(VERSION)));
+        assert_eq!(MIGRATIONS[CHAINED as usize - 1], CONSOLE);
         let client: (String, String) = db
             .query_row("SELECT tenant, name FROM clients", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
