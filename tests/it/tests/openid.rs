@@ -531,7 +531,7 @@ async fn a_signing_key_is_published_before_any_token_has_it() -> Result<()> {
 
 /// An application knows whom it expects, and which language that person reads. Neither decides anything.
 #[tokio::test]
-async fn a_hint_fills_in_the_name_and_a_locale_chooses_the_message() -> Result<()> {
+async fn a_hint_fills_in_the_name_and_a_locale_chooses_the_language() -> Result<()> {
     let host = TestHost::builder()
         .provider(Provider::Outbox)
         .config(PARTIES)
@@ -555,6 +555,8 @@ async fn a_hint_fills_in_the_name_and_a_locale_chooses_the_message() -> Result<(
     assert!(text.starts_with("Oyage ketaya:"), "{text}");
     let page = host.browser().open(&shop("")).await?;
     assert!(!page.html.contains("value=\"alice"), "no hint is kept");
+    let page = host.browser().open(&shop("&ui_locales=fr%20de")).await?;
+    assert!(page.html.contains("lang=\"de\""), "{}", page.text());
     Ok(())
 }
 

@@ -82,7 +82,8 @@ pub fn locale(headers: &HeaderMap) -> String {
     best(&wanted).unwrap_or_else(|| "en".to_owned())
 }
 
-/// `ui_locales` of an application's request: what the person chose there, the preferred one first.
+/// `ui_locales` (OpenID Connect Core, 3.1.2.1), the preferred one first: one of the pages' languages, else the first
+/// well-formed one, for a message may have a template in it.
 pub fn ui_locale(list: &str) -> Option<String> {
     let wanted: Vec<&str> = list
         .split(' ')
@@ -104,21 +105,6 @@ fn best(wanted: &[&str]) -> Option<String> {
         .find(|tag| LANGUAGES.iter().any(|texts| texts.lang == primary(tag)))
         .or(wanted.first())
         .map(|tag| (*tag).to_owned())
-}
-
-/// The first language of a list, best first, that there is. The list is of tags with blanks between.
-pub fn wanted(tags: &str) -> Option<String> {
-    let known = |tag: &&str| {
-        let primary = tag.split('-').next().unwrap_or_default();
-        well_formed(tag)
-            && LANGUAGES
-                .iter()
-                .any(|texts| texts.lang.eq_ignore_ascii_case(primary))
-    };
-    tags.split_ascii_whitespace()
-        .take(16)
-        .find(known)
-        .map(str::to_owned)
 }
 
 /// A BCP 47 tag as far as its shape goes; not `*`.

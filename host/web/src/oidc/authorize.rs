@@ -281,7 +281,7 @@ async fn begin(
     recognized: Recognized,
     key: &ParkingKey,
 ) -> Result<Response, Response> {
-    // The language the person chose at the application, for what is sent to them.
+    // The language the person chose at the application holds for the whole login.
     let chosen = request.ui_locales.as_deref().and_then(client::ui_locale);
     let client = &ClientFacts {
         locale: chosen.unwrap_or_else(|| client.locale.clone()),

@@ -11,7 +11,7 @@ pub mod stopped;
 
 use crate::applications;
 use crate::error::{PageError, unmoved};
-use crate::extract::client::wanted;
+use crate::extract::client::ui_locale;
 use crate::extract::{Client, LoginForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::tenant::{Tenant, TenantState};
@@ -213,8 +213,7 @@ async fn end(state: &TenantState, id: &postern_login::session::SessionId) {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     word: Option<Word>,
-    /// `ui_locales` (OpenID Connect Core, 3.1.2.1): the first language there is, for a login that
-    /// begins. One that is under way keeps its own.
+    /// `ui_locales`, for a login that begins. One that is under way keeps its own.
     locale: Option<String>,
 }
 
@@ -237,7 +236,7 @@ impl Asked {
                 "ended" => asked.word = Some(Word::Ended),
                 "first" => asked.word = Some(Word::FirstStepMissing),
                 "again" => asked.word = Some(Word::Again),
-                "ui_locales" if asked.locale.is_none() => asked.locale = wanted(&value),
+                "ui_locales" if asked.locale.is_none() => asked.locale = ui_locale(&value),
                 _ => (),
             }
         }
@@ -323,7 +322,7 @@ pub(crate) mod tests {
             read("first&ui_locales=%20de-AT"),
             (Some(Word::FirstStepMissing), german())
         );
-        assert_eq!(read("ui_locales=fr"), (None, None));
+        assert_eq!(read("ui_locales=fr"), (None, Some("fr".to_owned())));
         assert_eq!(read("ui_locales=%3Cscript%3E&x=%ff"), (None, None));
     }
 
