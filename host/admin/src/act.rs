@@ -51,6 +51,12 @@ pub const TENANT_SET: Act = act("tenant set", FreshProof);
 pub const TENANT_ENABLE: Act = act("tenant enable", Changing);
 pub const TENANT_DISABLE: Act = act("tenant disable", Changing);
 pub const TENANT_REMOVE: Act = act("tenant remove", FreshProof);
+pub const GROUP_ADD: Act = act("group add", FreshProof);
+pub const GROUP_SET: Act = act("group set", FreshProof);
+pub const GROUP_DELETE: Act = act("group delete", FreshProof);
+pub const PROVISIONING_LIST: Act = act("provisioning list", Reading);
+pub const PROVISIONING_RETRY: Act = act("provisioning retry", Changing);
+pub const PROVISIONING_DROP: Act = act("provisioning drop", FreshProof);
 pub const AUDIT_LIST: Act = act("audit list", Reading);
 pub const AUDIT_EXPORT: Act = act("audit export", Reading);
 pub const AUDIT_VERIFY: Act = act("audit verify", Reading);
@@ -73,8 +79,11 @@ pub const CLAIM_SHOW: Act = act("claim show", Reading);
 pub const CLAIM_PUT: Act = act("claim put", FreshProof);
 pub const CLAIM_DELETE: Act = act("claim delete", FreshProof);
 
-/// All of them, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 46] = [
+/// What only clients do that look after users and groups, at `/scim/v2`; an administrator has no other way to it.
+pub const BY_CLIENTS: [Act; 3] = [GROUP_ADD, GROUP_SET, GROUP_DELETE];
+
+/// All others, for whoever must speak of each: the filter of the audit page, the tests.
+pub const ALL: [Act; 49] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -100,6 +109,9 @@ pub const ALL: [Act; 46] = [
     TENANT_ENABLE,
     TENANT_DISABLE,
     TENANT_REMOVE,
+    PROVISIONING_LIST,
+    PROVISIONING_RETRY,
+    PROVISIONING_DROP,
     AUDIT_LIST,
     AUDIT_EXPORT,
     AUDIT_VERIFY,

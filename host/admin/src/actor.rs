@@ -47,6 +47,8 @@ pub enum Proof {
     TwoFactors { at: Timestamp },
     /// Whoever may read the data folder or its token: there is no session that could grow old.
     Machine,
+    /// An API client's token, with a scope that allows it. It never touches an account that administers.
+    Client,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +97,19 @@ impl Actor {
         }
     }
 
+    /// An application that looks after users.
+    pub fn client(name: &str, address: Option<String>) -> Self {
+        Self {
+            who: format!("client {name}"),
+            role: Role::Administrator,
+            address,
+            proof: Proof::Client,
+        }
+    }
+
     pub fn fresh(&self, now: Timestamp) -> bool {
         match self.proof {
-            Proof::Machine => true,
+            Proof::Machine | Proof::Client => true,
             // A clock that went back makes nothing fresh.
             Proof::TwoFactors { at } => now.0 >= at.0 && now.since(at) <= PROOF_FRESH_FOR,
         }

@@ -41,14 +41,17 @@ impl Administration {
             .collect();
         if scopes.is_empty() {
             return Err(AdminError::Invalid(
-                "the client may do nothing: expected one or more of challenges, messages"
+                "the client may do nothing: expected one or more of challenges, messages, \
+                 scim:read, scim:write, scim:phone"
                     .to_owned(),
             ));
         }
-        let details = scopes
-            .iter()
-            .map(|scope| format!("scope {}", scope.as_str()));
-        let details = details.collect();
+        let scim = [Scope::ScimRead, Scope::ScimWrite, Scope::ScimPhone];
+        if *tenant != TenantId::super_tenant() && scopes.iter().any(|scope| scim.contains(scope)) {
+            return Err(AdminError::Invalid(format!(
+                "users of tenant `{tenant}` are not looked after by SCIM: only those of the super tenant are"
+            )));
+        }
         // The prefix lets people and secret scanners tell what it is.
         let token = format!("postern_{}", hex::encode(self.random::<32>()?));
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
@@ -56,8 +59,12 @@ impl Administration {
             name: name.to_owned(),
             tenant: tenant.clone(),
             created_at: self.now(),
-            scopes,
+            scopes: scopes.clone(),
         };
+        let details = scopes
+            .iter()
+            .map(|scope| format!("scope {}", scope.as_str()))
+            .collect();
         self.announce(actor, tenant, act, Some(name), details)
             .await?;
         let outcome = match self.ports.clients.add(&client, &hash).await {

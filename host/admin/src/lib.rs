@@ -19,6 +19,7 @@ pub mod invitations;
 pub mod password;
 pub mod plugins;
 pub mod ports;
+pub mod provisioning;
 pub mod senders;
 pub mod tenants;
 pub mod users;

@@ -4,9 +4,12 @@ use crate::audit::AuditTrail;
 use crate::definitions::Definitions;
 use crate::documents::Documents;
 use crate::plugins::Plugins;
+use crate::provisioning::Outgoing;
 use crate::senders::TestSender;
 use crate::tenants::Tenants;
 use crate::users::Accounts;
+use postern_federation::scim::Groups;
+use postern_federation::scim::ports::Deliveries;
 use postern_login::Logins;
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
@@ -25,6 +28,9 @@ pub struct Ports {
     pub clients: Arc<dyn ApiClients>,
     pub documents: Arc<dyn Documents>,
     pub tenants: Tenants,
+    pub groups: Arc<dyn Groups>,
+    pub deliveries: Arc<dyn Deliveries>,
+    pub outgoing: Arc<dyn Outgoing>,
     pub trail: Arc<dyn AuditTrail>,
     pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,

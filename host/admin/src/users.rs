@@ -1,6 +1,6 @@
 //! Accounts as administrators see them, and what they do to them.
 
-use crate::{Act, Actor, AdminError, Administration, Password, Role, act};
+use crate::{Act, Actor, AdminError, Administration, Password, Proof, Role, act};
 use async_trait::async_trait;
 use postern_login::TenantId;
 use postern_login::audit::What;
@@ -250,7 +250,8 @@ impl Administration {
                 name.escape_debug()
             )));
         }
-        if edit.password.is_none() {
+        // Who provisions users may give them none: they cannot sign in with one until they get it.
+        if edit.password.is_none() && actor.proof != Proof::Client {
             return Err(AdminError::Invalid(format!(
                 "user `{name}` needs a password"
             )));
@@ -469,6 +470,16 @@ impl Administration {
         self.allow(actor, tenant, act, Some(name)).await?;
         let (change, details) = self.read_edit(edit)?;
         let account = self.account(tenant, name).await?;
+        // Else a client's token would be worth a console: it could give an administrator a password and
+        // a number of its own.
+        if actor.proof == Proof::Client
+            && let Some(role) = self.role_of(tenant, &account.name).await?
+        {
+            return Err(AdminError::InUse {
+                name: account.name,
+                by: vec![format!("the console, as {}", role.as_str())],
+            });
+        }
         if change.locked == Some(true) && actor.who == account.name {
             return Err(AdminError::Invalid(
                 "nobody locks their own account: another administrator can".to_owned(),

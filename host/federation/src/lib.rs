@@ -12,6 +12,7 @@ pub mod ports;
 pub mod problem;
 pub mod relying_party;
 pub mod saml;
+pub mod scim;
 pub mod secret;
 
 pub use entries::Entries;

@@ -376,23 +376,44 @@ impl ApiClient {
     }
 }
 
-/// A part of the JSON API.
+/// What an application may be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Codes of its own people: sent, checked, sent again.
+    #[serde(rename = "challenges")]
     Challenges,
     /// Finished messages to any number.
+    #[serde(rename = "messages")]
     Messages,
+    /// Reading users and groups.
+    #[serde(rename = "scim:read")]
+    ScimRead,
+    /// Making, changing and deleting users and groups, but for the number that takes the codes.
+    #[serde(rename = "scim:write")]
+    ScimWrite,
+    /// That number: whoever sets it gets the codes.
+    #[serde(rename = "scim:phone")]
+    ScimPhone,
 }
 
 impl Scope {
-    pub const ALL: [Self; 2] = [Self::Challenges, Self::Messages];
+    pub const ALL: [Self; 5] = [
+        Self::Challenges,
+        Self::Messages,
+        Self::ScimRead,
+        Self::ScimWrite,
+        Self::ScimPhone,
+    ];
+    /// Of a client that was added without naming any. Nothing that looks after users is among them.
+    pub const UNNAMED: [Self; 2] = [Self::Challenges, Self::Messages];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Challenges => "challenges",
             Self::Messages => "messages",
+            Self::ScimRead => "scim:read",
+            Self::ScimWrite => "scim:write",
+            Self::ScimPhone => "scim:phone",
         }
     }
 

@@ -12,6 +12,7 @@ use crate::entropy::SystemEntropy;
 use crate::keys::Keys;
 use crate::outbound::Edge;
 use crate::peers::FilePeers;
+use crate::provisioning::{self, Provisioning};
 use crate::readiness::HostReadiness;
 use crate::saml_keys::FileSamlKeys;
 pub(crate) use crate::shipped::shipped;
@@ -31,6 +32,8 @@ use postern_egress::SystemResolver;
 use postern_federation::Moment;
 use postern_federation::oidc::upstream::Upstreams;
 use postern_federation::ports::{Once, Parking};
+use postern_federation::scim::ports::Deliveries;
+use postern_federation::scim::{Groups, People};
 use postern_gateway::{Gateway, Outbox, SenderConfig};
 use postern_login::ports::{
     ApiClients, AttemptStore, AuditLog, BackupCodeStore, Clock, Counters, Directory, Entropy,
@@ -38,11 +41,13 @@ use postern_login::ports::{
 };
 use postern_login::{Logins, TenantId};
 use postern_store::directory::hashing::Hashing;
+use postern_store::directory::identities::Identities;
 use postern_store::directory::users::Users;
-use postern_store::directory::{Local, Secondary};
+use postern_store::directory::{Local, Provisionable, Secondary, Watched};
 use postern_store::memory::Memory;
 use postern_store::sqlite::{Options, RowKeySource, Sqlite};
 use postern_wasm::{CachePlace, Plugins, WorkerCommand};
+use postern_web::scim::{Scim, Turns};
 use postern_web::{AdminToken, Federation, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
 use std::sync::{Arc, RwLock};
 use zeroize::Zeroizing;
@@ -100,6 +105,10 @@ pub struct Stores {
     /// Of every tenant.
     pub directory: Arc<dyn Directory>,
     pub(crate) directories: Arc<Directories>,
+    pub people: Arc<dyn People>,
+    pub groups: Arc<dyn Groups>,
+    pub deliveries: Arc<dyn Deliveries>,
+    pub provisioning: Arc<Provisioning>,
     pub accounts: Arc<dyn Accounts>,
     /// What `directory` and `accounts` ask; its stores are exchanged when the configuration changes.
     pub user_stores: Arc<Secondary>,
@@ -126,6 +135,7 @@ pub struct Assembled {
     pub tenants: Arc<TenantBook>,
     pub defined: Arc<Defined>,
     pub peers: Arc<FilePeers>,
+    pub provisioning: Arc<Provisioning>,
     pub stores: Stores,
     pub desk: Desk,
     pub keys: Keys,
@@ -156,7 +166,7 @@ pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
 
 /// The desk without a host around it.
 pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
-    let stores = stores(config, Backing::Sqlite)?;
+    let stores = stores(config, Backing::Sqlite, Arc::new(SystemClock))?;
     tenants::connect(config, &*stores.tenants, &stores.directories).await?;
     let world = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
     let documents = Arc::new(BareTenants::new(config));
@@ -185,6 +195,9 @@ fn administration(
         clients: stores.clients.clone(),
         documents: stores.documents.clone(),
         tenants: Tenants::new(stores.tenants.clone(), tenants, clock.clone()),
+        groups: stores.groups.clone(),
+        deliveries: stores.deliveries.clone(),
+        outgoing: stores.provisioning.clone(),
         trail: stores.trail.clone(),
         audit: Arc::new(Audit::new(stores.audit.clone())),
         clock,
@@ -194,22 +207,27 @@ fn administration(
     }))
 }
 
-fn stores(config: &Config, backing: Backing) -> anyhow::Result<Stores> {
+fn stores(config: &Config, backing: Backing, clock: Arc<dyn Clock>) -> anyhow::Result<Stores> {
     Ok(match backing {
         Backing::Sqlite => {
             let store = store(config)?;
             let hashing = store.hashing();
-            ports_of(store, hashing, config)?
+            ports_of(store, hashing, config, clock)?
         }
         Backing::Memory => {
             let store = Memory::new();
             let hashing = store.hashing();
-            ports_of(store, hashing, config)?
+            ports_of(store, hashing, config, clock)?
         }
     })
 }
 
-fn ports_of<S>(store: S, hashing: Hashing, config: &Config) -> anyhow::Result<Stores>
+fn ports_of<S>(
+    store: S,
+    hashing: Hashing,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Stores>
 where
     S: LoginStore
         + AttemptStore
@@ -225,6 +243,9 @@ where
         + Users
         + Parking
         + Once
+        + Identities
+        + Groups
+        + Deliveries
         + Clone
         + 'static,
 {
@@ -235,7 +256,33 @@ where
     };
     let tenant = TenantId::super_tenant();
     let user_stores = Arc::new(directory_of(&config.user_stores, &tenant, &own_users)?);
-    let directories = Arc::new(Directories::new(user_stores.clone(), own_users.clone()));
+    let people: Arc<dyn People> = Arc::new(Provisionable::new(
+        user_stores.clone(),
+        store.clone(),
+        clock.clone(),
+    ));
+    let provisioning = Arc::new(Provisioning::new(
+        provisioning::Parts {
+            tenant,
+            deliveries: store.clone(),
+            people: people.clone(),
+            groups: store.clone(),
+            clock: clock.clone(),
+        },
+        config.connectors.clone(),
+    ));
+    // Whatever door a user is changed by, the peers hear of it.
+    let watched = Arc::new(Watched::new(
+        user_stores.clone(),
+        store.clone(),
+        provisioning.clone(),
+        clock,
+    ));
+    let directories = Arc::new(Directories::new(
+        user_stores.clone(),
+        watched,
+        own_users.clone(),
+    ));
     Ok(Stores {
         logins: store.clone(),
         attempts: store.clone(),
@@ -248,6 +295,10 @@ where
         directory: directories.clone(),
         accounts: Arc::new(StoreAccounts(directories.clone())),
         directories,
+        people,
+        groups: store.clone(),
+        deliveries: store.clone(),
+        provisioning,
         user_stores,
         own_users,
         audit: store.clone(),
@@ -270,7 +321,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
     } = furniture;
     let tenant = TenantId::super_tenant();
     // The store first: its lock keeps a second host away from keys and cache as well.
-    let stores = stores(config, backing)?;
+    let stores = stores(config, backing, clock.clone())?;
     let keys = Keys::open(&config.server.data_dir)?;
 
     let plugins = start_plugins(config, worker).await?;
@@ -335,6 +386,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
         clock.clone(),
     ));
+    stores.provisioning.opens(outbound.clone());
     let defined = Arc::new(Defined {
         gateway: gateway.clone(),
         tenants: book.clone(),
@@ -384,6 +436,12 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             saml,
             entropy: entropy.clone(),
         },
+        scim: Scim {
+            people: stores.people.clone(),
+            groups: stores.groups.clone(),
+            inbound: config.inbound.clone(),
+            turns: Turns::default(),
+        },
         administration: administration.clone(),
         console_url: config
             .server
@@ -413,6 +471,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         tenants: book,
         defined,
         peers,
+        provisioning: stores.provisioning.clone(),
         stores,
         desk,
         keys,

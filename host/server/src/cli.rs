@@ -11,6 +11,7 @@ mod import;
 mod openapi;
 mod output;
 mod plugin;
+mod provisioning;
 mod saml;
 mod sender;
 mod serve;
@@ -75,6 +76,9 @@ enum Command {
     /// The audit log: look, export, check that nobody changed it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The peers that are told of users and groups, and what waits for them.
+    #[command(subcommand)]
+    Provisioning(provisioning::Command),
     /// How the senders stand, and a test message.
     #[command(subcommand)]
     Sender(sender::Command),
@@ -139,6 +143,7 @@ pub fn run() -> ExitCode {
         Command::Saml(command) => saml::run(command),
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
+        Command::Provisioning(command) => provisioning::run(command),
         Command::Sender(command) => sender::run(command),
         Command::Tenant(command) => tenant::run(command),
         Command::Plugin(command) => plugin::run(command),

@@ -12,6 +12,7 @@ use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
 use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
 use postern_admin::plugins::PluginReport;
+use postern_admin::provisioning::Queue;
 use postern_admin::senders::{SenderReport, TestOutcome};
 use postern_admin::tenants::{TenantReport, TenantShown};
 use postern_admin::users::UserRecord;
@@ -32,6 +33,8 @@ pub use postern_admin::users::UserEdit as Change;
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 /// Users in one answer.
 const USERS_MAX: u32 = 1000;
+/// Waiting changes in one answer.
+const QUEUE_ROWS: usize = 500;
 
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,6 +79,16 @@ pub enum Request {
     PluginRescan,
     PluginRollBack {
         id: String,
+    },
+    ProvisioningList {
+        after: u64,
+    },
+    ProvisioningRetry {
+        connector: String,
+        number: Option<u64>,
+    },
+    ProvisioningDrop {
+        number: u64,
     },
     SenderList,
     SenderTest {
@@ -178,6 +191,9 @@ impl Request {
             Self::PluginList
             | Self::PluginRescan
             | Self::PluginRollBack { .. }
+            | Self::ProvisioningList { .. }
+            | Self::ProvisioningRetry { .. }
+            | Self::ProvisioningDrop { .. }
             | Self::AuditVerify { .. }
             | Self::AuditPrune { .. }
             | Self::DefinitionForm { .. }
@@ -222,6 +238,7 @@ pub enum Reply {
     Ended(u64),
     /// The version that serves again.
     Version(String),
+    Queue(Queue),
     Senders(Vec<SenderReport>),
     Test(TestOutcome),
     Rows(Page),
@@ -328,6 +345,18 @@ impl Desk {
             }
             Request::PluginRollBack { id } => {
                 Reply::Version(acts.plugin_roll_back(actor, &id).await?)
+            }
+            Request::ProvisioningList { after } => Reply::Queue(
+                acts.provisioning_list(actor, tenant, after, QUEUE_ROWS)
+                    .await?,
+            ),
+            Request::ProvisioningRetry { connector, number } => Reply::Ended(
+                acts.provisioning_retry(actor, tenant, &connector, number)
+                    .await?,
+            ),
+            Request::ProvisioningDrop { number } => {
+                acts.provisioning_drop(actor, tenant, number).await?;
+                Reply::Done
             }
             Request::SenderList => Reply::Senders(acts.sender_list(actor, tenant).await?),
             Request::SenderTest { name, number } => {

@@ -30,14 +30,22 @@ pub(crate) struct Directories {
 pub(crate) struct Held {
     /// `None`: the super tenant's, which is exchanged in place.
     stores: Option<UserStores>,
-    directory: Arc<Secondary>,
+    /// Its stores by domain.
+    secondary: Arc<Secondary>,
+    /// The same with whoever hears of changes.
+    directory: Arc<dyn UserStore>,
     password_checks: Arc<Semaphore>,
 }
 
 impl Directories {
-    /// With the super tenant's already there.
-    pub(crate) fn new(super_tenant: Arc<Secondary>, own: user_stores::Own) -> Self {
-        let held = Held::new(None, super_tenant);
+    /// With the super tenant's already there. Its users alone are provisioned to peers, so its
+    /// directory alone is watched.
+    pub(crate) fn new(
+        super_tenant: Arc<Secondary>,
+        watched: Arc<dyn UserStore>,
+        own: user_stores::Own,
+    ) -> Self {
+        let held = Held::new(None, super_tenant, watched);
         Self {
             own,
             of: RwLock::new(HashMap::from([(TenantId::super_tenant(), held)])),
@@ -53,7 +61,7 @@ impl Directories {
             return Ok(before.clone());
         }
         let directory = Arc::new(directory_of(stores, tenant, &self.own)?);
-        let mut held = Held::new(Some(stores.clone()), directory);
+        let mut held = Held::new(Some(stores.clone()), directory.clone(), directory);
         // Checks under way go on counting.
         if let Some(before) = before {
             held.password_checks = before.password_checks;
@@ -73,7 +81,7 @@ impl Directories {
     /// The user domains of a tenant, and whether users can be made there.
     pub(crate) fn domains(&self, tenant: &TenantId) -> Vec<(String, bool)> {
         self.held(tenant)
-            .map(|held| held.directory.domains())
+            .map(|held| held.secondary.domains())
             .unwrap_or_default()
     }
 
@@ -88,15 +96,20 @@ impl Directories {
         })
     }
 
-    fn of(&self, tenant: &TenantId) -> Result<Arc<Secondary>, DirectoryError> {
+    fn of(&self, tenant: &TenantId) -> Result<Arc<dyn UserStore>, DirectoryError> {
         Ok(self.own(tenant)?.directory)
     }
 }
 
 impl Held {
-    fn new(stores: Option<UserStores>, directory: Arc<Secondary>) -> Self {
+    fn new(
+        stores: Option<UserStores>,
+        secondary: Arc<Secondary>,
+        directory: Arc<dyn UserStore>,
+    ) -> Self {
         Self {
             stores,
+            secondary,
             directory,
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         }
@@ -284,7 +297,8 @@ mod tests {
         };
         let stores = UserStores::default();
         let primary = directory_of(&stores, &TenantId::super_tenant(), &own).unwrap();
-        Directories::new(Arc::new(primary), own)
+        let primary = Arc::new(primary);
+        Directories::new(primary.clone(), primary, own)
     }
 
     fn tenant(name: &str) -> TenantId {

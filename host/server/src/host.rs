@@ -6,6 +6,7 @@ use crate::defined::Defined;
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
+use crate::provisioning::Provisioning;
 use crate::shutdown::Shutdown;
 use crate::tasks;
 use crate::tenants::{HostSide, TenantBook};
@@ -80,6 +81,7 @@ impl Host {
                 parts.clock.clone(),
                 shutdown.clone(),
             )),
+            tokio::spawn(parts.provisioning.clone().run(shutdown.clone())),
         ];
         if let Some(keep) = config.audit_kept_for {
             background.push(tokio::spawn(tasks::retention::run(
@@ -150,6 +152,7 @@ impl Host {
             tenants: self.parts.tenants.clone(),
             defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
+            provisioning: self.parts.provisioning.clone(),
             user_stores: self.parts.stores.user_stores.clone(),
             own_users: self.parts.stores.own_users.clone(),
             keys: self.parts.keys.clone(),
@@ -165,6 +168,7 @@ pub(crate) struct Reloadable {
     tenants: Arc<TenantBook>,
     defined: Arc<Defined>,
     peers: Arc<FilePeers>,
+    provisioning: Arc<Provisioning>,
     user_stores: Arc<Secondary>,
     own_users: Own,
     keys: Keys,
@@ -239,6 +243,7 @@ impl Reloadable {
         }
         prepared.commit().await;
         self.peers.replace(merged.entries);
+        self.provisioning.replace(next.connectors.clone());
         self.defined.follow(next);
         if before.user_stores != next.user_stores {
             // Logins under way end with the connections they have.
@@ -278,6 +283,7 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.audit_kept_for != next.audit_kept_for, "audit");
     note(before.outbox != next.outbox, "outbox");
+    note(before.inbound != next.inbound, "scim");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
     note(
         before.limits.request != next.limits.request,

@@ -18,6 +18,7 @@ pub mod import;
 pub mod keys;
 mod outbound;
 pub mod peers;
+pub mod provisioning;
 mod readiness;
 mod saml_keys;
 mod shipped;

@@ -7,12 +7,17 @@
 //! Every check uses names of its own, so one store can run them all, at once or in any order.
 
 pub mod directory;
+mod provisioning;
+pub use provisioning::*;
 
+use crate::directory::identities::Identities;
 use crate::directory::users::{Change, User, Users};
 use postern_admin::audit::{AuditTrail, Checked};
 use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_federation::Moment;
 use postern_federation::ports::{Once, Parked, Parking, ParkingKey};
+use postern_federation::scim::Groups;
+use postern_federation::scim::ports::Deliveries;
 use postern_login::application::Application;
 use postern_login::audit::{AuditEvent, What};
 use postern_login::login::{
@@ -46,6 +51,9 @@ pub trait Store:
     + Users
     + Parking
     + Once
+    + Identities
+    + Groups
+    + Deliveries
     + Clone
     + 'static
 {
@@ -66,6 +74,9 @@ impl<T> Store for T where
         + Users
         + Parking
         + Once
+        + Identities
+        + Groups
+        + Deliveries
         + Clone
         + 'static
 {
@@ -149,6 +160,9 @@ suite! {
     what_may_be_used_once_is_used_by_one_of_many
     a_use_is_remembered_until_its_end_and_per_tenant_and_kind
     a_claim_is_taken_once
+    an_identity_is_given_once_and_never_again
+    a_group_is_as_it_was_put_and_its_name_is_its_own
+    what_a_peer_waits_for_is_told_in_order_of_each_subject
 }
 
 // ---------------------------------------------------------------- logins
@@ -1691,9 +1705,7 @@ pub async fn a_group_is_claimed_whole(store: &impl Store) {
         store.park(&parking_key(), &parked).await.expect("park");
     }
     let bodies = |all: Vec<Parked>| all.into_iter().map(|p| p.body).collect::<Vec<_>>();
-    let listed = store
-        .group("t1.example", "participant", &group, MOMENT)
-        .await;
+    let listed = Parking::group(store, "t1.example", "participant", &group, MOMENT).await;
     assert_eq!(bodies(listed.expect("group")), [b"one", b"two"]);
     let elsewhere = store.claim_group("t2.example", "participant", &group, MOMENT);
     assert_eq!(elsewhere.await.expect("claim"), []);

@@ -6,6 +6,7 @@ use postern_admin::documents::Key;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_otp::Timestamp;
+use zeroize::Zeroizing;
 
 pub(crate) struct Seal(RandomizedNonceKey);
 
@@ -81,6 +82,37 @@ impl Seal {
 
 fn bound_settings(tenant: &TenantId, changed_at: Timestamp) -> Vec<u8> {
     format!("postern tenant {tenant} {}", changed_at.0).into_bytes()
+}
+
+impl Seal {
+    /// Bytes that belong to nothing but `bound`.
+    pub(crate) fn close_text(&self, bound: &str, text: &str) -> Result<Vec<u8>, StoreError> {
+        let mut sealed = text.as_bytes().to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(bound.as_bytes()), &mut sealed)
+            .map_err(|_| StoreError::new("a text cannot be sealed"))?;
+        sealed.splice(0..0, nonce.as_ref().iter().copied());
+        Ok(sealed)
+    }
+
+    pub(crate) fn open_text(
+        &self,
+        bound: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, StoreError> {
+        let broken = || StoreError::new("a sealed text is not as it was written");
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
+        let mut rest = Zeroizing::new(rest.to_vec());
+        let text = self
+            .0
+            .open_in_place(nonce, Aad::from(bound.as_bytes()), &mut rest)
+            .map_err(|_| broken())?;
+        String::from_utf8(text.to_vec())
+            .map(Zeroizing::new)
+            .map_err(|_| broken())
+    }
 }
 
 /// No two documents, and no two versions of one, alike: parts are length-prefixed.

@@ -627,7 +627,7 @@ async fn a_client_from_before_scopes_may_what_it_could() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(client.scopes, Scope::ALL);
+    assert_eq!(client.scopes, Scope::UNNAMED);
     let db = Connection::open(file(&dir)).unwrap();
     db.execute_batch("UPDATE clients SET scopes = 'challenges everything'")
         .unwrap();

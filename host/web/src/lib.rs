@@ -27,6 +27,7 @@ pub mod proxies;
 pub mod public_url;
 pub mod router;
 pub mod saml;
+pub mod scim;
 pub mod sign_in;
 pub mod state;
 pub mod tenant;

@@ -3,7 +3,7 @@
 use crate::layer;
 use crate::state::WebState;
 use crate::{
-    account, admin, api, assets, commonauth, console, health, oidc, saml, sign_in, tenant,
+    account, admin, api, assets, commonauth, console, health, oidc, saml, scim, sign_in, tenant,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -12,7 +12,10 @@ use axum::routing::{get, post};
 
 /// What the world reaches.
 pub fn public(state: WebState) -> Router {
-    tenants_routes(&state).merge(probes()).with_state(state)
+    tenants_routes(&state)
+        .merge(provisioning(&state))
+        .merge(probes())
+        .with_state(state)
 }
 
 /// What every tenant has: here the super tenant's, and under `/t/NAME` each other one's. A route
@@ -168,6 +171,16 @@ fn applications(state: &WebState) -> Router<WebState> {
         .route("/api/v1/messages", post(api::messages::send))
         .route("/api/{*rest}", axum::routing::any(api::not_found))
         .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::api))
+}
+
+/// Systems that look after users and groups.
+fn provisioning(state: &WebState) -> Router<WebState> {
+    use axum::routing::any;
+    Router::new()
+        .route("/scim/v2/{*path}", any(scim::two))
+        .route("/wso2/scim/{*path}", any(scim::one))
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), layer::api))
 }

@@ -34,6 +34,7 @@ pub struct WebParts {
     /// A handler takes its tenant's from `Tenant`.
     pub all_form_keys: FormKey,
     pub federation: Federation,
+    pub scim: crate::scim::Scim,
     pub administration: Administration,
     /// The address by which administrators reach the console; `None`: by a loopback name or an address.
     pub console_url: Option<PublicUrl>,

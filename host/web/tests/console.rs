@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{ADMIN_TOKEN, Answer, Browser, CONSOLE_HOST, PASSWORD, World, ask};
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
@@ -18,6 +18,7 @@ const PAGES: [&str; 16] = [
     "/console/identity-providers/of/filed",
     "/console/service-providers",
     "/console/service-providers/of/shop",
+    "/console/provisioning",
     "/console/claims",
     "/console/claims/of/openid",
     "/console/clients",
@@ -1652,4 +1653,61 @@ async fn every_operation_of_the_description_is_routed() {
         }
     }
     assert_eq!(operations, postern_admin::act::ALL.len());
+}
+
+/// What waits for a peer is shown with its reason, and told again or given up from there.
+#[tokio::test]
+async fn what_waits_for_a_peer_is_on_a_page() {
+    use postern_federation::Moment;
+    use postern_federation::scim::ports::{Deliveries, What};
+    let world = World::new().await;
+    let now = Moment(1_795_310_100_000);
+    let peer = ["external".to_owned()];
+    let waits = world
+        .store
+        .announce("carbon.super", &peer, What::User, "<b>alice", now, now)
+        .await
+        .unwrap();
+    let words = "the peer answered 401 to the search";
+    world
+        .store
+        .failed("carbon.super", waits[0], words, now, true)
+        .await
+        .unwrap();
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let page = browser.get("/console/provisioning").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    for shown in [
+        words,
+        "given up",
+        "https://login.example/scim/v2",
+        "https://login.example/wso2/scim/Users",
+        "PRIMARY",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    assert!(!page.body.contains("<b>alice"), "{}", page.body);
+
+    let number = waits[0].to_string();
+    let again = [("connector", "external"), ("number", number.as_str())];
+    let answer = browser.post("/console/provisioning/retry", &again).await;
+    assert_eq!(answer.location(), "/console/provisioning?done=retried");
+    let row = world.store.waiting("carbon.super", 0, 10).await.unwrap();
+    assert!(!row[0].given_up && row[0].attempts == 0);
+    let answer = browser
+        .post("/console/provisioning/drop", &[("number", &number)])
+        .await;
+    assert_eq!(answer.location(), "/console/provisioning?done=dropped");
+    let row = world.store.waiting("carbon.super", 0, 10).await.unwrap();
+    assert!(row.is_empty());
+    let acts = world.acts().await;
+    for act in ["provisioning retry", "provisioning drop"] {
+        assert!(acts.iter().any(|(known, _)| known == act), "{acts:?}");
+    }
+    for bad in ["", "x", "-1", "99"] {
+        let answer = browser
+            .post("/console/provisioning/drop", &[("number", bad)])
+            .await;
+        assert_ne!(answer.status, StatusCode::SEE_OTHER, "{bad}");
+    }
 }

@@ -252,6 +252,30 @@ async fn a_token_at_another_tenants_address_finds_nothing() {
     assert_eq!(world.phone.count(), 1);
 }
 
+/// users are provisioned at the super tenant's address alone, by its own clients.
+#[tokio::test]
+async fn another_tenants_token_provisions_nobody() {
+    let world = World::new().await;
+    for (path, token, expected) in [
+        ("/scim/v2/Groups", API_TOKEN, StatusCode::OK),
+        ("/scim/v2/Groups", API_TOKEN_OF_A, StatusCode::NOT_FOUND),
+        ("/wso2/scim/Users", API_TOKEN_OF_A, StatusCode::NOT_FOUND),
+        (
+            "/t/a.example/scim/v2/Groups",
+            API_TOKEN_OF_A,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "/t/a.example/scim/v2/Groups",
+            API_TOKEN,
+            StatusCode::NOT_FOUND,
+        ),
+    ] {
+        let answer = ask(&world, &Method::GET, path, Some(token)).await;
+        assert_eq!(answer.status, expected, "{path}: {}", answer.body);
+    }
+}
+
 /// Q-11, by counts: one tenant fills all its places with requests that wait for its provider; the
 /// next one is refused, and every request of another tenant is served.
 #[tokio::test]

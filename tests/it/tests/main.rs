@@ -26,6 +26,7 @@ mod resolvers;
 mod saml;
 mod saml_logout;
 mod sample_application;
+mod scim;
 mod sign_in;
 mod tenants;
 mod time;

@@ -457,6 +457,16 @@ fn the_command_line_keeps_tenants_and_takes_no_half_document() -> Result<()> {
     )?;
     run(&["client", "add", "shop", "--tenant", A], "")?;
     run(&["client", "add", "shop"], "")?;
+    // Whoever names no scope gets none that looks after users, and another tenant has none of these.
+    let clients = run(&["client", "list"], "")?;
+    assert!(clients.contains("challenges, messages"), "{clients}");
+    assert!(!clients.contains("scim"), "{clients}");
+    let hr = ["client", "add", "hr", "--scope", "scim:read", "--tenant", A];
+    let refused = run(&hr, "").unwrap_err();
+    assert!(
+        refused.to_string().contains("not looked after by SCIM"),
+        "{refused}"
+    );
     assert!(run(&["user", "list", "--tenant", A], "")?.contains("alice"));
     assert!(!run(&["user", "list"], "")?.contains("alice"));
     let refused = run(&["user", "list", "--tenant", B], "").unwrap_err();

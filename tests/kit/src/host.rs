@@ -454,9 +454,14 @@ impl TestHost {
 
     /// A client of the JSON API with a token of its own.
     pub async fn api(&self, name: &str) -> Result<Api> {
+        self.api_with(name, &Scope::UNNAMED).await
+    }
+
+    /// The same with other scopes.
+    pub async fn api_with(&self, name: &str, scopes: &[Scope]) -> Result<Api> {
         let request = Request::ClientAdd {
             name: name.to_owned(),
-            scopes: Scope::ALL.to_vec(),
+            scopes: scopes.to_vec(),
         };
         let Reply::Token(token) = self.host().parts.desk.answer(request).await? else {
             anyhow::bail!("expected a token");

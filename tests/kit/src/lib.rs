@@ -44,6 +44,7 @@ pub mod paths;
 pub mod peer;
 pub mod peers;
 pub mod phone;
+pub mod scim;
 pub mod visitor;
 
 pub use anyhow;
@@ -60,5 +61,6 @@ pub use postern_gateway::outbox::{Answer as OutboxAnswer, AnswerKind as OutboxAn
 pub use postern_login::ports::FederatedLogin;
 pub use postern_server::desk::{self, Change};
 pub use postern_web;
+pub use scim::Scim;
 pub use sms_gateway;
 pub use visitor::{Stop, Visitor};

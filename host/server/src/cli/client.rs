@@ -9,12 +9,15 @@ use postern_login::ports::Scope;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Add an application and print its token, once: it is stored as a hash only.
-    #[command(after_help = "Example: POSTERN_TOKEN=$(postern client add billing)")]
+    #[command(
+        after_help = "Example: POSTERN_TOKEN=$(postern client add billing)\n         postern client add hr --scope scim:read --scope scim:write --scope scim:phone"
+    )]
     Add {
         name: String,
-        /// What the token is good for: `challenges` (codes of its own people), `messages` (finished
-        /// messages). May be given more than once; both if absent.
-        #[arg(long = "scope", value_parser = scope)]
+        /// What the token is good for, once for each: `challenges` (codes of its own people),
+        /// `messages` (finished messages), `scim:read`, `scim:write`, `scim:phone` (users and groups,
+        /// docs/scim.md). The first two if absent.
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
         scopes: Vec<Scope>,
         #[arg(long)]
         json: bool,
@@ -38,6 +41,13 @@ pub(super) enum Command {
     },
 }
 
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| {
+        let known: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        format!("expected one of {}", known.join(", "))
+    })
+}
+
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
@@ -48,7 +58,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             file,
         } => {
             let scopes = match scopes.is_empty() {
-                true => Scope::ALL.to_vec(),
+                true => Scope::UNNAMED.to_vec(),
                 false => scopes,
             };
             let request = Request::ClientAdd {
@@ -96,8 +106,4 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).ok_or_else(|| "expected `challenges` or `messages`".to_owned())
 }

@@ -13,6 +13,7 @@ mod log;
 mod outbox;
 mod plugins;
 mod problems;
+mod provisioning;
 pub mod reference;
 mod relying_party;
 mod saml;
@@ -42,6 +43,8 @@ pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
 
 use postern_federation::Entries;
+use postern_federation::scim::outbound::Connector;
+use postern_web::scim::Inbound;
 use problems::Findings;
 use section::Section;
 use std::collections::BTreeMap;
@@ -63,6 +66,10 @@ pub struct Config {
     pub federation: Entries,
     /// What we call ourselves in SAML; `None` for the address of our metadata.
     pub saml_entity_id: Option<String>,
+    /// Into which user store others put users.
+    pub inbound: Inbound,
+    /// The peers that are told of ours.
+    pub connectors: Vec<Connector>,
     pub user_stores: UserStores,
     pub limits: Limits,
     /// The test outbox; absent in every real installation.
@@ -123,6 +130,8 @@ impl Config {
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
         let saml_entity_id = saml::read(root.table("saml"));
+        let inbound = provisioning::read_inbound(root.table("scim"));
+        let connectors = provisioning::read_all(root.table("provisioning"), base, surroundings);
         let federation = Entries {
             own_sign_in: sign_in::read(root.table("sign_in")),
             identity_providers: identity_provider::read_all(
@@ -153,6 +162,19 @@ impl Config {
             );
             files.push(file);
         }
+        for domain in inbound.domains() {
+            let known = domain == PRIMARY
+                || user_stores
+                    .stores
+                    .keys()
+                    .any(|name| name.eq_ignore_ascii_case(domain));
+            if !known {
+                findings.problem(
+                    "scim.user_store",
+                    format!("there is no user store `{domain}`: expected PRIMARY or a `[user_store.NAME]`"),
+                );
+            }
+        }
         together(
             &server,
             tls.as_ref(),
@@ -173,6 +195,8 @@ impl Config {
                 sms_otp,
                 federation,
                 saml_entity_id,
+                inbound,
+                connectors,
                 user_stores,
                 limits,
                 outbox: outbox.flatten(),

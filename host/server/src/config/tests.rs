@@ -25,6 +25,9 @@ const VARIABLES: &[(&str, &str)] = &[
         "JDBC_URL",
         "postgres://u:p@db.example/x?sslmode=verify-full",
     ),
+    ("EXTERNAL_PASSWORD", "externals"),
+    ("EXTERNAL_FIRST_PASSWORD", "first of many"),
+    ("DIRECTORY_TOKEN", "directories"),
     ("SHOP_SECRET", "0123456789abcdef0123456789abcdef"),
 ];
 

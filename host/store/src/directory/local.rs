@@ -8,9 +8,10 @@ use super::comparison::{self, Compared};
 use super::hashing::Hashing;
 use super::name::{self, Name, NameRefused};
 use super::password::{PASSWORD_BYTES_MAX, Stored};
-use super::user_store::{Draft, Record, UserStore};
+use super::user_store::{Draft, Matched, Record, UserStore};
 use super::users::{Change, User, Users};
 use async_trait::async_trait;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
@@ -474,6 +475,23 @@ impl UserStore for Local {
         subject: &str,
     ) -> Result<bool, DirectoryError> {
         Self::link(self, tenant, name, identity_provider, subject).await
+    }
+
+    async fn matching(
+        &self,
+        tenant: &TenantId,
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Option<Matched>, DirectoryError> {
+        let found = self
+            .users
+            .matching(tenant, &self.domain, condition, start, count)
+            .await?;
+        Ok(found.map(|(total, users)| Matched {
+            total,
+            records: users.into_iter().map(record).collect(),
+        }))
     }
 }
 

@@ -7,21 +7,26 @@
 mod claims;
 mod comparison;
 pub mod hashing;
+pub mod identities;
 mod kept;
 pub mod ldap;
 pub mod local;
 mod mapping;
 mod name;
 pub mod password;
+pub mod people;
 pub mod secondary;
 pub mod sql;
 pub mod user_store;
 pub mod users;
+pub mod watched;
 
 pub use ldap::Ldap;
 pub use local::Local;
 pub use mapping::Mapping;
 pub use name::NameRefused;
+pub use people::Provisionable;
 pub use secondary::Secondary;
 pub use sql::Sql;
-pub use user_store::{Draft, Record, UserStore};
+pub use user_store::{Draft, Matched, Record, UserStore};
+pub use watched::{Happened, Journal, Watched};

@@ -5,7 +5,6 @@
 //! characters of Unicode's UTS 39, beyond ASCII; `l` and `1` are told apart as they stand.
 //! `DOMAIN/name` names a user of a secondary store. A tenant is never read from a name.
 
-use postern_login::error::StoreError;
 use postern_login::ports::DirectoryError;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::{GeneralSecurityProfile, MixedScript};
@@ -39,7 +38,8 @@ pub enum NameRefused {
 
 impl From<NameRefused> for DirectoryError {
     fn from(refused: NameRefused) -> Self {
-        Self::Failed(StoreError::new(refused.to_string()))
+        // Whoever asked for the name chooses another: nothing has failed.
+        Self::Refused(refused.to_string())
     }
 }
 

@@ -3,8 +3,9 @@
 //! Knows names and order; what a store is made of is the store's.
 
 use super::name::{self, NameRefused};
-use super::user_store::{Draft, Record, UserStore};
+use super::user_store::{Draft, Matched, Record, UserStore};
 use async_trait::async_trait;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{
@@ -101,6 +102,49 @@ impl Secondary {
         let all = stores.all.iter();
         all.map(|(domain, store)| (domain.clone(), store.takes_users()))
             .collect()
+    }
+
+    /// As the store of that domain finds them (empty is the primary one); `None` also if there is no
+    /// such store.
+    pub(super) async fn matching_in(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Option<Matched>, DirectoryError> {
+        match self.now().of(domain) {
+            Some(store) => store.matching(tenant, condition, start, count).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The users of one store.
+    pub(super) async fn list_in(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        from: Option<&str>,
+        rows_max: u32,
+    ) -> Result<Vec<Record>, DirectoryError> {
+        match self.now().of(domain) {
+            Some(store) => store.list(tenant, from, rows_max).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The user of that very store.
+    pub(super) async fn get_in(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        name: &str,
+    ) -> Result<Option<Record>, DirectoryError> {
+        match self.now().of(domain) {
+            Some(store) => store.get(tenant, name).await,
+            None => Ok(None),
+        }
     }
 
     /// Asks every store whether it answers: by domain, empty for the primary one.

@@ -1,6 +1,7 @@
 //! A user store as an administrator uses it, beside what a login needs of it.
 
 use async_trait::async_trait;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::ports::{Directory, DirectoryError};
 use zeroize::Zeroizing;
@@ -51,6 +52,18 @@ pub trait UserStore: Directory {
     fn takes_users(&self) -> bool {
         true
     }
+    /// Those whom the condition fits, by name, `count` from `start`. `None` if the store cannot search
+    /// by it: then its users are looked at one by one.
+    async fn matching(
+        &self,
+        tenant: &TenantId,
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Option<Matched>, DirectoryError> {
+        let _ = (tenant, condition, start, count);
+        Ok(None)
+    }
     /// Whether the store answers, as far as that can be told without a user.
     async fn probe(&self) -> Result<(), DirectoryError> {
         Ok(())
@@ -88,4 +101,11 @@ pub struct Record {
     pub opted_out: bool,
     pub locked: bool,
     pub claims: Vec<(String, String)>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    pub total: usize,
+    pub records: Vec<Record>,
 }

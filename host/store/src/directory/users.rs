@@ -2,6 +2,7 @@
 //! right, is `local`'s to say.
 
 use async_trait::async_trait;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{Association, FirstNumber};
@@ -142,6 +143,19 @@ pub trait Users: Send + Sync {
         domain: &str,
         key: &str,
     ) -> Result<Vec<Association>, StoreError>;
+    /// Of those whom the condition fits, by key, `count` from `start`, and how many there are in all.
+    /// `None` if the store cannot search by it.
+    async fn matching(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Option<(usize, Vec<User>)>, StoreError> {
+        let _ = (tenant, domain, condition, start, count);
+        Ok(None)
+    }
     /// False if it was not a link of this user.
     async fn unlink(
         &self,

@@ -8,8 +8,11 @@ mod audit;
 mod backup_codes;
 mod clients;
 mod counters;
+mod deliveries;
 mod documents;
+mod groups;
 mod idempotency;
+mod identities;
 mod logins;
 mod once;
 mod parking;
@@ -20,6 +23,7 @@ mod users;
 use crate::audit_chain::Link;
 use crate::backup_set::Set;
 use crate::directory::hashing::Hashing;
+use crate::directory::identities::Identity;
 use crate::directory::users::User;
 use crate::port::from_port;
 use postern_admin::documents::{Document, Key};
@@ -62,6 +66,12 @@ struct Tables {
     parked: HashMap<[u8; 32], (u64, Parked)>,
     parked_ever: u64,
     used_once: HashMap<[u8; 32], Moment>,
+    /// By tenant and id.
+    identities: BTreeMap<(String, String), Identity>,
+    groups: BTreeMap<(String, String), groups::Row>,
+    deliveries: BTreeMap<u64, deliveries::Row>,
+    deliveries_ever: u64,
+    remote_ids: HashMap<deliveries::Whose, String>,
 }
 
 struct LoginRow {

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 7] = [
     REASONS_OF_NOT_SENT,
     TENANTS,
     SCOPES_AND_PRUNING,
+    PROVISIONING,
 ];
 
 pub(super) enum Refused {
@@ -321,6 +322,64 @@ CREATE TABLE audit_anchor (
     at      INTEGER NOT NULL,
     seal    BLOB NOT NULL CHECK (length(seal) = 32)
 ) STRICT;
+";
+
+/// Who users are to those who provision them; groups; what peers wait to be told.
+const PROVISIONING: &str = "
+CREATE TABLE identities (
+    tenant      TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    external_id TEXT,
+    created_at  INTEGER NOT NULL,
+    changed_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX identities_by_account ON identities (tenant, account);
+
+CREATE TABLE groups (
+    tenant      TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    external_id TEXT,
+    created_at  INTEGER NOT NULL,
+    changed_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX groups_by_key ON groups (tenant, key);
+CREATE TABLE group_members (
+    tenant   TEXT NOT NULL,
+    group_id TEXT NOT NULL,
+    member   TEXT NOT NULL,
+    PRIMARY KEY (tenant, group_id, member)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX group_members_by_member ON group_members (tenant, member);
+
+CREATE TABLE deliveries (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant     TEXT NOT NULL,
+    connector  TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    gone       INTEGER NOT NULL,
+    password   BLOB,
+    attempts   INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    trouble    TEXT,
+    given_up   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deliveries_by_subject ON deliveries (tenant, connector, kind, subject, seq);
+CREATE INDEX deliveries_by_due ON deliveries (due_at);
+CREATE TABLE remote_ids (
+    tenant    TEXT NOT NULL,
+    connector TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    remote_id TEXT NOT NULL,
+    PRIMARY KEY (tenant, connector, kind, subject)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Users, their claims and their links.
 
-use super::{Fault, Sqlite};
+use super::{Fault, Sqlite, matching};
 use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{Association, FirstNumber};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 const COLUMNS: &str = "id, tenant, domain, key, looks, name, display_name, number, opted_out, \
                        locked, had_factor, password";
@@ -146,6 +148,59 @@ impl Users for Sqlite {
                 )?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             rows.into_iter().map(|row| with_claims(db, row)).collect()
+        })
+    }
+
+    async fn matching(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Option<(usize, Vec<User>)>, StoreError> {
+        let Some((sql, values)) = matching::condition(condition) else {
+            return Ok(None);
+        };
+        let from = format!(
+            "FROM users u
+             LEFT JOIN identities i ON i.tenant = u.tenant AND i.account = {}
+             WHERE u.tenant = ? AND u.domain = ? AND ({sql})",
+            matching::ACCOUNT
+        );
+        let whose = [
+            Value::from(tenant.as_str().to_owned()),
+            Value::from(domain.to_owned()),
+        ];
+        let bound = |more: &[usize]| {
+            let more = more
+                .iter()
+                .map(|number| Value::from(i64::try_from(*number).unwrap_or(i64::MAX)));
+            let all = whose.iter().cloned().chain(values.iter().cloned());
+            params_from_iter(all.chain(more).collect::<Vec<_>>())
+        };
+        self.read(|db| {
+            // One snapshot: the number is that of those who are shown.
+            let snapshot = db.unchecked_transaction()?;
+            let total: i64 = snapshot
+                .prepare(&format!("SELECT count(*) {from}"))?
+                .query_row(bound(&[]), |row| row.get(0))?;
+            let columns = COLUMNS
+                .split(", ")
+                .map(|column| format!("u.{}", column.trim()))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let rows = snapshot
+                .prepare(&format!(
+                    "SELECT {columns} {from} ORDER BY u.key LIMIT ? OFFSET ?"
+                ))?
+                .query_map(bound(&[count, start]), read)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let users = rows
+                .into_iter()
+                .map(|row| with_claims(&snapshot, row))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Some((usize::try_from(total).unwrap_or(0), users)))
         })
     }
 

@@ -54,6 +54,15 @@ pub fn routes() -> Router<WebState> {
             "/admin/api/v1/plugins/{id}/roll-back",
             post(plugin_roll_back),
         )
+        .route("/admin/api/v1/provisioning", get(provisioning_list))
+        .route(
+            "/admin/api/v1/provisioning/{name}/retry",
+            post(provisioning_retry),
+        )
+        .route(
+            "/admin/api/v1/provisioning/waiting/{id}",
+            axum::routing::delete(provisioning_drop),
+        )
         .route("/admin/api/v1/senders", get(sender_list))
         .route("/admin/api/v1/senders/{name}/test", post(sender_test))
         .route("/admin/api/v1/definitions/{of}", get(definition_list))
@@ -366,12 +375,12 @@ async fn client_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> An
 #[serde(deny_unknown_fields)]
 struct NewClient {
     name: String,
-    #[serde(default = "every_scope")]
+    #[serde(default = "unnamed_scopes")]
     scopes: Vec<Scope>,
 }
 
-fn every_scope() -> Vec<Scope> {
-    Scope::ALL.to_vec()
+fn unnamed_scopes() -> Vec<Scope> {
+    Scope::UNNAMED.to_vec()
 }
 
 async fn client_add(
@@ -397,6 +406,62 @@ async fn client_revoke(
         state
             .administration
             .client_revoke(&actor, &state.tenant, &name)
+            .await,
+    )
+}
+
+// ---------------------------------------------------------------- provisioning
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AfterNumber {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn provisioning_list(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Query(page): Query<AfterNumber>,
+) -> Answer {
+    const ROWS: usize = 500;
+    let queue = state
+        .administration
+        .provisioning_list(&actor, &state.tenant, page.after, ROWS)
+        .await
+        .map_err(problem)?;
+    ok(&queue)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Again {
+    number: Option<u64>,
+}
+
+async fn provisioning_retry(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(connector): Path<String>,
+    StrictJson(again): StrictJson<Again>,
+) -> Answer {
+    let retried = state
+        .administration
+        .provisioning_retry(&actor, &state.tenant, &connector, again.number)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "retried": retried }))
+}
+
+async fn provisioning_drop(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(number): Path<u64>,
+) -> Answer {
+    done(
+        state
+            .administration
+            .provisioning_drop(&actor, &state.tenant, number)
             .await,
     )
 }

@@ -196,6 +196,33 @@ static OPERATIONS: &[Operation] = &[
         &[],
         200,
     ),
+    Operation {
+        query: &["after"],
+        ..row(
+            "get",
+            "/provisioning",
+            act::PROVISIONING_LIST,
+            "The peers that are told of users and groups, and what waits for them.",
+            &[],
+            200,
+        )
+    },
+    row(
+        "post",
+        "/provisioning/{name}/retry",
+        act::PROVISIONING_RETRY,
+        "Tells a peer again now, everything or one change.",
+        &[("number", "integer")],
+        200,
+    ),
+    row(
+        "delete",
+        "/provisioning/waiting/{id}",
+        act::PROVISIONING_DROP,
+        "Gives one change up: the peer is not told.",
+        &[],
+        204,
+    ),
     row(
         "get",
         "/senders",

@@ -52,6 +52,11 @@ fn what(scope: Scope) -> &'static str {
     match scope {
         Scope::Challenges => "Codes: send and check them for its own people",
         Scope::Messages => "Messages: send finished ones to any number",
+        Scope::ScimRead => "SCIM: read users and groups",
+        Scope::ScimWrite => {
+            "SCIM: make, change and delete them, but for the number that takes the codes"
+        }
+        Scope::ScimPhone => "SCIM: set that number; whoever does gets the codes",
     }
 }
 

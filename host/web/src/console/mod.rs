@@ -13,6 +13,7 @@ pub mod invitation;
 pub mod lines;
 pub mod overview;
 pub mod plugins;
+pub mod provisioning;
 pub mod senders;
 pub mod sign_in;
 pub mod tenants;
@@ -101,6 +102,10 @@ pub fn routes() -> Router<WebState> {
         .route("/console/{of}/of/{name}", get(definitions::show))
         .route("/console/{of}/put", post(definitions::put))
         .route("/console/{of}/delete", post(definitions::delete))
+        // other systems
+        .route("/console/provisioning", get(provisioning::list))
+        .route("/console/provisioning/retry", post(provisioning::retry))
+        .route("/console/provisioning/drop", post(provisioning::drop_one))
         // sending
         .route("/console/plugins", get(plugins::list))
         .route("/console/plugins/rescan", post(plugins::rescan))
@@ -166,6 +171,10 @@ const SECTIONS: &[Section] = &[
     Section {
         path: "/console/service-providers",
         name: "Service providers",
+    },
+    Section {
+        path: "/console/provisioning",
+        name: "Provisioning",
     },
     Section {
         path: "/console/claims",
@@ -311,6 +320,8 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "tenant-on" => "The tenant is switched on.",
         "tenant-off" => "The tenant is switched off.",
         "tenant-removed" => "The tenant was removed with everything it had.",
+        "retried" => "The peers are being told again. Load this page again in a moment.",
+        "dropped" => "That change was given up: the peer is not told.",
         "role" => "The role was changed. Open consoles of that account have closed.",
         "removed" => "That account administers no more.",
         _ => return None,

@@ -134,6 +134,9 @@ impl World {
             clients: Arc::new(store.clone()),
             documents: Arc::new(store.clone()),
             tenants: Acts::new(Arc::new(store.clone()), Arc::new(Known), clock.clone()),
+            groups: Arc::new(store.clone()),
+            deliveries: Arc::new(store.clone()),
+            outgoing: Arc::new(NoPeers),
             trail: Arc::new(store.clone()),
             audit: Arc::new(Log {
                 store: store.clone(),
@@ -168,6 +171,12 @@ impl World {
                     keys: Arc::new(NoKeys),
                 },
                 entropy: Arc::new(TestEntropy(AtomicU64::new(1 << 32))),
+            },
+            scim: postern_web::scim::Scim {
+                people: Arc::new(NoPeople),
+                groups: Arc::new(store.clone()),
+                inbound: postern_web::scim::Inbound::default(),
+                turns: postern_web::scim::Turns::default(),
             },
             administration: administration.clone(),
             console_url: None,
@@ -1200,4 +1209,72 @@ impl Outbound for NoOutbound {
     ) -> Result<http::Response<Vec<u8>>, PortError> {
         Err(PortError::new("there is no network"))
     }
+}
+
+/// Nobody is provisioned here; whole-host tests do that.
+struct NoPeople;
+
+#[async_trait]
+impl postern_federation::scim::People for NoPeople {
+    async fn person(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<postern_federation::scim::Person>, PortError> {
+        Ok(None)
+    }
+
+    async fn person_named(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<postern_federation::scim::Person>, PortError> {
+        Ok(None)
+    }
+
+    async fn people(
+        &self,
+        _: &str,
+        _: &[String],
+        _: &postern_federation::scim::Condition,
+        _: usize,
+        _: usize,
+    ) -> Result<
+        postern_federation::scim::Page<postern_federation::scim::Person>,
+        postern_federation::scim::SearchError,
+    > {
+        Ok(postern_federation::scim::Page {
+            total: 0,
+            items: Vec::new(),
+        })
+    }
+
+    async fn set_external_id(&self, _: &str, _: &str, _: Option<&str>) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+struct NoPeers;
+
+#[async_trait]
+impl postern_admin::provisioning::Outgoing for NoPeers {
+    fn connectors(&self) -> Vec<postern_admin::provisioning::ConnectorReport> {
+        Vec::new()
+    }
+
+    async fn group_begins(&self, _: &TenantId, _: &str) -> Result<Vec<u64>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn group_ends(
+        &self,
+        _: &TenantId,
+        _: Vec<u64>,
+        _: bool,
+        _: bool,
+    ) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn wake(&self) {}
 }

@@ -17,6 +17,43 @@ pub(super) const TABLES: &[Table] = &[
         keys: &[Key::new("entity_id", Example("\"https://login.example/saml/metadata\""), "its entity id; by default the address of its metadata")],
     },
     Table {
+        path: "scim",
+        name: "",
+        about: "Into which user store systems at `/scim/v2` and `/wso2/scim` put users.",
+        keys: &[
+            Key::new("user_store", Example("\"PRIMARY\""), "everybody goes into this one, whatever stands before the name"),
+            Key::new("user_stores", Example("[\"PRIMARY\"]"), "without `user_store`: the stores that may stand before a name; by default the primary one"),
+        ],
+    },
+    Table {
+        path: "provisioning.NAME",
+        name: "external",
+        about: "A peer that is told of users and groups here, by SCIM.",
+        keys: &[
+            Key::new("enabled", Default("true"), "false tells it nothing; what waits for it goes on waiting"),
+            Key::new("version", Default("\"2.0\""), "`2.0` or `1.1`"),
+            Key::new("user_endpoint", Example("\"https://external.example/wso2/scim/Users\""), "where its users are"),
+            Key::new("group_endpoint", Example("\"https://external.example/wso2/scim/Groups\""), "where its groups are; without it it is told of none"),
+            Key::new("username", Example("\"admin\""), "with `password`: HTTP Basic"),
+            Key::new("password", Example("{ env = \"EXTERNAL_PASSWORD\" }"), "see `username`"),
+            Key::new("user_store_domain", Example("\"WSO2\""), "stands before a name there, in place of what stands before it here"),
+            Key::new("password_provisioning", Default("true"), "a password that is set here is set there"),
+            Key::new("default_password", Example("{ env = \"EXTERNAL_FIRST_PASSWORD\" }"), "what a new user gets there whose password is not known"),
+            Key::new("blocking", Default("false"), "whoever changes a user waits for the peer, and a new user whom it does not take is not made"),
+            Key::new("allow_private_networks", Default("false"), "it may be at a loopback or private address"),
+            Key::new("ca_files", Default("[]"), "further certificate authorities, PEM files"),
+        ],
+    },
+    Table {
+        path: "provisioning.NAME",
+        name: "directory",
+        about: "One that is spoken to with a bearer token.",
+        keys: &[
+            Key::new("user_endpoint", Example("\"https://directory.example/scim/v2/Users\""), "where its users are"),
+            Key::new("token", Example("{ env = \"DIRECTORY_TOKEN\" }"), "in place of `username` and `password`"),
+        ],
+    },
+    Table {
         path: "identity_provider.NAME",
         name: "google",
         about: "A server that says who somebody is. The name stands in addresses and must not change hands.",

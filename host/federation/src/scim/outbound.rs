@@ -1,0 +1,814 @@
+//! Telling a peer about our users and groups: SCIM 1.1 or 2.0, by the address and the credentials of a
+//! connector. What a peer must be told, and when, is the caller's to know.
+//!
+//! A change is sent as PATCH, so that what the peer keeps beside it stays; a peer that does not know
+//! PATCH gets PUT. Whatever is sent twice has the effect of once: a create that finds its user there
+//! becomes a change, a delete that finds nobody is done.
+
+use super::schema::{GROUP, PATCH, USER};
+use super::{Group, Person, group, user, v1};
+use crate::identity_provider::Network;
+use crate::name::{self, is_name};
+use crate::ports::Outbound;
+use crate::{Problem, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Request, Response, StatusCode, header};
+use serde_json::{Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    One,
+    Two,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+/// A peer as an operator writes it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connector {
+    pub tenant: String,
+    pub name: String,
+    /// Switched off it is told nothing, and what waits for it goes on waiting.
+    pub enabled: bool,
+    pub version: Version,
+    pub user_endpoint: String,
+    /// Without one the peer is told of no groups.
+    pub group_endpoint: Option<String>,
+    pub credentials: Credentials,
+    /// What stands before a name there, in place of what stands before it here.
+    pub user_store_domain: Option<String>,
+    pub password_provisioning: bool,
+    pub default_password: Option<Secret>,
+    /// Whoever changes a user waits for the peer, and is told if it does not take it.
+    pub blocking: bool,
+    pub network: Network,
+}
+
+impl Connector {
+    /// Everything that is wrong, by key.
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !is_name(&self.name) {
+            let message = format!("`{}`: expected {}", self.name, name::EXPECTED);
+            problems.push(Problem::new("name", message));
+        }
+        let mut address = |key: &str, text: &str| {
+            let orderly = Url::parse(text).is_ok_and(|url| {
+                matches!(url.scheme(), "https" | "http")
+                    && url.host().is_some()
+                    && url.query().is_none()
+                    && url.fragment().is_none()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+            });
+            let plain = text.starts_with("http:") && !self.network.allow_private_networks;
+            if !orderly || plain {
+                problems.push(Problem::new(
+                    key,
+                    "expected an https address without query (plain http only with `allow_private_networks`)",
+                ));
+            }
+        };
+        address("user_endpoint", &self.user_endpoint);
+        if let Some(endpoint) = &self.group_endpoint {
+            address("group_endpoint", endpoint);
+        }
+        if let Some(domain) = &self.user_store_domain
+            && (domain.is_empty() || domain.len() > 63 || domain.contains(['/', '"', '\\']))
+        {
+            problems.push(Problem::new(
+                "user_store_domain",
+                "expected the name of a user store",
+            ));
+        }
+        problems
+    }
+
+    /// What the peer calls the account.
+    pub fn user_name(&self, account: &str) -> String {
+        let bare = account.split_once('/').map_or(account, |(_, bare)| bare);
+        match &self.user_store_domain {
+            Some(domain) => format!("{domain}/{bare}"),
+            None => account.to_owned(),
+        }
+    }
+
+    /// The password a new user gets there (federation of passwords on: theirs if it is known, else the
+    /// default one; off: the default one).
+    pub fn first_password(&self, known: Option<&str>) -> Option<Zeroizing<String>> {
+        let known = known.filter(|_| self.password_provisioning);
+        known
+            .map(|password| Zeroizing::new(password.to_owned()))
+            .or_else(|| {
+                let default = self.default_password.as_ref()?;
+                Some(Zeroizing::new(default.expose().to_owned()))
+            })
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The peer's id of what was written; none of what was deleted.
+    pub remote_id: Option<String>,
+    pub operation: &'static str,
+    pub status: u16,
+}
+
+/// Why the peer was not told; fit for an administrator's page, without anything the peer said.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Failure {
+    pub words: String,
+    /// The peer answered, and will answer the same again.
+    pub refused: bool,
+    #[source]
+    pub source: Option<crate::ports::PortError>,
+}
+
+impl Failure {
+    fn answered(what: &str, status: StatusCode) -> Self {
+        let code = status.as_u16();
+        // What passes with time: the peer's own faults, limits, and credentials an operator mends.
+        let refused = status.is_client_error() && !matches!(code, 401 | 403 | 408 | 425 | 429);
+        Self {
+            words: format!("the peer answered {code} to {what}"),
+            refused,
+            source: None,
+        }
+    }
+
+    fn unreadable(what: &str) -> Self {
+        Self {
+            words: format!("the peer's answer to {what} cannot be read"),
+            refused: false,
+            source: None,
+        }
+    }
+}
+
+/// A connector with the way out.
+pub struct Peer<'a> {
+    pub connector: &'a Connector,
+    pub outbound: &'a dyn Outbound,
+}
+
+impl std::fmt::Debug for Peer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Peer({})", self.connector.name)
+    }
+}
+
+impl Peer<'_> {
+    /// The user there as here. `remote_id` is what is remembered of it.
+    pub async fn put_user(
+        &self,
+        person: &Person,
+        password: Option<&str>,
+        remote_id: Option<&str>,
+    ) -> Result<Done, Failure> {
+        let name = self.connector.user_name(&person.account);
+        let endpoint = self.connector.user_endpoint.as_str();
+        if let Some(id) = remote_id
+            && let Some(done) = self.change_user(id, &name, person, password).await?
+        {
+            return Ok(done);
+        }
+        if let Some(id) = self.find(endpoint, "userName", &name).await?
+            && let Some(done) = self.change_user(&id, &name, person, password).await?
+        {
+            return Ok(done);
+        }
+        let first = self.connector.first_password(password);
+        if first.is_none() {
+            tracing::warn!(
+                connector = %self.connector.name,
+                "a user is provisioned without a password: there is none to give"
+            );
+        }
+        let body = self.user(&name, person, first.as_ref().map(|p| p.as_str()));
+        let answer = self
+            .send(
+                "the creation",
+                Method::POST,
+                endpoint.to_owned(),
+                Some(&body),
+            )
+            .await?;
+        let status = answer.status();
+        tracing::info!(
+            connector = %self.connector.name,
+            "SCIM - create user operation returned with response code: {}",
+            status.as_u16()
+        );
+        if status == StatusCode::CONFLICT
+            && let Some(id) = self.find(endpoint, "userName", &name).await?
+            && let Some(done) = self.change_user(&id, &name, person, password).await?
+        {
+            return Ok(done);
+        }
+        created(&answer, "create user")
+    }
+
+    /// `None`: the peer has nobody of that id any more.
+    async fn change_user(
+        &self,
+        id: &str,
+        name: &str,
+        person: &Person,
+        password: Option<&str>,
+    ) -> Result<Option<Done>, Failure> {
+        let address = below(&self.connector.user_endpoint, id)?;
+        let password = password.filter(|_| self.connector.password_provisioning);
+        let mut whole = self.user(name, person, password);
+        if self.connector.version == Version::One {
+            // There lists are added to: what is there goes first.
+            whole["meta"] = json!({ "attributes": ["emails", "phoneNumbers"] });
+        }
+        self.change(id, "update user", address, &whole, &["userName", "schemas"])
+            .await
+    }
+
+    /// Nobody there any more.
+    pub async fn delete_user(
+        &self,
+        account: &str,
+        remote_id: Option<&str>,
+    ) -> Result<Done, Failure> {
+        let name = self.connector.user_name(account);
+        let endpoint = self.connector.user_endpoint.as_str();
+        self.delete(endpoint, "userName", &name, remote_id, "delete user")
+            .await
+    }
+
+    /// The group there as here; `members` are the peer's ids.
+    pub async fn put_group(
+        &self,
+        told: &Group,
+        members: &[String],
+        remote_id: Option<&str>,
+    ) -> Result<Done, Failure> {
+        let endpoint = self.group_endpoint()?;
+        let known = match remote_id {
+            Some(id) => Some(id.to_owned()),
+            None => {
+                self.find(endpoint, "displayName", &told.display_name)
+                    .await?
+            }
+        };
+        let mut shown = group::attributes(told);
+        let members = members.iter().map(|id| json!({ "value": id }));
+        shown.insert("members".to_owned(), members.collect());
+        shown.insert("schemas".to_owned(), self.schemas(GROUP));
+        let whole = Value::Object(shown);
+        if let Some(id) = known {
+            let address = below(endpoint, &id)?;
+            let answer = self
+                .send("the change", Method::PUT, address, Some(&whole))
+                .await?;
+            self.said("update group", answer.status());
+            if answer.status() != StatusCode::NOT_FOUND {
+                return changed(&id, "update group", answer.status());
+            }
+        }
+        let answer = self
+            .send(
+                "the creation",
+                Method::POST,
+                endpoint.to_owned(),
+                Some(&whole),
+            )
+            .await?;
+        self.said("create group", answer.status());
+        created(&answer, "create group")
+    }
+
+    pub async fn delete_group(
+        &self,
+        display_name: &str,
+        remote_id: Option<&str>,
+    ) -> Result<Done, Failure> {
+        let endpoint = self.group_endpoint()?;
+        self.delete(
+            endpoint,
+            "displayName",
+            display_name,
+            remote_id,
+            "delete group",
+        )
+        .await
+    }
+
+    fn group_endpoint(&self) -> Result<&str, Failure> {
+        self.connector.group_endpoint.as_deref().ok_or(Failure {
+            words: "the connector has no group endpoint".to_owned(),
+            refused: true,
+            source: None,
+        })
+    }
+
+    /// The peer's id of whom it calls so.
+    pub async fn user_id(&self, account: &str) -> Result<Option<String>, Failure> {
+        let name = self.connector.user_name(account);
+        self.find(&self.connector.user_endpoint, "userName", &name)
+            .await
+    }
+
+    async fn find(
+        &self,
+        endpoint: &str,
+        attribute: &str,
+        name: &str,
+    ) -> Result<Option<String>, Failure> {
+        const WHAT: &str = "the search";
+        let filter = format!("{attribute} eq {}", Value::String(name.to_owned()));
+        let mut url = Url::parse(endpoint).map_err(|_| Failure::unreadable(WHAT))?;
+        // A space as `%20`: older peers do not read `+`.
+        let query: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        url.set_query(Some(&format!("filter={}", query.replace('+', "%20"))));
+        let answer = self.send(WHAT, Method::GET, url.into(), None).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            // Some of the older peers say so that nobody was found.
+            return Ok(None);
+        }
+        if !answer.status().is_success() {
+            return Err(Failure::answered(WHAT, answer.status()));
+        }
+        let body = read(&answer, WHAT)?;
+        let found = body.get("Resources").and_then(Value::as_array);
+        // Only the very name: a peer that does not know the filter answers with everybody.
+        let mut same = found.into_iter().flatten().filter(|one| {
+            one.get(attribute)
+                .and_then(Value::as_str)
+                .is_some_and(|known| same_name(known, name))
+        });
+        match same.next().map(|one| one.get("id").and_then(Value::as_str)) {
+            None => Ok(None),
+            Some(Some(id)) => Ok(Some(id.to_owned())),
+            Some(None) => Err(Failure::unreadable(WHAT)),
+        }
+    }
+
+    async fn change(
+        &self,
+        id: &str,
+        operation: &'static str,
+        address: String,
+        whole: &Value,
+        fixed: &[&str],
+    ) -> Result<Option<Done>, Failure> {
+        let body = match self.connector.version {
+            Version::One => whole.clone(),
+            Version::Two => {
+                let mut parts = whole.clone();
+                if let Some(parts) = parts.as_object_mut() {
+                    parts.retain(|name, _| !fixed.contains(&name.as_str()));
+                }
+                json!({
+                    "schemas": [PATCH],
+                    "Operations": [{ "op": "replace", "value": parts }],
+                })
+            }
+        };
+        let answer = self
+            .send("the change", Method::PATCH, address.clone(), Some(&body))
+            .await?;
+        let mut status = answer.status();
+        if matches!(status.as_u16(), 405 | 501) {
+            let answer = self
+                .send("the change", Method::PUT, address, Some(whole))
+                .await?;
+            status = answer.status();
+        }
+        self.said(operation, status);
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        changed(id, operation, status).map(Some)
+    }
+
+    async fn delete(
+        &self,
+        endpoint: &str,
+        attribute: &str,
+        name: &str,
+        remote_id: Option<&str>,
+        operation: &'static str,
+    ) -> Result<Done, Failure> {
+        let known = match remote_id {
+            Some(id) => Some(id.to_owned()),
+            None => self.find(endpoint, attribute, name).await?,
+        };
+        let mut status = StatusCode::NOT_FOUND;
+        if let Some(id) = known {
+            let address = below(endpoint, &id)?;
+            let answer = self
+                .send("the deletion", Method::DELETE, address, None)
+                .await?;
+            status = answer.status();
+            self.said(operation, status);
+        }
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(Done {
+                remote_id: None,
+                operation,
+                status: status.as_u16(),
+            });
+        }
+        Err(Failure::answered("the deletion", status))
+    }
+
+    fn said(&self, operation: &str, status: StatusCode) {
+        tracing::info!(
+            connector = %self.connector.name,
+            "SCIM - {operation} operation returned with response code: {}",
+            status.as_u16()
+        );
+    }
+
+    fn schemas(&self, urn: &str) -> Value {
+        match self.connector.version {
+            Version::One => json!([v1::CORE]),
+            Version::Two => json!([urn]),
+        }
+    }
+
+    /// The user in the peer's words. What is gone here is said to be gone.
+    fn user(&self, name: &str, person: &Person, password: Option<&str>) -> Value {
+        let mut shown = user::attributes(person);
+        shown.insert("schemas".to_owned(), self.schemas(USER));
+        shown.insert("userName".to_owned(), name.into());
+        shown.insert("externalId".to_owned(), person.id.clone().into());
+        if self.connector.version == Version::Two {
+            for list in ["emails", "phoneNumbers"] {
+                shown.entry(list).or_insert_with(|| json!([]));
+            }
+        }
+        if let Some(password) = password {
+            shown.insert("password".to_owned(), password.into());
+        }
+        Value::Object(shown)
+    }
+
+    async fn send(
+        &self,
+        what: &str,
+        method: Method,
+        address: String,
+        body: Option<&Value>,
+    ) -> Result<Response<Vec<u8>>, Failure> {
+        let media_type = match self.connector.version {
+            Version::One => "application/json",
+            Version::Two => "application/scim+json",
+        };
+        let credentials = match &self.connector.credentials {
+            Credentials::Basic { username, password } => {
+                let pair = Zeroizing::new(format!("{username}:{}", password.expose()));
+                format!("Basic {}", STANDARD.encode(pair.as_bytes()))
+            }
+            Credentials::Bearer(token) => format!("Bearer {}", token.expose()),
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(address)
+            .header(header::AUTHORIZATION, credentials)
+            .header(header::ACCEPT, media_type);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, media_type);
+        }
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let request = request.body(body).map_err(|_| Failure {
+            words: format!("{what} cannot be put into a request"),
+            refused: true,
+            source: None,
+        })?;
+        let connector = self.connector;
+        self.outbound
+            .fetch(
+                &connector.tenant,
+                &connector.name,
+                &connector.network,
+                request,
+            )
+            .await
+            .map_err(|source| Failure {
+                words: format!("the peer cannot be reached for {what}"),
+                refused: false,
+                source: Some(source),
+            })
+    }
+}
+
+fn created(answer: &Response<Vec<u8>>, operation: &'static str) -> Result<Done, Failure> {
+    const WHAT: &str = "the creation";
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(Failure::answered(WHAT, status));
+    }
+    let body = read(answer, WHAT)?;
+    let id = body.get("id").and_then(Value::as_str);
+    Ok(Done {
+        remote_id: Some(id.ok_or_else(|| Failure::unreadable(WHAT))?.to_owned()),
+        operation,
+        status: status.as_u16(),
+    })
+}
+
+fn changed(id: &str, operation: &'static str, status: StatusCode) -> Result<Done, Failure> {
+    if !status.is_success() {
+        return Err(Failure::answered("the change", status));
+    }
+    Ok(Done {
+        remote_id: Some(id.to_owned()),
+        operation,
+        status: status.as_u16(),
+    })
+}
+
+fn read(answer: &Response<Vec<u8>>, what: &str) -> Result<Value, Failure> {
+    serde_json::from_slice(answer.body()).map_err(|_| Failure::unreadable(what))
+}
+
+/// Names in any case, and `PRIMARY/` is what no prefix is.
+fn same_name(a: &str, b: &str) -> bool {
+    let bare = |name: &str| {
+        let lower = name.to_lowercase();
+        lower
+            .strip_prefix("primary/")
+            .map_or(lower.clone(), str::to_owned)
+    };
+    // A peer with an inbound domain of its own answers under that.
+    let last = |name: &str| name.to_lowercase().rsplit('/').next().map(str::to_owned);
+    bare(a) == bare(b) || (!a.contains('/') && last(a) == last(b))
+}
+
+/// The peer's id is a text of its own choice: one segment of a path, whatever is in it.
+fn below(endpoint: &str, id: &str) -> Result<String, Failure> {
+    let wrong = || Failure::unreadable("an earlier message");
+    let mut url = Url::parse(endpoint).map_err(|_| wrong())?;
+    if id.is_empty() || id.len() > 256 || id == "." || id == ".." {
+        return Err(wrong());
+    }
+    url.path_segments_mut()
+        .map_err(|()| wrong())?
+        .pop_if_empty()
+        .push(id);
+    Ok(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Moment;
+    use crate::ports::PortError;
+    use async_trait::async_trait;
+    use std::sync::Mutex;
+
+    fn connector(version: Version) -> Connector {
+        Connector {
+            tenant: "carbon.super".into(),
+            name: "external".into(),
+            enabled: true,
+            version,
+            user_endpoint: "https://peer.example/scim/Users".into(),
+            group_endpoint: None,
+            credentials: Credentials::Basic {
+                username: "admin".into(),
+                password: Secret::new("s3cret"),
+            },
+            user_store_domain: Some("WSO2".into()),
+            password_provisioning: true,
+            default_password: Some(Secret::new("Default-1")),
+            blocking: false,
+            network: Network::default(),
+        }
+    }
+
+    fn alice() -> Person {
+        Person {
+            id: "local-1".into(),
+            account: "CORP/alice".into(),
+            display_name: Some("Alice".into()),
+            number: Some("+94771234567".into()),
+            locked: false,
+            claims: Vec::new(),
+            external_id: None,
+            created_at: Moment(0),
+            changed_at: Moment(0),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Answers by a script, and keeps what it was asked.
+    struct Script {
+        answers: Mutex<Vec<(u16, Value)>>,
+        asked: Mutex<Vec<(String, String, String)>>,
+    }
+
+    #[async_trait]
+    impl Outbound for Script {
+        async fn fetch(
+            &self,
+            _: &str,
+            _: &str,
+            _: &Network,
+            request: Request<Vec<u8>>,
+        ) -> Result<Response<Vec<u8>>, PortError> {
+            assert_eq!(
+                request.headers()["authorization"],
+                format!("Basic {}", STANDARD.encode("admin:s3cret"))
+            );
+            self.asked.lock().unwrap().push((
+                request.method().to_string(),
+                request.uri().to_string(),
+                String::from_utf8(request.body().clone()).unwrap(),
+            ));
+            let mut answers = self.answers.lock().unwrap();
+            if answers.is_empty() {
+                return Err(PortError::new("no answer"));
+            }
+            let (status, body) = answers.remove(0);
+            Ok(Response::builder()
+                .status(status)
+                .body(body.to_string().into_bytes())
+                .unwrap())
+        }
+    }
+
+    fn script(answers: &[(u16, Value)]) -> Script {
+        Script {
+            answers: Mutex::new(answers.to_vec()),
+            asked: Mutex::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_user_is_looked_for_and_created_under_the_peers_domain() {
+        let (connector, script) = (
+            connector(Version::One),
+            script(&[(200, json!({"Resources": []})), (201, json!({"id": "r-1"}))]),
+        );
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let done = peer
+            .put_user(&alice(), Some("pass word"), None)
+            .await
+            .unwrap();
+        assert_eq!((done.remote_id.as_deref(), done.status), (Some("r-1"), 201));
+        let asked = script.asked.lock().unwrap();
+        assert_eq!(
+            asked[0].1,
+            "https://peer.example/scim/Users?filter=userName%20eq%20%22WSO2%2Falice%22"
+        );
+        let body: Value = serde_json::from_str(&asked[1].2).unwrap();
+        assert_eq!(body["schemas"], json!(["urn:scim:schemas:core:1.0"]));
+        assert_eq!(body["userName"], "WSO2/alice");
+        assert_eq!(body["password"], "pass word");
+        assert_eq!(body["phoneNumbers"][0]["value"], "+94771234567");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_a_patch_and_a_put_where_patch_is_not_known() {
+        for (version, answers, methods) in [
+            (Version::Two, vec![(200, json!({}))], vec!["PATCH"]),
+            (
+                Version::One,
+                vec![(501, json!({})), (200, json!({}))],
+                vec!["PATCH", "PUT"],
+            ),
+        ] {
+            let (connector, script) = (connector(version), script(&answers));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            peer.put_user(&alice(), None, Some("r/../1")).await.unwrap();
+            let asked = script.asked.lock().unwrap();
+            let sent: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
+            assert_eq!(sent, methods);
+            assert!(
+                asked[0].1.ends_with("/scim/Users/r%2F..%2F1"),
+                "{}",
+                asked[0].1
+            );
+            assert!(!asked[0].2.contains("password"), "{}", asked[0].2);
+        }
+    }
+
+    #[tokio::test]
+    async fn whom_the_peer_lost_is_created_again_and_whom_it_has_is_changed() {
+        // Known id gone, search finds nobody, created.
+        let lost = [
+            (404, json!({})),
+            (200, json!({"Resources": []})),
+            (201, json!({"id": "r-2"})),
+        ];
+        // Somebody else was quicker: conflict, found, changed.
+        let conflict = [
+            (200, json!({"totalResults": 0})),
+            (409, json!({})),
+            (
+                200,
+                json!({"Resources": [{"id": "r-3", "userName": "wso2/ALICE"}]}),
+            ),
+            (200, json!({})),
+        ];
+        for (answers, known, expected) in [
+            (&lost[..], Some("r-1"), "r-2"),
+            (&conflict[..], None, "r-3"),
+        ] {
+            let (connector, script) = (connector(Version::Two), script(answers));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let done = peer.put_user(&alice(), None, known).await.unwrap();
+            assert_eq!(done.remote_id.as_deref(), Some(expected));
+        }
+    }
+
+    /// A peer that ignores the filter must not have somebody else changed or deleted.
+    #[tokio::test]
+    async fn only_the_very_name_is_found() {
+        let everybody = (
+            200,
+            json!({"Resources": [{"id": "1", "userName": "WSO2/bob"}, {"id": "2", "userName": "WSO2/alice2"}]}),
+        );
+        let (connector, script) = (connector(Version::Two), script(&[everybody]));
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let done = peer.delete_user("CORP/alice", None).await.unwrap();
+        assert_eq!(done.status, 404);
+        assert_eq!(script.asked.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_passes_with_time_is_no_refusal() {
+        for (status, refused) in [
+            (400, true),
+            (401, false),
+            (429, false),
+            (500, false),
+            (503, false),
+        ] {
+            let (connector, script) = (
+                connector(Version::Two),
+                script(&[
+                    (200, json!({"Resources": []})),
+                    (status, json!({"detail": "secret"})),
+                ]),
+            );
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let failure = peer.put_user(&alice(), None, None).await.unwrap_err();
+            assert_eq!(failure.refused, refused, "{status}");
+            assert_eq!(
+                failure.to_string(),
+                format!("the peer answered {status} to the creation")
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_new_user_follows_the_connector() {
+        let mut c = connector(Version::One);
+        let first = |c: &Connector, known| c.first_password(known).map(|p| p.to_string());
+        assert_eq!(first(&c, Some("mine")).as_deref(), Some("mine"));
+        assert_eq!(first(&c, None).as_deref(), Some("Default-1"));
+        c.password_provisioning = false;
+        assert_eq!(first(&c, Some("mine")).as_deref(), Some("Default-1"));
+        c.default_password = None;
+        assert_eq!(first(&c, Some("mine")), None);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_a_problem() {
+        for bad in [
+            "",
+            "peer.example/Users",
+            "ftp://peer.example/Users",
+            "https://u:p@peer.example/Users",
+            "https://peer.example/Users?x=1",
+            "http://peer.example/Users",
+        ] {
+            let mut c = connector(Version::One);
+            c.user_endpoint = bad.into();
+            assert_eq!(c.check().len(), 1, "{bad}");
+        }
+        assert!(connector(Version::One).check().is_empty());
+    }
+}

@@ -1,0 +1,253 @@
+//! What provisioning needs from the world: the people and groups there are, and who looks after them.
+
+use super::Condition;
+use crate::ports::PortError;
+use crate::{Moment, Secret};
+use async_trait::async_trait;
+
+/// A user as provisioning takes them. Never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Random, given once; whoever gets the name later gets another one.
+    pub id: String,
+    /// With the store's domain, unless it is the primary one.
+    pub account: String,
+    pub display_name: Option<String>,
+    /// E.164.
+    pub number: Option<String>,
+    pub locked: bool,
+    pub claims: Vec<(String, String)>,
+    pub external_id: Option<String>,
+    pub created_at: Moment,
+    pub changed_at: Moment,
+    /// Those they are in, by id and name.
+    pub groups: Vec<(String, String)>,
+}
+
+impl Person {
+    pub fn claim(&self, uri: &str) -> Option<&str> {
+        let found = self.claims.iter().find(|(known, _)| known == uri);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A group of Postern's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub id: String,
+    pub display_name: String,
+    pub external_id: Option<String>,
+    pub created_at: Moment,
+    pub changed_at: Moment,
+    /// By id and account.
+    pub members: Vec<(String, String)>,
+}
+
+/// Some of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub total: usize,
+    pub items: Vec<T>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// A store that cannot search has more users than are looked at.
+    #[error("too many users would have to be looked at")]
+    TooMany,
+    #[error(transparent)]
+    Failed(#[from] PortError),
+}
+
+/// Reading of users in every store, for provisioning.
+#[async_trait]
+pub trait People: Send + Sync {
+    async fn person(&self, tenant: &str, id: &str) -> Result<Option<Person>, PortError>;
+    /// By the account's name, domain included.
+    async fn person_named(&self, tenant: &str, account: &str) -> Result<Option<Person>, PortError>;
+    /// In the stores of these domains (empty is the primary one), `start` from 0, by name.
+    async fn people(
+        &self,
+        tenant: &str,
+        domains: &[String],
+        condition: &Condition,
+        start: usize,
+        count: usize,
+    ) -> Result<Page<Person>, SearchError>;
+    /// Sets the client's own name for the user.
+    async fn set_external_id(
+        &self,
+        tenant: &str,
+        account: &str,
+        external_id: Option<&str>,
+    ) -> Result<(), PortError>;
+}
+
+/// Groups of Postern's own.
+#[async_trait]
+pub trait Groups: Send + Sync {
+    async fn group(&self, tenant: &str, id: &str) -> Result<Option<Group>, PortError>;
+    /// By name, those after `after`.
+    async fn groups(
+        &self,
+        tenant: &str,
+        after: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<Group>, PortError>;
+    /// False if the name is another group's, or `new` and there is one of that id. Whole: a group that
+    /// is written is as it was asked for.
+    async fn put_group(&self, tenant: &str, group: &Group, new: bool) -> Result<bool, PortError>;
+    async fn delete_group(&self, tenant: &str, id: &str) -> Result<bool, PortError>;
+}
+
+// ---------------------------------------------------------------- outbound
+
+/// What a peer is told about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum What {
+    User,
+    Group,
+}
+
+impl What {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::User, Self::Group]
+            .into_iter()
+            .find(|what| what.as_str() == text)
+    }
+}
+
+/// Something a peer waits to be told: that a user or a group is no longer as it was. How it is now is
+/// looked up when the peer is told.
+#[derive(Clone)]
+pub struct Delivery {
+    pub seq: u64,
+    /// The last that is told with it: later ones of the same subject need nothing of their own.
+    pub through: u64,
+    pub connector: String,
+    pub what: What,
+    /// An account's name, or a group's id.
+    pub subject: String,
+    /// It was deleted in between, whatever is there by that name now.
+    pub gone: bool,
+    /// A password that was set, as it was typed.
+    pub password: Option<Secret>,
+    pub attempts: u32,
+    pub due_at: Moment,
+    pub created_at: Moment,
+    /// Why it was not told the last time.
+    pub trouble: Option<String>,
+    /// It is not tried again by itself.
+    pub given_up: bool,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Delivery({} to {})", self.seq, self.connector)
+    }
+}
+
+/// What peers wait to be told, in order for each subject. All writes are durable when the call returns.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Before a change is made: one row for each connector, which becomes due by itself at `due_at`, so
+    /// that a host that dies in between looks again.
+    async fn announce(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        what: What,
+        subject: &str,
+        due_at: Moment,
+        now: Moment,
+    ) -> Result<Vec<u64>, PortError>;
+    /// The change was made: they are due now.
+    async fn confirm(
+        &self,
+        tenant: &str,
+        announced: &[u64],
+        gone: bool,
+        password: Option<&Secret>,
+        now: Moment,
+    ) -> Result<(), PortError>;
+    /// The change was not made.
+    async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;
+    /// The first of each subject of these connectors that is due; what follows it of the same subject
+    /// is told with it, up to the next deletion.
+    async fn due(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        now: Moment,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError>;
+    /// The same of one subject.
+    async fn due_of(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<Option<Delivery>, PortError>;
+    /// Whether anything of the subject is still to be told, due or not.
+    async fn waits(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<bool, PortError>;
+    /// Told: the row goes, and those up to `through`.
+    async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
+    async fn failed(
+        &self,
+        tenant: &str,
+        seq: u64,
+        trouble: &str,
+        due_at: Moment,
+        given_up: bool,
+    ) -> Result<(), PortError>;
+    /// By number, those after `after`; without passwords.
+    async fn waiting(
+        &self,
+        tenant: &str,
+        after: u64,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError>;
+    /// How many wait for each connector.
+    async fn counts(&self, tenant: &str) -> Result<Vec<(String, u64)>, PortError>;
+    /// Due now, from the first attempt on. All of a connector, or one by its number.
+    async fn retry(
+        &self,
+        tenant: &str,
+        connector: &str,
+        seq: Option<u64>,
+        now: Moment,
+    ) -> Result<u64, PortError>;
+    /// The peer is not told at all.
+    async fn drop_one(&self, tenant: &str, seq: u64) -> Result<bool, PortError>;
+    async fn remote_id(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<Option<String>, PortError>;
+    /// `None` forgets.
+    async fn remember(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        remote_id: Option<&str>,
+    ) -> Result<(), PortError>;
+}

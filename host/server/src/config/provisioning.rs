@@ -1,0 +1,131 @@
+//! `[scim]`: into which user store others put users. `[provisioning.NAME]`: a peer that is told of ours.
+
+use super::secret::{self, Surroundings};
+use super::section::Section;
+use postern_federation::Secret;
+use postern_federation::identity_provider::Network;
+use postern_federation::scim::outbound::{Connector, Credentials, Version};
+use postern_login::tenant::SUPER_TENANT;
+use postern_web::scim::Inbound;
+use std::path::{Path, PathBuf};
+
+pub(super) fn read_inbound(mut section: Section<'_>) -> Inbound {
+    let domain: Option<String> = section.optional("user_store", "the name of a user store");
+    let domains: Vec<String> = section.or("user_stores", "a list of user stores", Vec::new());
+    if domain.is_some() && !domains.is_empty() {
+        section.warning(
+            "user_stores",
+            "not in effect: `user_store` takes everybody, whatever stands before a name",
+        );
+    }
+    section.finish();
+    Inbound::new(domain.as_deref(), &domains)
+}
+
+pub(super) fn read_all(
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Vec<Connector> {
+    let mut connectors = Vec::new();
+    for (name, value) in section.entries() {
+        let toml::Value::Table(table) = value else {
+            section.problem(&name, format!("expected a table, `[provisioning.{name}]`"));
+            continue;
+        };
+        let path = section.key(&name);
+        let below = Section::at(path, table, section.findings());
+        connectors.push(read(&name, below, base, surroundings));
+    }
+    connectors
+}
+
+fn read(
+    name: &str,
+    mut section: Section<'_>,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Connector {
+    let s = &mut section;
+    let enabled = s.flag("enabled", true);
+    let version = s.word("version", &[("2.0", Version::Two), ("1.1", Version::One)]);
+    let user_endpoint = s.or("user_endpoint", "an address", String::new());
+    let group_endpoint = s.optional("group_endpoint", "an address");
+    let username: Option<String> = s.optional("username", "a text");
+    let password = hidden(s, "password", base, surroundings);
+    let token = hidden(s, "token", base, surroundings);
+    let credentials = match (username, password, token) {
+        (Some(username), Some(password), None) => Credentials::Basic { username, password },
+        (None, None, Some(token)) => Credentials::Bearer(token),
+        _ => {
+            s.problem("username", "expected `username` and `password`, or `token`");
+            Credentials::Bearer(Secret::new(""))
+        }
+    };
+    let user_store_domain = s.optional("user_store_domain", "the name of a user store");
+    let password_provisioning = s.flag("password_provisioning", true);
+    let default_password = hidden(s, "default_password", base, surroundings);
+    let blocking = s.flag("blocking", false);
+    let allow_private_networks = s.flag("allow_private_networks", false);
+    if allow_private_networks {
+        s.warning(
+            "allow_private_networks",
+            "this peer may be at a loopback or private address: meant for one in your own network",
+        );
+    }
+    let files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
+    let mut ca_pems = Vec::new();
+    for file in files {
+        let path = base.join(file);
+        match surroundings.read(&path, 1 << 20) {
+            Ok(pem) => ca_pems.push(pem),
+            Err(reason) => s.problem(
+                "ca_files",
+                format!("cannot read `{}`: {reason}", path.display()),
+            ),
+        }
+    }
+    let connector = Connector {
+        tenant: SUPER_TENANT.to_owned(),
+        name: name.to_owned(),
+        enabled,
+        version,
+        user_endpoint,
+        group_endpoint,
+        credentials,
+        user_store_domain,
+        password_provisioning,
+        default_password,
+        blocking,
+        network: Network {
+            allow_private_networks,
+            ca_pems,
+        },
+    };
+    for problem in connector.check() {
+        s.problem(&problem.key, problem.message);
+    }
+    section.finish();
+    connector
+}
+
+fn hidden(
+    s: &mut Section<'_>,
+    key: &str,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Option<Secret> {
+    let value = s.optional::<toml::Value>(key, "a text or a reference")?;
+    match secret::resolve(&value, base, surroundings) {
+        Ok(resolved) => {
+            if !resolved.referenced {
+                s.warning(key, "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
+            }
+            Some(Secret::new(resolved.value.expose()))
+        }
+        Err(message) => {
+            s.problem(key, message);
+            None
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Identities, groups and what peers wait to be told.
+
+use super::{NOW, Store, tenant, unique};
+use postern_federation::scim::ports::What;
+use postern_federation::scim::{Group, Groups};
+use postern_federation::{Moment, Secret};
+use postern_otp::Timestamp;
+use std::time::Duration;
+
+fn now() -> Moment {
+    Moment(NOW.0)
+}
+
+fn later(seconds: u64) -> Moment {
+    now().plus(Duration::from_secs(seconds))
+}
+
+pub async fn an_identity_is_given_once_and_never_again(store: &impl Store) {
+    let (tenant, other) = (tenant("t1.example"), tenant("t2.example"));
+    let accounts = [unique("alice"), unique("bob")];
+    let first = store.identities(&tenant, &accounts, NOW).await;
+    let first = first.expect("identities");
+    assert_eq!(first.len(), 2);
+    assert_ne!(first[0].id, first[1].id);
+    let again = store
+        .identities(&tenant, &accounts, Timestamp(NOW.0 + 9))
+        .await;
+    assert_eq!(again.expect("identities"), first);
+    let id = first[0].id.as_str();
+    let found = store.identity(&tenant, id).await.expect("identity");
+    assert_eq!(found.as_ref(), Some(&first[0]));
+    assert_eq!(store.identity(&other, id).await.expect("identity"), None);
+
+    store
+        .touch(&tenant, &accounts[0], Timestamp(NOW.0 + 5))
+        .await
+        .expect("touch");
+    store
+        .name_outside(&tenant, &accounts[0], Some("Ext"))
+        .await
+        .expect("name");
+    let changed = store.identity(&tenant, id).await.expect("identity");
+    let changed = changed.expect("it is there");
+    assert_eq!(changed.created_at, NOW);
+    assert_eq!(changed.changed_at, Timestamp(NOW.0 + 5));
+    assert_eq!(changed.external_id.as_deref(), Some("Ext"));
+
+    store.forget(&tenant, &accounts[0]).await.expect("forget");
+    assert_eq!(store.identity(&tenant, id).await.expect("identity"), None);
+    let next = store.identities(&tenant, &accounts, NOW).await;
+    let next = next.expect("identities");
+    assert_ne!(next[0].id, first[0].id);
+    assert_eq!(next[0].external_id, None);
+    assert_eq!(next[1], first[1]);
+}
+
+pub async fn a_group_is_as_it_was_put_and_its_name_is_its_own(store: &impl Store) {
+    let whose = tenant(&format!("{}.example", unique("g")));
+    let tenant = whose.as_str();
+    let accounts = [unique("alice"), unique("bob")];
+    let people = store.identities(&whose, &accounts, NOW).await;
+    let people = people.expect("identities");
+    let member = |at: usize| (people[at].id.clone(), accounts[at].clone());
+    let staff = Group {
+        id: unique("1"),
+        display_name: "Staff".to_owned(),
+        external_id: None,
+        created_at: now(),
+        changed_at: now(),
+        members: vec![member(0), ("nobody".to_owned(), "nobody".to_owned())],
+    };
+    assert!(store.put_group(tenant, &staff, true).await.expect("put"));
+    let twin = Group {
+        id: unique("2"),
+        display_name: "STAFF".to_owned(),
+        ..staff.clone()
+    };
+    assert!(!store.put_group(tenant, &twin, true).await.expect("put"));
+    assert!(!store.put_group(tenant, &staff, true).await.expect("put"));
+    let unknown = Group {
+        id: unique("3"),
+        display_name: "Crew".to_owned(),
+        ..staff.clone()
+    };
+    assert!(!store.put_group(tenant, &unknown, false).await.expect("put"));
+
+    let kept = Groups::group(store, tenant, &staff.id)
+        .await
+        .expect("group");
+    let kept = kept.expect("it is there");
+    assert_eq!(kept.members, [member(0)]);
+    assert_eq!(
+        Groups::group(store, "t9.example", &staff.id)
+            .await
+            .expect("group"),
+        None
+    );
+    let both = Group {
+        display_name: "Crew".to_owned(),
+        external_id: Some("x".to_owned()),
+        members: vec![member(0), member(1)],
+        ..staff.clone()
+    };
+    assert!(store.put_group(tenant, &both, false).await.expect("put"));
+    let kept = store.groups(tenant, None, 10).await.expect("groups");
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].members.len(), 2);
+    assert_eq!(kept[0].external_id.as_deref(), Some("x"));
+    assert_eq!(
+        store
+            .groups(tenant, Some("crew"), 10)
+            .await
+            .expect("groups"),
+        []
+    );
+    let of = store.groups_of(&whose, &people[1].id).await;
+    assert_eq!(
+        of.expect("groups of"),
+        [(staff.id.clone(), "Crew".to_owned())]
+    );
+
+    store.forget(&whose, &accounts[1]).await.expect("forget");
+    let left = Groups::group(store, tenant, &staff.id)
+        .await
+        .expect("group");
+    assert_eq!(left.expect("it is there").members, [member(0)]);
+    assert!(store.delete_group(tenant, &staff.id).await.expect("delete"));
+    assert!(!store.delete_group(tenant, &staff.id).await.expect("delete"));
+    let of = store.groups_of(&whose, &people[0].id).await;
+    assert_eq!(of.expect("groups of"), []);
+}
+
+pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl Store) {
+    let tenant = format!("{}.example", unique("d"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let announce = async |subject: &str| {
+        store
+            .announce(tenant, &peer, What::User, subject, later(120), now())
+            .await
+            .expect("announce")
+    };
+    let due = async |at: Moment| store.due(tenant, &peer, at, 10).await.expect("due");
+    let first = announce("alice").await;
+    assert!(due(now()).await.is_empty(), "only announced");
+    assert_eq!(due(later(121)).await.len(), 1, "its host died");
+    let undone = announce("carol").await;
+    store.withdraw(tenant, &undone).await.expect("withdraw");
+
+    let secret = Secret::new("pass word");
+    store
+        .confirm(tenant, &first, false, Some(&secret), now())
+        .await
+        .expect("confirm");
+    for (subject, gone) in [
+        ("alice", false),
+        ("alice", true),
+        ("bob", false),
+        ("alice", false),
+    ] {
+        let announced = announce(subject).await;
+        store
+            .confirm(tenant, &announced, gone, None, now())
+            .await
+            .expect("confirm");
+    }
+    let told = due(now()).await;
+    let subjects: Vec<_> = told.iter().map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["alice", "bob"]);
+    let alice = &told[0];
+    assert_eq!(alice.seq, first[0]);
+    // The second change goes with the first, and the password with both; the deletion waits its turn.
+    assert!(alice.through > alice.seq);
+    assert_eq!(alice.password, Some(secret));
+    assert!(!alice.gone);
+
+    store
+        .failed(tenant, alice.seq, "the peer is away", later(60), false)
+        .await
+        .expect("failed");
+    let told = due(later(59)).await;
+    assert_eq!(told.len(), 1, "nothing overtakes: {told:?}");
+    assert_eq!(told[0].subject, "bob");
+    // In what order the subjects come is each store's own.
+    let told = due(later(60)).await;
+    let alice = told.iter().find(|row| row.subject == "alice");
+    let alice = alice.expect("alice is due again");
+    assert_eq!(alice.attempts, 1);
+    assert_eq!(alice.trouble.as_deref(), Some("the peer is away"));
+    store.told(tenant, alice).await.expect("told");
+    let gone = due(now()).await.remove(0);
+    assert!(gone.gone && gone.through == gone.seq);
+    store
+        .failed(tenant, gone.seq, "never", now(), true)
+        .await
+        .expect("failed");
+    assert_eq!(due(now()).await.len(), 1, "given up, and nothing overtakes");
+    let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
+    assert_eq!(waiting.len(), 3);
+    assert!(waiting.iter().all(|row| row.password.is_none()));
+    assert_eq!(
+        store.counts(tenant).await.expect("counts"),
+        [("peer".to_owned(), 3)]
+    );
+    let count = store.retry(tenant, "peer", Some(gone.seq), now()).await;
+    assert_eq!(count.expect("retry"), 1);
+    assert_eq!(due(now()).await.len(), 2);
+    assert!(store.drop_one(tenant, gone.seq).await.expect("drop"));
+    assert!(!store.drop_one(tenant, gone.seq).await.expect("drop"));
+
+    let known = async || {
+        store
+            .remote_id(tenant, "peer", What::User, "alice")
+            .await
+            .expect("remote id")
+    };
+    assert_eq!(known().await, None);
+    for id in [Some("r-1"), Some("r-2"), None] {
+        store
+            .remember(tenant, "peer", What::User, "alice", id)
+            .await
+            .expect("remember");
+        assert_eq!(known().await.as_deref(), id);
+    }
+}

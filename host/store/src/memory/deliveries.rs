@@ -1,0 +1,305 @@
+//! What peers wait to be told.
+
+use super::Memory;
+use async_trait::async_trait;
+use postern_federation::ports::PortError;
+use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::{Moment, Secret};
+
+/// Tenant, connector, kind and subject.
+pub(super) type Whose = (String, String, What, String);
+
+pub(super) struct Row {
+    tenant: String,
+    delivery: Delivery,
+}
+
+impl Row {
+    fn whose(&self) -> Whose {
+        let told = &self.delivery;
+        (
+            self.tenant.clone(),
+            told.connector.clone(),
+            told.what,
+            told.subject.clone(),
+        )
+    }
+}
+
+#[async_trait]
+impl Deliveries for Memory {
+    async fn announce(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        what: What,
+        subject: &str,
+        due_at: Moment,
+        now: Moment,
+    ) -> Result<Vec<u64>, PortError> {
+        let mut tables = self.tables();
+        let mut announced = Vec::new();
+        for connector in connectors {
+            tables.deliveries_ever += 1;
+            let seq = tables.deliveries_ever;
+            let delivery = Delivery {
+                seq,
+                through: seq,
+                connector: connector.clone(),
+                what,
+                subject: subject.to_owned(),
+                gone: false,
+                password: None,
+                attempts: 0,
+                due_at,
+                created_at: now,
+                trouble: None,
+                given_up: false,
+            };
+            let tenant = tenant.to_owned();
+            tables.deliveries.insert(seq, Row { tenant, delivery });
+            announced.push(seq);
+        }
+        Ok(announced)
+    }
+
+    async fn confirm(
+        &self,
+        tenant: &str,
+        announced: &[u64],
+        gone: bool,
+        password: Option<&Secret>,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        let mut tables = self.tables();
+        for seq in announced {
+            if let Some(row) = tables.deliveries.get_mut(seq)
+                && row.tenant == tenant
+            {
+                row.delivery.due_at = now;
+                row.delivery.gone = gone;
+                row.delivery.password = password.cloned();
+            }
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError> {
+        self.tables()
+            .deliveries
+            .retain(|seq, row| row.tenant != tenant || !announced.contains(seq));
+        Ok(())
+    }
+
+    async fn due(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        now: Moment,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        Ok(self.heads(tenant, connectors, None, now, rows_max))
+    }
+
+    async fn due_of(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<Option<Delivery>, PortError> {
+        let connectors = [connector.to_owned()];
+        let of = Some((what, subject));
+        Ok(self.heads(tenant, &connectors, of, now, 1).pop())
+    }
+
+    async fn waits(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<bool, PortError> {
+        let whose = (
+            tenant.to_owned(),
+            connector.to_owned(),
+            what,
+            subject.to_owned(),
+        );
+        let tables = self.tables();
+        Ok(tables.deliveries.values().any(|row| row.whose() == whose))
+    }
+
+    async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError> {
+        self.tables().deliveries.retain(|seq, row| {
+            let told = &row.delivery;
+            row.tenant != tenant
+                || told.connector != delivery.connector
+                || told.what != delivery.what
+                || told.subject != delivery.subject
+                || !(delivery.seq..=delivery.through).contains(seq)
+        });
+        Ok(())
+    }
+
+    async fn failed(
+        &self,
+        tenant: &str,
+        seq: u64,
+        trouble: &str,
+        due_at: Moment,
+        given_up: bool,
+    ) -> Result<(), PortError> {
+        if let Some(row) = self.tables().deliveries.get_mut(&seq)
+            && row.tenant == tenant
+        {
+            row.delivery.attempts += 1;
+            row.delivery.trouble = Some(trouble.to_owned());
+            row.delivery.due_at = due_at;
+            row.delivery.given_up = given_up;
+        }
+        Ok(())
+    }
+
+    async fn waiting(
+        &self,
+        tenant: &str,
+        after: u64,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        let tables = self.tables();
+        Ok(tables
+            .deliveries
+            .range(after + 1..)
+            .filter(|(_, row)| row.tenant == tenant)
+            .take(rows_max)
+            .map(|(_, row)| Delivery {
+                password: None,
+                ..row.delivery.clone()
+            })
+            .collect())
+    }
+
+    async fn counts(&self, tenant: &str) -> Result<Vec<(String, u64)>, PortError> {
+        let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+        for row in self.tables().deliveries.values() {
+            if row.tenant == tenant {
+                *counts.entry(row.delivery.connector.clone()).or_default() += 1;
+            }
+        }
+        Ok(counts.into_iter().collect())
+    }
+
+    async fn retry(
+        &self,
+        tenant: &str,
+        connector: &str,
+        seq: Option<u64>,
+        now: Moment,
+    ) -> Result<u64, PortError> {
+        let mut count = 0;
+        for (number, row) in &mut self.tables().deliveries {
+            let meant = seq.is_none_or(|seq| seq == *number);
+            if row.tenant == tenant && row.delivery.connector == connector && meant {
+                row.delivery.due_at = now;
+                row.delivery.given_up = false;
+                row.delivery.attempts = 0;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn drop_one(&self, tenant: &str, seq: u64) -> Result<bool, PortError> {
+        let mut tables = self.tables();
+        let mine = tables
+            .deliveries
+            .get(&seq)
+            .is_some_and(|row| row.tenant == tenant);
+        Ok(mine && tables.deliveries.remove(&seq).is_some())
+    }
+
+    async fn remote_id(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<Option<String>, PortError> {
+        let whose = (
+            tenant.to_owned(),
+            connector.to_owned(),
+            what,
+            subject.to_owned(),
+        );
+        Ok(self.tables().remote_ids.get(&whose).cloned())
+    }
+
+    async fn remember(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        remote_id: Option<&str>,
+    ) -> Result<(), PortError> {
+        let whose = (
+            tenant.to_owned(),
+            connector.to_owned(),
+            what,
+            subject.to_owned(),
+        );
+        let mut tables = self.tables();
+        match remote_id {
+            Some(id) => tables.remote_ids.insert(whose, id.to_owned()),
+            None => tables.remote_ids.remove(&whose),
+        };
+        Ok(())
+    }
+}
+
+impl Memory {
+    fn heads(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        of: Option<(What, &str)>,
+        now: Moment,
+        rows_max: usize,
+    ) -> Vec<Delivery> {
+        let tables = self.tables();
+        let mut seen: Vec<Whose> = Vec::new();
+        let mut found = Vec::new();
+        for row in tables.deliveries.values() {
+            let whose = row.whose();
+            if row.tenant != tenant
+                || !connectors.contains(&row.delivery.connector)
+                || seen.contains(&whose)
+                || of.is_some_and(|of| of != (whose.2, whose.3.as_str()))
+            {
+                continue;
+            }
+            seen.push(whose.clone());
+            let mut told = row.delivery.clone();
+            if told.due_at > now || told.given_up || found.len() == rows_max {
+                continue;
+            }
+            if !told.gone {
+                let followers = tables
+                    .deliveries
+                    .range(told.seq + 1..)
+                    .map(|(_, row)| row)
+                    .filter(|row| row.whose() == whose)
+                    .map(|row| &row.delivery)
+                    .take_while(|next| !next.gone && !next.given_up && next.due_at <= now);
+                for next in followers {
+                    told.through = next.seq;
+                    told.password = next.password.clone().or(told.password);
+                }
+            }
+            found.push(told);
+        }
+        found
+    }
+}

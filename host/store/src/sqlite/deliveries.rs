@@ -1,0 +1,480 @@
+//! What peers wait to be told. Passwords on their way are sealed.
+
+use super::{Fault, Sqlite};
+use crate::port::to_port;
+use async_trait::async_trait;
+use postern_federation::ports::PortError;
+use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::{Moment, Secret};
+use postern_login::error::StoreError;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+const COLUMNS: &str = "seq, connector, kind, subject, gone, password, attempts, due_at, created_at, \
+                       trouble, given_up";
+
+type Half = (Delivery, String, Option<Vec<u8>>);
+
+#[async_trait]
+impl Deliveries for Sqlite {
+    async fn announce(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        what: What,
+        subject: &str,
+        due_at: Moment,
+        now: Moment,
+    ) -> Result<Vec<u64>, PortError> {
+        let (tenant, subject) = (tenant.to_owned(), subject.to_owned());
+        let connectors = connectors.to_vec();
+        self.write(move |db| {
+            connectors
+                .iter()
+                .map(|connector| insert(db, &tenant, connector, what, &subject, due_at, now))
+                .collect()
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn confirm(
+        &self,
+        tenant: &str,
+        announced: &[u64],
+        gone: bool,
+        password: Option<&Secret>,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        let sealed = password
+            .map(|password| {
+                self.parts
+                    .seal
+                    .close_text(&bound(tenant), password.expose())
+            })
+            .transpose()
+            .map_err(to_port)?;
+        let (tenant, announced) = (tenant.to_owned(), announced.to_vec());
+        self.write(move |db| {
+            for seq in &announced {
+                db.prepare_cached(
+                    "UPDATE deliveries SET due_at = ?, gone = ?, password = ?
+                     WHERE tenant = ? AND seq = ?",
+                )?
+                .execute(params![
+                    millis(now),
+                    gone,
+                    sealed,
+                    tenant,
+                    number(*seq)
+                ])?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError> {
+        let (tenant, announced) = (tenant.to_owned(), announced.to_vec());
+        self.write(move |db| {
+            for seq in &announced {
+                remove(db, &tenant, *seq)?;
+            }
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn due(
+        &self,
+        tenant: &str,
+        connectors: &[String],
+        now: Moment,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        let mut found = Vec::new();
+        for connector in connectors {
+            let left = rows_max.saturating_sub(found.len());
+            let heads = self
+                .read(|db| heads(db, tenant, connector, None, now, left))
+                .map_err(to_port)?;
+            for rows in heads {
+                found.extend(self.in_one(tenant, rows).map_err(to_port)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn due_of(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<Option<Delivery>, PortError> {
+        let of = Some((what, subject));
+        let mut heads = self
+            .read(|db| heads(db, tenant, connector, of, now, 1))
+            .map_err(to_port)?;
+        match heads.pop() {
+            Some(rows) => self.in_one(tenant, rows).map_err(to_port),
+            None => Ok(None),
+        }
+    }
+
+    async fn waits(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<bool, PortError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM deliveries
+                     WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?)",
+                )?
+                .query_row(params![tenant, connector, what.as_str(), subject], |row| {
+                    row.get(0)
+                })?)
+        })
+        .map_err(to_port)
+    }
+
+    async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError> {
+        let (tenant, delivery) = (tenant.to_owned(), delivery.clone());
+        self.write(move |db| {
+            db.prepare_cached(
+                "DELETE FROM deliveries WHERE tenant = ? AND connector = ? AND kind = ?
+                 AND subject = ? AND seq BETWEEN ? AND ?",
+            )?
+            .execute(params![
+                tenant,
+                delivery.connector,
+                delivery.what.as_str(),
+                delivery.subject,
+                number(delivery.seq),
+                number(delivery.through)
+            ])?;
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn failed(
+        &self,
+        tenant: &str,
+        seq: u64,
+        trouble: &str,
+        due_at: Moment,
+        given_up: bool,
+    ) -> Result<(), PortError> {
+        let (tenant, trouble) = (tenant.to_owned(), trouble.to_owned());
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE deliveries SET attempts = attempts + 1, trouble = ?, due_at = ?, given_up = ?
+                 WHERE tenant = ? AND seq = ?",
+            )?
+            .execute(params![trouble, millis(due_at), given_up, tenant, number(seq)])?;
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn waiting(
+        &self,
+        tenant: &str,
+        after: u64,
+        rows_max: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        let rows = self
+            .read(|db| {
+                Ok(db
+                    .prepare_cached(&format!(
+                        "SELECT {COLUMNS} FROM deliveries WHERE tenant = ? AND seq > ?
+                         ORDER BY seq LIMIT ?"
+                    ))?
+                    .query_map(params![tenant, number(after), size(rows_max)], half)?
+                    .collect::<rusqlite::Result<Vec<_>>>()?)
+            })
+            .map_err(to_port)?;
+        rows.into_iter()
+            .map(|(row, kind, _)| {
+                self.open_delivery(tenant, row, &kind, None)
+                    .map_err(to_port)
+            })
+            .collect()
+    }
+
+    async fn counts(&self, tenant: &str) -> Result<Vec<(String, u64)>, PortError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT connector, count(*) FROM deliveries WHERE tenant = ?
+                     GROUP BY connector ORDER BY connector",
+                )?
+                .query_map([tenant], |row| {
+                    Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+                })?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .map_err(to_port)
+    }
+
+    async fn retry(
+        &self,
+        tenant: &str,
+        connector: &str,
+        seq: Option<u64>,
+        now: Moment,
+    ) -> Result<u64, PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        self.write(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "UPDATE deliveries SET due_at = ?1, given_up = 0, attempts = 0
+                     WHERE tenant = ?2 AND connector = ?3 AND (?4 IS NULL OR seq = ?4)",
+                )?
+                .execute(params![millis(now), tenant, connector, seq.map(number)])?;
+            Ok(rows as u64)
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn drop_one(&self, tenant: &str, seq: u64) -> Result<bool, PortError> {
+        let tenant = tenant.to_owned();
+        self.write(move |db| remove(db, &tenant, seq))
+            .await
+            .map_err(to_port)
+    }
+
+    async fn remote_id(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+    ) -> Result<Option<String>, PortError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT remote_id FROM remote_ids
+                     WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?",
+                )?
+                .query_row(params![tenant, connector, what.as_str(), subject], |row| {
+                    row.get(0)
+                })
+                .optional()?)
+        })
+        .map_err(to_port)
+    }
+
+    async fn remember(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        remote_id: Option<&str>,
+    ) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        let (subject, remote_id) = (subject.to_owned(), remote_id.map(str::to_owned));
+        self.write(move |db| {
+            match &remote_id {
+                Some(id) => db
+                    .prepare_cached("INSERT OR REPLACE INTO remote_ids VALUES (?, ?, ?, ?, ?)")?
+                    .execute(params![tenant, connector, what.as_str(), subject, id])?,
+                None => db
+                    .prepare_cached(
+                        "DELETE FROM remote_ids
+                         WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?",
+                    )?
+                    .execute(params![tenant, connector, what.as_str(), subject])?,
+            };
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+}
+
+impl Sqlite {
+    /// Rows that are told together, as the first of them.
+    fn in_one(&self, tenant: &str, rows: Vec<Half>) -> Result<Option<Delivery>, StoreError> {
+        let mut told: Option<Delivery> = None;
+        for (row, kind, password) in rows {
+            let row = self.open_delivery(tenant, row, &kind, password)?;
+            match &mut told {
+                None => told = Some(row),
+                Some(told) => {
+                    told.through = row.seq;
+                    told.password = row.password.or(told.password.take());
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    fn open_delivery(
+        &self,
+        tenant: &str,
+        row: Delivery,
+        kind: &str,
+        password: Option<Vec<u8>>,
+    ) -> Result<Delivery, StoreError> {
+        let what = What::parse(kind)
+            .ok_or_else(|| StoreError::new("a delivery is of no kind that is known"))?;
+        let password = password
+            .map(|sealed| self.parts.seal.open_text(&bound(tenant), &sealed))
+            .transpose()?
+            .map(|password| Secret::new(password.as_str()));
+        Ok(Delivery {
+            what,
+            password,
+            ..row
+        })
+    }
+}
+
+fn bound(tenant: &str) -> String {
+    format!("postern password on its way {}:{tenant}", tenant.len())
+}
+
+fn insert(
+    db: &Connection,
+    tenant: &str,
+    connector: &str,
+    what: What,
+    subject: &str,
+    due_at: Moment,
+    now: Moment,
+) -> Result<u64, Fault> {
+    db.prepare_cached(
+        "INSERT INTO deliveries
+             (tenant, connector, kind, subject, gone, attempts, due_at, created_at, given_up)
+         VALUES (?, ?, ?, ?, 0, 0, ?, ?, 0)",
+    )?
+    .execute(params![
+        tenant,
+        connector,
+        what.as_str(),
+        subject,
+        millis(due_at),
+        millis(now)
+    ])?;
+    Ok(db.last_insert_rowid().unsigned_abs())
+}
+
+fn remove(db: &Connection, tenant: &str, seq: u64) -> Result<bool, Fault> {
+    let rows = db
+        .prepare_cached("DELETE FROM deliveries WHERE tenant = ? AND seq = ?")?
+        .execute(params![tenant, number(seq)])?;
+    Ok(rows == 1)
+}
+
+/// For each subject whose first row is due: that row and those that are told with it.
+fn heads(
+    db: &Connection,
+    tenant: &str,
+    connector: &str,
+    of: Option<(What, &str)>,
+    now: Moment,
+    rows_max: usize,
+) -> Result<Vec<Vec<Half>>, Fault> {
+    let snapshot = db.unchecked_transaction()?;
+    let first = snapshot
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM deliveries d
+             WHERE tenant = ?1 AND connector = ?2 AND due_at <= ?3 AND NOT given_up
+               AND NOT EXISTS (SELECT 1 FROM deliveries e
+                               WHERE e.tenant = d.tenant AND e.connector = d.connector
+                                 AND e.kind = d.kind AND e.subject = d.subject AND e.seq < d.seq)
+               AND (?5 IS NULL OR (kind = ?5 AND subject = ?6))
+             ORDER BY due_at, seq LIMIT ?4"
+        ))?
+        .query_map(
+            params![
+                tenant,
+                connector,
+                millis(now),
+                size(rows_max),
+                of.map(|(what, _)| what.as_str()),
+                of.map(|(_, subject)| subject)
+            ],
+            half,
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut heads = Vec::with_capacity(first.len());
+    for head in first {
+        let mut run = Vec::new();
+        let followers = snapshot
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM deliveries
+                 WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ? AND seq > ?
+                 ORDER BY seq LIMIT 100"
+            ))?
+            .query_map(
+                params![
+                    tenant,
+                    connector,
+                    head.1,
+                    head.0.subject,
+                    number(head.0.seq)
+                ],
+                half,
+            )?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let alone = head.0.gone;
+        run.push(head);
+        if !alone {
+            run.extend(
+                followers
+                    .into_iter()
+                    .take_while(|(row, ..)| !row.gone && !row.given_up && row.due_at <= now),
+            );
+        }
+        heads.push(run);
+    }
+    Ok(heads)
+}
+
+fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
+    let moment = |at: i64| Moment(u64::try_from(at).unwrap_or(0));
+    let seq = row.get::<_, i64>(0)?.unsigned_abs();
+    Ok((
+        Delivery {
+            seq,
+            through: seq,
+            connector: row.get(1)?,
+            what: What::User,
+            subject: row.get(3)?,
+            gone: row.get(4)?,
+            password: None,
+            attempts: row.get(6)?,
+            due_at: moment(row.get(7)?),
+            created_at: moment(row.get(8)?),
+            trouble: row.get(9)?,
+            given_up: row.get(10)?,
+        },
+        row.get(2)?,
+        row.get(5)?,
+    ))
+}
+
+fn millis(at: Moment) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn size(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,119 @@
+//! Into which user store a client's user goes (the resident service provider's inbound provisioning).
+
+use postern_federation::scim::{Person, ScimError};
+
+/// The primary store where a name is expected.
+const PRIMARY: &str = "PRIMARY";
+
+/// What is open to provisioning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Everybody goes here, whatever stands before the name.
+    domain: Option<String>,
+    /// Without that: what may stand before a name. Upper case.
+    domains: Vec<String>,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self::new(None, &[])
+    }
+}
+
+impl Inbound {
+    /// With neither, the primary store.
+    pub fn new(domain: Option<&str>, domains: &[String]) -> Self {
+        let mut domains: Vec<String> = domains
+            .iter()
+            .map(|name| name.to_ascii_uppercase())
+            .collect();
+        let domain = domain.map(str::to_ascii_uppercase);
+        if let Some(domain) = &domain {
+            domains = vec![domain.clone()];
+        } else if domains.is_empty() {
+            domains = vec![PRIMARY.to_owned()];
+        }
+        Self { domain, domains }
+    }
+
+    pub fn domains(&self) -> &[String] {
+        &self.domains
+    }
+
+    /// The full name of the account a client means, `PRIMARY/` included.
+    pub(super) fn account(&self, user_name: &str) -> Result<String, ScimError> {
+        let (prefix, bare) = match user_name.split_once('/') {
+            Some((prefix, bare)) => (Some(prefix.to_ascii_uppercase()), bare),
+            None => (None, user_name),
+        };
+        let malformed = bare.is_empty()
+            || bare.contains('/')
+            || bare.chars().any(|c| c.is_control() || c.is_whitespace());
+        if malformed {
+            return Err(ScimError::value(
+                "`userName`: expected a name without blanks and `/`",
+            ));
+        }
+        let domain = match (&self.domain, prefix) {
+            (Some(domain), _) => domain.clone(),
+            (None, Some(prefix)) => prefix,
+            (None, None) => PRIMARY.to_owned(),
+        };
+        if !self.domains.contains(&domain) {
+            return Err(ScimError::value(
+                "`userName` names a user store that is not open to provisioning",
+            ));
+        }
+        Ok(format!("{domain}/{bare}"))
+    }
+
+    /// Whether a user is in a store that is open.
+    pub(super) fn has(&self, person: &Person) -> bool {
+        let domain = person
+            .account
+            .split_once('/')
+            .map_or(PRIMARY, |(domain, _)| domain);
+        self.domains
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// The account in full, `PRIMARY/` included: a name alone is looked for in several stores.
+pub(super) fn full(person: &Person) -> String {
+    if person.account.contains('/') {
+        person.account.clone()
+    } else {
+        format!("{PRIMARY}/{}", person.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_domain_that_is_set_takes_everybody_and_another_prefix_must_be_open() {
+        let set = Inbound::new(Some("PRIMARY"), &["JDBC".to_owned()]);
+        let open = Inbound::new(None, &["PRIMARY".to_owned(), "jdbc".to_owned()]);
+        let neither = Inbound::default();
+        for (inbound, name, expected) in [
+            (&set, "alice", Some("PRIMARY/alice")),
+            (&set, "WSO2/alice", Some("PRIMARY/alice")),
+            (&set, "JDBC/alice", Some("PRIMARY/alice")),
+            (&open, "alice", Some("PRIMARY/alice")),
+            (&open, "jdbc/alice", Some("JDBC/alice")),
+            (&open, "WSO2/alice", None),
+            (&neither, "primary/alice", Some("PRIMARY/alice")),
+            (&neither, "JDBC/alice", None),
+            (&neither, "", None),
+            (&neither, "PRIMARY/", None),
+            (&neither, "PRIMARY/a/b", None),
+            (&neither, "a b", None),
+            (&neither, "a\nb", None),
+        ] {
+            assert_eq!(inbound.account(name).ok().as_deref(), expected, "{name}");
+        }
+    }
+}
