@@ -197,7 +197,7 @@ async fn pages(value: &str) -> Vec<(&'static str, String)> {
         ("signed-out", crate::account::tests::signed_out_page(f)),
         (
             "signed-out-partly",
-            crate::saml::logout::tests::partly_page(f, value),
+            crate::saml::logout::partly_page(f, value),
         ),
         ("error-not-found", PageError::NotFound.draw(f)),
         ("error-fresh", PageError::Fresh.draw(f)),

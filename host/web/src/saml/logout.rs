@@ -6,41 +6,36 @@
 //! this page, one that was left at another's error goes on when the person returns, and whoever did not answer is
 //! reported to the person and to whoever asked.
 
-use super::{CONSUMER, SSO, claim, entity_id, fresh_id, now, park, peers_failed, refuse};
-use super::{security, show, sp};
-use crate::applications::moment;
-use crate::error::{PageError, chain, unmoved};
-use crate::extract::Client;
+mod page;
+mod participants;
+mod walk;
+
+#[cfg(test)]
+pub(crate) use page::tests::partly_page;
+pub(super) use participants::takes_part;
+pub use walk::show;
+
+use self::participants::{Known, Other, known, participants, upstream_of};
+use self::walk::{Ask, Asker, Question, Walk, answer, go_on, keep};
+use super::{CONSUMER, SSO, now, park, peers_failed, refuse, security, sp};
+use crate::error::{chain, unmoved};
 use crate::extract::client::printable;
-use crate::extract::query::Query;
 use crate::extract::session;
 use crate::oidc;
-use crate::page::{self, Frame, see_other, with_cookie};
-use crate::tenant::{Tenant, TenantState};
-use crate::texts::Texts;
-use askama::Template;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
-use postern_federation::identity_provider::Protocol;
+use crate::page::{see_other, with_cookie};
+use crate::tenant::TenantState;
+use axum::response::Response;
+use http::HeaderMap;
+use postern_federation::Moment;
 use postern_federation::ports::{Parked, ParkingKey};
-use postern_federation::saml::logout::{
-    AnswerLogout, AskLogout, LogoutEndpoint, LogoutRequest, UnverifiedLogout,
-};
-use postern_federation::saml::response::NameId;
+use postern_federation::saml::logout::{LogoutRequest, UnverifiedLogout};
 use postern_federation::saml::sp::UpstreamSession;
-use postern_federation::saml::{
-    self, Binding, Certificate, Outgoing, Received, Refusal, SESSION_ATTRIBUTE, ServiceProvider,
-    Status,
-};
-use postern_federation::{IdentityProvider, Moment};
+use postern_federation::saml::{self, Binding, Received, Refusal, Status};
 use postern_login::begin::ClientFacts;
-use postern_login::login::FirstFactor;
 use postern_login::ports::Subject;
 use postern_login::session::Session;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the browser comes back to after each participant.
@@ -78,200 +73,11 @@ impl Role {
     }
 }
 
-/// The other side, by what it cannot change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Other {
-    Application { entity_id: String },
-    IdentityProvider { name: String },
-}
-
-/// The other side as the operator describes it now.
-struct Known {
-    display_name: String,
-    entity_id: String,
-    our_entity_id: String,
-    certificates: Vec<Certificate>,
-    endpoint: LogoutEndpoint,
-}
-
-/// An application that was told of somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Participant {
-    entity_id: String,
-    name: NameId,
-    subject: Subject,
-}
-
-/// Somebody to be told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ask {
-    other: Other,
-    name: NameId,
-    session_index: Option<String>,
-}
-
-/// Who wanted it, and is answered at the end.
-#[derive(Debug, Serialize, Deserialize)]
-enum Asker {
-    /// The person, on a page of ours; then they go on to there.
-    Person { onward: Option<String> },
-    Other {
-        other: Other,
-        request_id: String,
-        relay_state: Option<String>,
-    },
-}
-
-/// Once around.
-#[derive(Debug, Serialize, Deserialize)]
-struct Walk {
-    asker: Asker,
-    to_ask: VecDeque<Ask>,
-    asked: Option<Told>,
-    told: Vec<Told>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    display_name: String,
-    request_id: String,
-    outcome: Outcome,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Outcome {
-    /// It said so.
-    Ended,
-    /// It said that not everything ended.
-    Refused,
-    Silent,
-    /// It is not configured any more.
-    NotTold,
-}
-
-/// The question an answer belongs to, until it is answered.
-#[derive(Serialize, Deserialize)]
-struct Question {
-    entity_id: String,
-}
-
 /// A request of the other side that was checked.
 #[derive(Serialize, Deserialize)]
 struct Wish {
     other: Other,
     request: LogoutRequest,
-}
-
-// ---------------------------------------------------------------- who takes part
-
-/// An application is about to be told of this session: it is told of its end as well. The newest name counts.
-pub(super) async fn takes_part(
-    state: &TenantState,
-    provider: &ServiceProvider,
-    session: &Session,
-    name: &NameId,
-) -> Result<(), Response> {
-    if provider.logout.is_none() {
-        return Ok(());
-    }
-    let tenant = state.tenant.as_str();
-    let participant = Participant {
-        entity_id: provider.entity_id.clone(),
-        name: name.clone(),
-        subject: session.subject(),
-    };
-    let key = key_of(&[PARTICIPANT, tenant, &session.name, &provider.entity_id]);
-    let parked = Parked {
-        kind: PARTICIPANT.to_owned(),
-        tenant: tenant.to_owned(),
-        group: session.name.clone(),
-        body: serde_json::to_vec(&participant).map_err(|error| super::busy(&error))?,
-        expires_at: moment(session.expires_at),
-    };
-    let parking = &state.federation.parking;
-    let known = parking
-        .parked(tenant, PARTICIPANT, &key, now(state))
-        .await
-        .map_err(peers_failed)?;
-    match known {
-        // A read, and no write, each further time.
-        Some(known) if known.body == parked.body && known.expires_at >= parked.expires_at => {
-            return Ok(());
-        }
-        Some(_) => {
-            let earlier = parking.claim(tenant, PARTICIPANT, &key, now(state));
-            earlier.await.map_err(peers_failed)?;
-        }
-        None => {}
-    }
-    parking.park(&key, &parked).await.map_err(peers_failed)
-}
-
-async fn participants(state: &TenantState, session: &str) -> Result<Vec<Participant>, Response> {
-    let all = state
-        .federation
-        .parking
-        .group(state.tenant.as_str(), PARTICIPANT, session, now(state))
-        .await
-        .map_err(peers_failed)?;
-    all.iter()
-        .map(|parked| serde_json::from_slice(&parked.body).map_err(|error| super::busy(&error)))
-        .collect()
-}
-
-/// The identity provider that vouched for this session, if it is to be told of its end.
-fn upstream_of(session: &Session) -> Option<(String, UpstreamSession)> {
-    let FirstFactor::Federated { identity_provider } = &session.first else {
-        return None;
-    };
-    let kept = session
-        .attributes
-        .iter()
-        .find(|(name, _)| name == SESSION_ATTRIBUTE)?;
-    let kept = serde_json::from_str(&kept.1).ok()?;
-    Some((identity_provider.clone(), kept))
-}
-
-async fn known(state: &TenantState, other: &Other) -> Result<Option<Known>, Response> {
-    let (peers, tenant) = (&state.federation.peers, state.tenant.as_str());
-    let ours = &entity_id(state);
-    match other {
-        Other::Application { entity_id } => {
-            let party = peers.relying_party_by_entity_id(tenant, entity_id).await;
-            let party = party.map_err(peers_failed)?.filter(|party| party.enabled);
-            Ok(party.and_then(|party| {
-                let provider = party.saml.as_ref()?;
-                Some(Known {
-                    display_name: party.display_name.clone(),
-                    entity_id: provider.entity_id.clone(),
-                    our_entity_id: ours.clone(),
-                    certificates: provider.certificates.clone(),
-                    endpoint: provider.logout.clone()?,
-                })
-            }))
-        }
-        Other::IdentityProvider { name } => {
-            let found = peers.identity_provider(tenant, name).await;
-            let found = found.map_err(peers_failed)?.filter(|found| found.enabled);
-            Ok(found.and_then(|found| vouching(ours, &found)))
-        }
-    }
-}
-
-fn vouching(ours: &str, provider: &Arc<IdentityProvider>) -> Option<Known> {
-    let Protocol::Saml(upstream) = &provider.protocol else {
-        return None;
-    };
-    Some(Known {
-        display_name: provider.display_name.clone(),
-        entity_id: upstream.entity_id.clone(),
-        our_entity_id: upstream
-            .our_entity_id
-            .clone()
-            .unwrap_or_else(|| ours.to_owned()),
-        certificates: upstream.certificates.clone(),
-        endpoint: upstream.logout.clone()?,
-    })
 }
 
 // ---------------------------------------------------------------- the person signs out here
@@ -539,310 +345,7 @@ async fn follow(
     })
 }
 
-// ---------------------------------------------------------------- once around
-
-/// `GET /saml/logout`: to the next participant, or to the end.
-pub async fn show(
-    Tenant(state): Tenant,
-    Client(client): Client,
-    query: Query,
-    headers: HeaderMap,
-) -> Response {
-    let served = async {
-        if let Some(key) = query.text("request") {
-            let key = ParkingKey::parse(key).ok_or_else(|| PageError::Stale.into_response())?;
-            let wish: Wish = claim(&state, REQUEST, &key).await?;
-            return follow(&state, &client, &headers, wish).await;
-        }
-        let over = || with_cookie(see_other("/signed-out"), state.cookies().clear_sign_out());
-        let Some(key) = state.cookies().sign_out(&headers) else {
-            return Ok(over());
-        };
-        let parking = &state.federation.parking;
-        let parked = parking
-            .claim(state.tenant.as_str(), WALK, &key, now(&state))
-            .await
-            .map_err(peers_failed)?;
-        match parked {
-            Some(parked) => {
-                let walk = serde_json::from_slice(&parked.body);
-                let walk = walk.map_err(|error| super::busy(&error))?;
-                go_on(&state, &client, &key, walk).await
-            }
-            None => Ok(over()),
-        }
-    };
-    served.await.unwrap_or_else(|response| response)
-}
-
-async fn go_on(
-    state: &TenantState,
-    client: &ClientFacts,
-    key: &ParkingKey,
-    mut walk: Walk,
-) -> Result<Response, Response> {
-    if let Some(mut asked) = walk.asked.take() {
-        asked.outcome = outcome(state, &asked.request_id).await?;
-        walk.told.push(asked);
-    }
-    while let Some(ask) = walk.to_ask.pop_front() {
-        let Some((told, outgoing)) = message(state, &ask).await? else {
-            walk.told.push(Told {
-                display_name: match ask.other {
-                    Other::Application { entity_id } => printable(&entity_id),
-                    Other::IdentityProvider { name } => name,
-                },
-                request_id: String::new(),
-                outcome: Outcome::NotTold,
-            });
-            continue;
-        };
-        walk.asked = Some(told);
-        keep(state, key, &walk).await?;
-        let response = draw_step(state, client, &walk, &outgoing);
-        return Ok(with_cookie(response, state.cookies().set_sign_out(key)));
-    }
-    let response = arrive(state, client, walk).await?;
-    Ok(with_cookie(response, state.cookies().clear_sign_out()))
-}
-
-/// `None` if the other side is not there any more, or takes no logout.
-async fn message(state: &TenantState, ask: &Ask) -> Result<Option<(Told, Outgoing)>, Response> {
-    let Some(known) = known(state, &ask.other).await? else {
-        return Ok(None);
-    };
-    let id = fresh_id(state)?;
-    let security = security(state)?;
-    let asking = AskLogout {
-        id: &id,
-        at: saml::at(now(state)),
-        issuer: &known.our_entity_id,
-        to: &known.endpoint,
-        name: &ask.name,
-        session_index: ask.session_index.as_deref(),
-        relay_state: None,
-    };
-    let outgoing = asking
-        .send(&*security)
-        .map_err(|refusal| refuse(&refusal))?;
-    let question = Question {
-        entity_id: known.entity_id,
-    };
-    let key = key_of(&[ASKED, state.tenant.as_str(), id.as_str()]);
-    put(state, ASKED, &key, &question).await?;
-    let told = Told {
-        display_name: known.display_name,
-        request_id: id.as_str().to_owned(),
-        outcome: Outcome::Silent,
-    };
-    Ok(Some((told, outgoing)))
-}
-
-/// What a participant said by now.
-async fn outcome(state: &TenantState, request_id: &str) -> Result<Outcome, Response> {
-    let (parking, tenant) = (&state.federation.parking, state.tenant.as_str());
-    let key = key_of(&[ANSWERED, tenant, request_id]);
-    let said = parking.claim(tenant, ANSWERED, &key, now(state)).await;
-    let said = said.map_err(peers_failed)?;
-    Ok(
-        match said.map(|parked| serde_json::from_slice(&parked.body)) {
-            None => Outcome::Silent,
-            Some(Ok(true)) => Outcome::Ended,
-            Some(Ok(false) | Err(_)) => Outcome::Refused,
-        },
-    )
-}
-
-async fn arrive(
-    state: &TenantState,
-    client: &ClientFacts,
-    mut walk: Walk,
-) -> Result<Response, Response> {
-    for told in &mut walk.told {
-        // Late is better than never.
-        if told.outcome == Outcome::Silent {
-            told.outcome = outcome(state, &told.request_id).await?;
-        }
-    }
-    let everybody = walk.told.iter().all(|told| told.outcome == Outcome::Ended);
-    if !everybody {
-        let missing = walk.told.iter().filter(|t| t.outcome != Outcome::Ended);
-        let missing: Vec<&str> = missing.map(|told| told.display_name.as_str()).collect();
-        tracing::warn!(participants = ?missing, "not every participant confirmed a logout");
-    }
-    match walk.asker {
-        Asker::Person { onward: None } if everybody => Ok(see_other("/signed-out")),
-        Asker::Person { onward } => {
-            let way = onward.map(Outgoing::Redirect);
-            Ok(draw_end(state, client, &walk.told, way.as_ref()))
-        }
-        asker @ Asker::Other { .. } => {
-            let status = if everybody {
-                Status::Success
-            } else {
-                Status::PartialLogout
-            };
-            answer(state, client, asker, status, walk.told).await
-        }
-    }
-}
-
-/// Answers whoever asked. By a page, for the browser may come here by a participant's form, whose policy would hold
-/// our redirect.
-async fn answer(
-    state: &TenantState,
-    client: &ClientFacts,
-    asker: Asker,
-    status: Status,
-    told: Vec<Told>,
-) -> Result<Response, Response> {
-    let Asker::Other {
-        other,
-        request_id,
-        relay_state,
-    } = asker
-    else {
-        return Ok(see_other("/signed-out"));
-    };
-    let Some(known) = known(state, &other).await? else {
-        return Ok(draw_end(state, client, &told, None));
-    };
-    let security = security(state)?;
-    let answer = AnswerLogout {
-        id: &fresh_id(state)?,
-        at: saml::at(now(state)),
-        issuer: &known.our_entity_id,
-        to: &known.endpoint,
-        in_response_to: &request_id,
-        status,
-        relay_state: relay_state.as_deref(),
-    };
-    let outgoing = answer
-        .send(&*security)
-        .map_err(|refusal| refuse(&refusal))?;
-    Ok(if told.is_empty() {
-        show::send(state, client, &outgoing)
-    } else {
-        draw_end(state, client, &told, Some(&outgoing))
-    })
-}
-
-// ---------------------------------------------------------------- pages
-
-struct Line<'a> {
-    name: &'a str,
-    word: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "saml/sign_out.html")]
-struct SignOutPage<'a> {
-    f: Frame<'a>,
-    title: &'a str,
-    lead: &'a str,
-    lines: Vec<Line<'a>>,
-    link: Option<&'a str>,
-    form: Option<(&'a str, &'a [(&'static str, String)])>,
-    /// Otherwise the person reads first.
-    by_itself: bool,
-    /// Calls the browser back from a participant that hangs.
-    waits: bool,
-}
-
-fn word(t: &'static Texts, outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ended => t.logout_ended,
-        Outcome::Refused => t.logout_refused,
-        Outcome::Silent => t.logout_silent,
-        Outcome::NotTold => t.logout_not_told,
-    }
-}
-
-fn lines<'a>(t: &'static Texts, told: &'a [Told]) -> Vec<Line<'a>> {
-    let line = |told: &'a Told| Line {
-        name: &told.display_name,
-        word: word(t, told.outcome),
-    };
-    told.iter().map(line).collect()
-}
-
-fn draw_step(
-    state: &TenantState,
-    client: &ClientFacts,
-    walk: &Walk,
-    outgoing: &Outgoing,
-) -> Response {
-    let f = state.frame(&client.locale);
-    let mut lines = lines(f.t, &walk.told);
-    lines.extend(walk.asked.iter().map(|asked| Line {
-        name: &asked.display_name,
-        word: f.t.logout_asked,
-    }));
-    let page = SignOutPage {
-        f,
-        title: f.t.logout_title,
-        lead: f.t.logout_lead,
-        lines,
-        link: None,
-        form: None,
-        by_itself: true,
-        waits: true,
-    };
-    draw(page, Some(outgoing))
-}
-
-fn draw_end(
-    state: &TenantState,
-    client: &ClientFacts,
-    told: &[Told],
-    way: Option<&Outgoing>,
-) -> Response {
-    let f = state.frame(&client.locale);
-    draw(end_page(f, told), way)
-}
-
-fn end_page<'a>(f: Frame<'a>, told: &'a [Told]) -> SignOutPage<'a> {
-    let everybody = told.iter().all(|told| told.outcome == Outcome::Ended);
-    SignOutPage {
-        f,
-        title: f.t.signed_out_title,
-        lead: if everybody {
-            f.t.signed_out_lead
-        } else {
-            f.t.logout_partly_lead
-        },
-        lines: lines(f.t, told),
-        link: None,
-        form: None,
-        by_itself: everybody,
-        waits: false,
-    }
-}
-
-fn draw<'a>(mut page: SignOutPage<'a>, way: Option<&'a Outgoing>) -> Response {
-    let mut policy = None;
-    match way {
-        Some(Outgoing::Redirect(location)) => page.link = Some(location),
-        Some(Outgoing::Post { action, fields }) => {
-            page.form = Some((action, fields));
-            policy = show::policy(action);
-        }
-        None => {}
-    }
-    let mut response = page::draw(&page);
-    if let Some(policy) = policy {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
-}
-
 // ---------------------------------------------------------------- what waits
-
-async fn keep(state: &TenantState, key: &ParkingKey, walk: &Walk) -> Result<(), Response> {
-    put(state, WALK, key, walk).await
-}
 
 async fn put<T: Serialize + Sync>(
     state: &TenantState,
@@ -873,24 +376,8 @@ fn key_of(parts: &[&str]) -> ParkingKey {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// `value` stands wherever somebody else's text is shown.
-    pub(crate) fn partly_page(f: Frame<'_>, value: &str) -> Response {
-        let outcomes = [
-            Outcome::Ended,
-            Outcome::Refused,
-            Outcome::Silent,
-            Outcome::NotTold,
-        ];
-        let told = outcomes.map(|outcome| Told {
-            display_name: value.to_owned(),
-            request_id: String::new(),
-            outcome,
-        });
-        draw(end_page(f, &told), None)
-    }
 
     #[test]
     fn keys_of_different_things_differ() {
