@@ -14,6 +14,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait. A burst of a busy second fits; at some 300 bytes each they take few megabytes.
 const WAITING_MAX: usize = 8_192;
+/// Lines that are written together: one write takes no more than this and a line.
+const BYTES_AT_ONCE: usize = 64 * 1024;
+/// After a write lines are left to gather for this long; the first one after a silence goes out at once.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -62,21 +66,36 @@ impl Lines {
 }
 
 fn write_all(mut out: impl Write, waiting: &Receiver<Entry>, dropped: &AtomicU64) {
-    while let Ok(entry) = waiting.recv() {
-        match entry {
-            // There is nowhere to tell that the log itself cannot be written.
-            Entry::Line(line) => drop(out.write_all(&line)),
-            Entry::Flush(done) => {
-                let _ = out.flush();
-                let _ = done.try_send(());
+    let mut bytes = Vec::new();
+    while let Ok(first) = waiting.recv() {
+        let mut done = None;
+        let mut next = Some(first);
+        while let Some(entry) = next {
+            match entry {
+                Entry::Line(line) => bytes.extend_from_slice(&line),
+                Entry::Flush(told) => done = Some(told),
             }
+            let more = done.is_none() && bytes.len() < BYTES_AT_ONCE;
+            next = more.then(|| waiting.try_recv().ok()).flatten();
         }
+        // There is nowhere to tell that the log itself cannot be written.
+        drop(out.write_all(&bytes));
+        bytes.clear();
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let _ = writeln!(
                 out,
                 "{lost} log lines were dropped: the log was not written fast enough"
             );
+        }
+        match done {
+            Some(told) => {
+                let _ = out.flush();
+                let _ = told.try_send(());
+            }
+            // Whoever says something now wakes nobody: waking this thread cost a busy host more than
+            // the line itself did.
+            None => std::thread::sleep(GATHERED_FOR),
         }
     }
 }
