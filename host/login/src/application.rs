@@ -20,6 +20,9 @@ pub struct Sequence {
     /// The first step may be taken at one of these, in the order of their buttons.
     pub identity_providers: Vec<Offer>,
     pub second_step: SecondStep,
+    /// The SMSOTP entry whose senders and words are used; `None`: the tenant's own order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms_otp: Option<String>,
     /// The application wants everything asked again: an identity provider is told so (attack X-26).
     pub afresh: bool,
 }
@@ -49,6 +52,7 @@ impl Application {
                 password: true,
                 identity_providers: Vec::new(),
                 second_step: SecondStep::SmsOtp,
+                sms_otp: None,
                 afresh: false,
             },
         }

@@ -119,7 +119,7 @@ impl Logins {
         let State::NumberWanted(wanted) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let number = match read_number(&settings, typed) {
             Ok(number) => number,
             Err(notice) => {
