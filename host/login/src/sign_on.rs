@@ -160,7 +160,7 @@ impl Logins {
             .await
     }
 
-    async fn facts_of(
+    pub(crate) async fn facts_of(
         &self,
         tenant: &TenantId,
         account: Option<&AccountRef>,

@@ -43,6 +43,36 @@ async fn what_the_code_page_shows_follows_the_parameters() {
     }
 }
 
+/// A number that was typed a moment ago is shown by the same rule, where the account has no such claim.
+#[tokio::test]
+async fn a_pending_number_is_shown_by_the_operators_rule() {
+    const MAIL: &str = "http://wso2.org/claims/emailaddress";
+    for (attribute, claim, from_end, shown) in [
+        (Some(MOBILE), None, false, "+947********"),
+        (Some(MOBILE), None, true, "********4568"),
+        (Some(MAIL), None, true, "********4568"),
+        (Some(MAIL), Some("n@a.example"), true, "*******mple"),
+    ] {
+        let world = with(|factor| {
+            factor.capture_number = true;
+            factor.screen_user_attribute = attribute.map(str::to_owned);
+            factor.screen_digits = 4;
+            factor.screen_from_end = from_end;
+        });
+        let mut newcomer = user(None);
+        let claims = claim.map(|value: &str| (MAIL.to_owned(), value.to_owned()));
+        newcomer.profile.claims.extend(claims);
+        world.held().users.insert("newcomer".to_owned(), newcomer);
+        let (id, _) = world.password_of("newcomer").await;
+        let client = facts();
+        let moved = world.logins.give_number(&id, "+94771234568", &client).await;
+        let Step::AskCode(ask) = moved.unwrap().step else {
+            panic!("{attribute:?}");
+        };
+        assert_eq!(ask.number.as_deref(), Some(shown), "{attribute:?}");
+    }
+}
+
 /// `SmsOtpLength`, `SmsOtpExpiryTime` and `OnlyNumericCharactersForSmsOtp` of an entry win over
 /// `TokenLength`, `TokenExpiryTime` and `EnableAlphanumericToken`; what it does not say stays.
 #[tokio::test]
