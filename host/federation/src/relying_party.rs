@@ -19,7 +19,8 @@ pub struct RelyingParty {
     pub oidc: Option<oidc::client::Client>,
     pub first_step: FirstStep,
     pub second_step: SecondStep,
-    /// The SMSOTP entry whose senders and words its second step uses; `None`: the host's order.
+    /// The SMSOTP entry whose senders and words its codes have; `None`: the host's order. It holds as
+    /// well where the second step is none and a request asks for a code all the same.
     pub sms_otp: Option<String>,
     /// What the application is told about a person, beside who it is.
     pub claims: Vec<ReleasedClaim>,
@@ -110,12 +111,6 @@ impl RelyingParty {
             ));
         }
         problems.extend(self.first_step.check());
-        if self.sms_otp.is_some() && self.second_step == SecondStep::None {
-            problems.push(Problem::new(
-                "sms_otp",
-                "the application has no second step: expected `second_step = \"sms-otp\"`, or no such key",
-            ));
-        }
         for (at, released) in self.claims.iter().enumerate() {
             if released.claim.trim().is_empty() || released.name.trim().is_empty() {
                 problems.push(Problem::new(

@@ -21,7 +21,6 @@ pub struct Sequence {
     pub identity_providers: Vec<Offer>,
     pub second_step: SecondStep,
     /// The SMSOTP entry whose senders and words are used; `None`: the tenant's own order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_otp: Option<String>,
     /// The application wants everything asked again: an identity provider is told so (attack X-26).
     pub afresh: bool,

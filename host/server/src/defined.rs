@@ -897,7 +897,7 @@ mod forms {
             section("Reach", "", reach),
             section(
                 "Codes and words",
-                "In effect where this entry is the default; empty leaves what the file says.",
+                "In effect where this entry is the default, and for applications that name it; empty leaves what the file says.",
                 vec![
                     text("entry.sms_otp_length", "SMS OTP length", "6 to 10.")
                         .of(FieldKind::Integer { min: 6, max: 10 }),

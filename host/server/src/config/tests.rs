@@ -575,12 +575,6 @@ fn an_application_names_an_entry_that_there_is() {
             "sms_otp.identity_provider.bank.senders",
             "there is no sender `gone`",
         ),
-        (
-            "",
-            "sms_otp = \"bank\"\nsecond_step = \"none\"",
-            "relying_party.shop.sms_otp",
-            "no second step",
-        ),
     ] {
         let found = problems(&with(entry, party));
         assert!(
