@@ -3,7 +3,7 @@
 use crate::{Actor, AdminError, Administration, act};
 use async_trait::async_trait;
 use postern_login::TenantId;
-use postern_login::ports::{Budget, Message, Spending};
+use postern_login::ports::{Begins, Budget, Message, Spending};
 use postern_otp::{PhoneNumber, Region};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -88,6 +88,7 @@ impl Administration {
             key: format!("console-test/{tenant}/"),
             window: Duration::from_secs(3600),
             max: TESTS_PER_HOUR,
+            begins: Begins::First,
         };
         let spending = self.ports.counters.spend(&[budget], self.now()).await?;
         if let Spending::Spent { .. } = spending {

@@ -19,6 +19,9 @@ pub struct RelyingParty {
     pub oidc: Option<oidc::client::Client>,
     pub first_step: FirstStep,
     pub second_step: SecondStep,
+    /// The SMSOTP entry whose senders and words its codes have; `None`: the host's order. It holds as
+    /// well where the second step is none and a request asks for a code all the same.
+    pub sms_otp: Option<String>,
     /// What the application is told about a person, beside who it is.
     pub claims: Vec<ReleasedClaim>,
 }

@@ -178,7 +178,7 @@ impl Logins {
         if profile.had_factor && !has_second_factor(session) {
             return Err(LoginError::Reauthenticate);
         }
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let caller = Caller::from(client);
         let typed = Typed {
             text: typed,

@@ -20,6 +20,8 @@ pub struct Sequence {
     /// The first step may be taken at one of these, in the order of their buttons.
     pub identity_providers: Vec<Offer>,
     pub second_step: SecondStep,
+    /// The SMSOTP entry whose senders and words are used; `None`: the tenant's own order.
+    pub sms_otp: Option<String>,
     /// The application wants everything asked again: an identity provider is told so (attack X-26).
     pub afresh: bool,
 }
@@ -49,6 +51,7 @@ impl Application {
                 password: true,
                 identity_providers: Vec::new(),
                 second_step: SecondStep::SmsOtp,
+                sms_otp: None,
                 afresh: false,
             },
         }

@@ -43,7 +43,7 @@ impl Logins {
         origin: Origin,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let settings = self.settings(&self.tenant).await?;
+        let settings = self.settings_for(&self.tenant, &application).await?;
         let started = State::Started(Started::default());
         let login = self.new_login(
             &self.tenant,
@@ -95,7 +95,7 @@ impl Logins {
     }
 
     pub(crate) async fn step_of(&self, login: &Login) -> Result<Step, LoginError> {
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(login).await?;
         Ok(next_step(login, &settings.factor, self.now()))
     }
 

@@ -159,7 +159,7 @@ impl Logins {
     ) -> Result<Verification, ChallengeError> {
         let login = self.challenge_of(client, id).await?;
         let caller = Caller::at(person_address(&login));
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let login = self.after_sending(login).await?;
         let who = match &login.state {
             State::Challenged(challenged) => challenged.who.clone(),
@@ -230,7 +230,7 @@ impl Logins {
         id: &LoginId,
     ) -> Result<Option<Duration>, ChallengeError> {
         let login = self.challenge_of(client, id).await?;
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         if let State::Stopped(stopped) = &login.state {
             return Err(match stopped.reason {
                 StopReason::Locked { until } => ChallengeError::Locked { until: Some(until) },

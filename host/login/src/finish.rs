@@ -42,7 +42,7 @@ impl Logins {
                 return Err(LoginError::Gone);
             }
         }
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let mut session =
             self.session_of(&login, authenticated, settings.session_lifetime, client)?;
         let earlier = match earlier {

@@ -31,7 +31,7 @@ impl Logins {
         if !login.application.sequence.password {
             return Err(LoginError::OutOfOrder);
         }
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let failures = first_step_failures(&settings, &login.tenant, name, &client.address);
         self.refuse_if_spent(&failures, self.now())?;
 
@@ -81,7 +81,7 @@ impl Logins {
         if !offered {
             return Err(LoginError::OutOfOrder);
         }
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         // What was said to one tenant is nothing to another (attack A-13).
         if said.tenant != login.tenant {
             let refusal = Refusal::TenantMismatch;
@@ -139,7 +139,7 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_started(id).await?;
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         self.first_step_again(login, notice, &settings, client)
             .await
     }

@@ -43,6 +43,7 @@ pub use ports::Ports;
 pub use step::Step;
 pub use tenant::TenantId;
 
+use application::Application;
 use error::StoreError;
 use ports::{Advanced, Settlement, TenantSettings};
 use postern_otp::Timestamp;
@@ -93,6 +94,32 @@ impl Logins {
     ) -> Result<Arc<TenantSettings>, StoreError> {
         let settings = self.ports.settings.of(tenant).await?;
         settings.ok_or_else(|| StoreError::new(format!("there is no tenant `{tenant}`")))
+    }
+
+    /// As `settings`, by the SMSOTP entry that the application names.
+    pub(crate) async fn settings_for(
+        &self,
+        tenant: &TenantId,
+        application: &Application,
+    ) -> Result<Arc<TenantSettings>, StoreError> {
+        let settings = self.settings(tenant).await?;
+        let Some(entry) = &application.sequence.sms_otp else {
+            return Ok(settings);
+        };
+        // One that is gone is not replaced by another: its senders were chosen for a reason.
+        settings.by_entry.get(entry).cloned().ok_or_else(|| {
+            StoreError::new(format!(
+                "application `{}` names the SMSOTP entry `{entry}`, which is not in effect",
+                application.name
+            ))
+        })
+    }
+
+    pub(crate) async fn settings_of(
+        &self,
+        login: &Login,
+    ) -> Result<Arc<TenantSettings>, StoreError> {
+        self.settings_for(&login.tenant, &login.application).await
     }
 
     pub(crate) async fn settle(

@@ -12,6 +12,7 @@ use postern_otp::{
     lock::Ledger,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -336,6 +337,16 @@ pub struct Budget {
     pub key: String,
     pub window: Duration,
     pub max: u32,
+    pub begins: Begins,
+}
+
+/// When a budget's window begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Begins {
+    /// With the first that is counted.
+    First,
+    /// Anew with each that is counted: whoever has spent all waits the whole window after the last.
+    Last,
 }
 
 #[async_trait]
@@ -653,9 +664,11 @@ pub trait Directory: Send + Sync {
 // ---------------------------------------------------------------- settings
 
 /// What a tenant's logins run by. A snapshot: one login may see the next one at its next act.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TenantSettings {
     pub factor: FactorSettings,
+    /// The same with what one SMSOTP entry says, for the applications that name it.
+    pub by_entry: BTreeMap<String, Arc<TenantSettings>>,
     pub keys: KeyRing,
     /// Templates by BCP 47 tag; `en` is always there. `{code}`, `{brand}`, `{minutes}`.
     pub templates: Vec<(String, String)>,
@@ -665,6 +678,26 @@ pub struct TenantSettings {
     pub session_lifetime: Duration,
     /// 1,000 failures an hour over the whole tenant (attack A-07).
     pub failures_per_hour: u32,
+}
+
+impl TenantSettings {
+    /// With the settings of each SMSOTP entry that an application may name.
+    #[must_use]
+    pub fn with_entries(
+        mut self,
+        entries: impl IntoIterator<Item = (String, FactorSettings)>,
+    ) -> Self {
+        let entries = entries.into_iter().map(|(name, factor)| {
+            let refined = Self {
+                factor,
+                by_entry: BTreeMap::new(),
+                ..self.clone()
+            };
+            (name, Arc::new(refined))
+        });
+        self.by_entry = entries.collect();
+        self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

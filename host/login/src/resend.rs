@@ -47,7 +47,7 @@ impl Logins {
         login: Login,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let resent = self
             .send_again(login, &settings, &Caller::from(client))
             .await?;

@@ -62,7 +62,7 @@ impl Logins {
         };
         let next = match need {
             Need::Send(number) => {
-                let shown = shown(&settings, profile.as_ref(), &number);
+                let shown = shown(&settings, profile.as_ref(), &number, Typed::No);
                 let begin = Begin {
                     who,
                     number,
@@ -119,7 +119,7 @@ impl Logins {
         let State::NumberWanted(wanted) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let number = match read_number(&settings, typed) {
             Ok(number) => number,
             Err(notice) => {
@@ -133,10 +133,13 @@ impl Logins {
                 };
             }
         };
+        let profile = self
+            .facts_of(&login.tenant, wanted.who.account.as_ref())
+            .await?;
         let begin = Begin {
             who: wanted.who.clone(),
             keep: wanted.keep,
-            shown: shown(&settings, None, &number),
+            shown: shown(&settings, profile.as_ref(), &number, Typed::Yes),
             number,
             rename: None,
             events: Vec::new(),
@@ -340,12 +343,21 @@ pub(crate) fn facts(profile: Option<&Profile>, region: Option<&Region>) -> Accou
     }
 }
 
+/// Whether somebody typed the number a moment ago.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Typed {
+    Yes,
+    No,
+}
+
 /// What the code page shows: the operator's attribute by the seeds' rule where one is set and the
-/// account has it, else the number with a fixed number of stars.
+/// account has it, or the typed number by the same rule where it has not; else the number with a fixed
+/// number of stars.
 fn shown(
     settings: &TenantSettings,
     profile: Option<&Profile>,
     number: &PhoneNumber,
+    typed: Typed,
 ) -> Option<String> {
     let factor = &settings.factor;
     let Some(attribute) = &factor.screen_user_attribute else {
@@ -362,7 +374,8 @@ fn shown(
     let mobile = profile.number.as_deref();
     let value = claim.or(mobile.filter(|_| attribute == crate::claims::MOBILE));
     let value = value.map(str::trim).filter(|value| !value.is_empty());
-    value.map(|value| match &factor.screen_mask {
+    let pending = (typed == Typed::Yes).then(|| number.e164());
+    value.or(pending).map(|value| match &factor.screen_mask {
         Some(mask) => mask.mask(value),
         None => postern_otp::phone::mask(value, factor.screen_digits, factor.screen_from_end),
     })

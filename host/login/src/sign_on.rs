@@ -74,7 +74,7 @@ impl Logins {
             SecondFactor::NotNeeded(_) => match sequence.second_step {
                 SecondStep::None => true,
                 SecondStep::SmsOtp => {
-                    let settings = self.settings(tenant).await?;
+                    let settings = self.settings_for(tenant, application).await?;
                     skips(&session, profile.as_ref(), &settings)
                 }
             },
@@ -96,7 +96,7 @@ impl Logins {
         origin: Origin,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let settings = self.settings(&session.tenant).await?;
+        let settings = self.settings_for(&session.tenant, &application).await?;
         let identified = State::Identified(Identified { who: who(session) });
         let login = self.new_login(
             &session.tenant,
@@ -122,7 +122,7 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let who = who.clone();
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let profile = self.facts_of(&login.tenant, who.account.as_ref()).await?;
         let said = said(&login.tenant, &who);
         self.second_step(login, who, profile, said.as_ref(), settings, client)
@@ -160,7 +160,7 @@ impl Logins {
             .await
     }
 
-    async fn facts_of(
+    pub(crate) async fn facts_of(
         &self,
         tenant: &TenantId,
         account: Option<&AccountRef>,

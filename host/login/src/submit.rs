@@ -52,7 +52,7 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_browser(id).await?;
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let caller = Caller::from(client);
         let typed = Typed {
             text: typed,
@@ -123,7 +123,7 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_browser(id).await?;
-        let settings = self.settings(&login.tenant).await?;
+        let settings = self.settings_of(&login).await?;
         let who = backup_who(&login).filter(|_| backup_offered(&login, &settings.factor));
         let Some(who) = who.cloned() else {
             return Err(LoginError::OutOfOrder);

@@ -8,7 +8,7 @@
 use crate::audit::{AuditEvent, What};
 use crate::error::{LoginError, StoreError};
 use crate::login::Notice;
-use crate::ports::{Budget, ConversionLimit, Spending, Subject, TenantSettings};
+use crate::ports::{Begins, Budget, ConversionLimit, Spending, Subject, TenantSettings};
 use crate::{Logins, TenantId};
 use postern_otp::{PhoneNumber, Timestamp};
 use std::collections::HashMap;
@@ -182,7 +182,18 @@ pub(crate) fn send_budgets(
     let mut budgets = Vec::with_capacity(6);
     let mut add = |limit, kind: &str, name: &str, (max, window): (u32, Duration)| {
         let key = key(tenant, kind, name);
-        budgets.push((limit, Budget { key, window, max }));
+        let begins = match limit {
+            // `ResendBlockDuration` is counted from the last message.
+            SendLimit::Person => Begins::Last,
+            _ => Begins::First,
+        };
+        let budget = Budget {
+            key,
+            window,
+            max,
+            begins,
+        };
+        budgets.push((limit, budget));
     };
     // An API client's number is its own subject: the number's budget says it all.
     if !matches!(subject, Subject::Number { .. }) {
@@ -250,6 +261,7 @@ impl Logins {
                 key: key(&message.tenant, "conversion", &message.block),
                 window: limit.window,
                 max: limit.sends_min,
+                begins: Begins::First,
             };
             let limit = SendLimit::Conversion;
             self.alarm(&message.tenant, limit, &budget, at, now).await?;
@@ -348,6 +360,7 @@ pub(crate) fn wait_budget(
         ),
         window,
         max: 1,
+        begins: Begins::First,
     })
 }
 
@@ -358,6 +371,7 @@ pub(crate) fn tenant_failures(settings: &TenantSettings, tenant: &TenantId) -> B
         key: key(tenant, "failures", ""),
         window: HOUR,
         max: settings.failures_per_hour,
+        begins: Begins::First,
     }
 }
 
@@ -375,11 +389,13 @@ pub(crate) fn first_step_failures(
             key: key(tenant, "first-step-address", &network(address)),
             window: HOUR,
             max: FIRST_STEP_PER_ADDRESS,
+            begins: Begins::First,
         },
         Budget {
             key: key(tenant, "first-step-name", &hex::encode(name)),
             window: HOUR,
             max: FIRST_STEP_PER_NAME,
+            begins: Begins::First,
         },
     ]
 }
@@ -402,6 +418,7 @@ mod tests {
             key: key.to_owned(),
             window: HOUR,
             max: 1,
+            begins: Begins::First,
         }
     }
 

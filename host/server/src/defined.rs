@@ -26,10 +26,13 @@ use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::Clock;
 use postern_otp::Refinement;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Forms of senders are this and the plugin's id.
 const SMS: &str = "sms-otp/";
+/// In an application's form: the entry that its second step uses.
+const SMS_OTP: &str = "sms_otp";
 /// Their fields that are no sender's, but the entry's.
 const ENTRY: &str = "entry";
 
@@ -61,6 +64,8 @@ pub(crate) struct Sending {
     pub(crate) last: Vec<String>,
     /// What the default one says of codes and words.
     pub(crate) says: Refinement,
+    /// All that are enabled, for the applications that name one: each sends by itself alone.
+    pub(crate) entries: BTreeMap<String, Refinement>,
 }
 
 /// File and console together.
@@ -178,9 +183,15 @@ impl Defined {
                 }
                 merged.senders.push(self.sender(name, definition)?);
                 let sending = &mut merged.sending;
+                let says = self.entry(definition)?;
+                let alone = Refinement {
+                    senders: Some(vec![name.to_owned()]),
+                    ..says.clone()
+                };
+                sending.entries.insert(name.to_owned(), alone);
                 if definition.default {
                     sending.first.push(name.to_owned());
-                    sending.says = self.entry(definition)?;
+                    sending.says = says;
                 } else {
                     sending.last.push(name.to_owned());
                 }
@@ -240,6 +251,40 @@ impl Defined {
                 .map(|(key, words)| (format!("{ENTRY}.{key}"), words))
                 .collect()
         })
+    }
+
+    /// An entry whose name the file's entries have, or that is switched off and yet named by an
+    /// application: its people could not sign in.
+    async fn misplaced(
+        &self,
+        name: &str,
+        definition: &Definition,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let mut problems = Vec::new();
+        if self.file().sms_otp.entries.contains_key(name) {
+            let message = format!("the file has an SMSOTP entry `{name}`: expected another name");
+            problems.push(("name".to_owned(), message));
+        }
+        if definition.enabled {
+            return Ok(problems);
+        }
+        let tenant = TenantId::super_tenant();
+        let kind = Sort::ServiceProvider.kind();
+        for document in self.documents.list(&tenant, kind).await? {
+            let party: Definition = serde_json::from_str(&document.body)?;
+            if party
+                .values
+                .get(SMS_OTP)
+                .is_some_and(|entry| entry.trim() == name)
+            {
+                let message = format!(
+                    "the service provider `{}` names this entry: expected it to be enabled",
+                    document.key.name
+                );
+                problems.push(("enabled".to_owned(), message));
+            }
+        }
+        Ok(problems)
     }
 
     fn identity_provider(
@@ -472,6 +517,11 @@ impl Definitions for Defined {
                 Ok(sender) => sender,
                 Err(problems) => return problems,
             };
+            match self.misplaced(name, definition).await {
+                Ok(problems) if problems.is_empty() => {}
+                Ok(problems) => return problems,
+                Err(error) => return vec![(String::new(), format!("{error:#}"))],
+            }
             let found = self.gateway.check(&[sender]).await;
             return found
                 .into_iter()
@@ -512,6 +562,17 @@ impl Definitions for Defined {
             Sort::ServiceProvider | Sort::ClaimDialect => {
                 match self.relying_party(name, definition, &dialects) {
                     Ok(party) => {
+                        let entry = party.sms_otp.as_ref();
+                        let file = self.file();
+                        let known = |entry: &String| {
+                            let ours = &merged.sending.entries;
+                            ours.contains_key(entry) || file.sms_otp.entries.contains_key(entry)
+                        };
+                        if let Some(entry) = entry.filter(|entry| !known(entry)) {
+                            let problem =
+                                format!("there is no SMSOTP entry `{entry}` that is enabled");
+                            return vec![(SMS_OTP.to_owned(), problem)];
+                        }
                         let all = &mut entries.relying_parties;
                         all.retain(|one| one.name != name);
                         all.push(Arc::new(party));
@@ -533,14 +594,14 @@ impl Definitions for Defined {
     }
 
     fn sends_to(&self, service_provider: &Definition) -> Vec<String> {
-        let list = service_provider.values.get("first_step");
-        list.map(|text| {
-            form::lines(text)
-                .filter(|name| *name != PASSWORD)
-                .map(str::to_owned)
-                .collect()
-        })
-        .unwrap_or_default()
+        let values = &service_provider.values;
+        let list = values.get("first_step").map_or("", String::as_str);
+        let entry = values.get(SMS_OTP).map_or("", |entry| entry.trim());
+        form::lines(list)
+            .chain(Some(entry).filter(|entry| !entry.is_empty()))
+            .filter(|name| *name != PASSWORD)
+            .map(str::to_owned)
+            .collect()
     }
 
     fn declared_sends_to(&self, tenant: &TenantId) -> Vec<(String, Vec<String>)> {
@@ -788,6 +849,11 @@ mod forms {
                 text("second_step", "Second step", "")
                     .of(choice(&["sms-otp", "none"]))
                     .or("sms-otp"),
+                text(
+                    super::SMS_OTP,
+                    "SMSOTP entry",
+                    "Sends its codes, and says how they are; empty: in the order of all, by the default entry.",
+                ),
             ],
         )
     }
@@ -831,7 +897,7 @@ mod forms {
             section("Reach", "", reach),
             section(
                 "Codes and words",
-                "In effect where this entry is the default; empty leaves what the file says.",
+                "In effect where this entry is the default, and for applications that name it; empty leaves what the file says.",
                 vec![
                     text("entry.sms_otp_length", "SMS OTP length", "6 to 10.")
                         .of(FieldKind::Integer { min: 6, max: 10 }),

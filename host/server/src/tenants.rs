@@ -20,7 +20,7 @@ use postern_gateway::{Gateway, SenderConfig};
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{SettingsSource, TenantSettings, TenantStore};
-use postern_otp::KeyRing;
+use postern_otp::{FactorSettings, KeyRing};
 use postern_web::{Face, Tenants};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -291,25 +291,35 @@ impl HostSide {
     fn super_tenant(&self) -> Running {
         let config = &self.config;
         let limits = &config.limits;
-        let mut factor = config.sms_otp.factor.clone();
-        let named = std::mem::take(&mut factor.senders);
         let sending = &self.sending;
-        for name in sending.first.iter().chain(&named).chain(&sending.last) {
-            if !factor.senders.contains(name) {
-                factor.senders.push(name.clone());
+        let in_order = |factor: &FactorSettings| {
+            let mut factor = factor.clone();
+            let named = std::mem::take(&mut factor.senders);
+            for name in sending.first.iter().chain(&named).chain(&sending.last) {
+                if !factor.senders.contains(name) {
+                    factor.senders.push(name.clone());
+                }
             }
-        }
+            factor
+        };
+        let step = in_order(&config.sms_otp.step);
+        // Where both have one of a name, the file's is used.
+        let consoles = sending.entries.iter();
+        let consoles = consoles.map(|(name, says)| (name.clone(), step.refined(says)));
+        let entries: Vec<_> = consoles.chain(config.sms_otp.by_entry(&step)).collect();
+        let settings = TenantSettings {
+            factor: in_order(&config.sms_otp.factor).refined(&sending.says),
+            by_entry: BTreeMap::new(),
+            keys: self.keys.clone(),
+            templates: config.sms_otp.templates.clone(),
+            brand: config.server.brand.clone(),
+            limits: limits.send.clone(),
+            login_lifetime: limits.login_lifetime,
+            session_lifetime: limits.session_lifetime,
+            failures_per_hour: limits.failures_per_hour,
+        };
         Running {
-            settings: Arc::new(TenantSettings {
-                factor: factor.refined(&sending.says),
-                keys: self.keys.clone(),
-                templates: config.sms_otp.templates.clone(),
-                brand: config.server.brand.clone(),
-                limits: limits.send.clone(),
-                login_lifetime: limits.login_lifetime,
-                session_lifetime: limits.session_lifetime,
-                failures_per_hour: limits.failures_per_hour,
-            }),
+            settings: Arc::new(settings.with_entries(entries)),
             face: self.face(None),
             lacks: None,
         }
@@ -351,8 +361,9 @@ impl HostSide {
 
     fn settings(&self, document: &TenantDocument) -> TenantSettings {
         let limits = &document.limits;
-        TenantSettings {
+        let settings = TenantSettings {
             factor: document.sms_otp.factor.clone(),
+            by_entry: BTreeMap::new(),
             keys: self.keys.clone(),
             templates: document.sms_otp.templates.clone(),
             brand: self.brand(document.brand.as_deref()).to_owned(),
@@ -360,7 +371,8 @@ impl HostSide {
             login_lifetime: limits.login_lifetime,
             session_lifetime: limits.session_lifetime,
             failures_per_hour: limits.failures_per_hour,
-        }
+        };
+        settings.with_entries(document.sms_otp.by_entry(&document.sms_otp.step))
     }
 
     /// A brand is no protection: a document without one shows the host's.

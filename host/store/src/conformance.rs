@@ -25,7 +25,7 @@ use postern_login::login::{
 };
 use postern_login::ports::{
     AccountRef, Added, Advanced, ApiClient, ApiClients, AttemptStore, AuditLog, BackupCodeStore,
-    Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, Scope,
+    Begins, Budget, Counters, FirstNumber, Idempotency, LoginStore, Payment, Reservation, Scope,
     SessionStore, Settlement, Spending, Subject, TenantRecord, TenantStore,
 };
 use postern_login::session::{Session, SessionId};
@@ -133,6 +133,7 @@ suite! {
     a_budget_is_spent_and_comes_back
     budgets_are_spent_all_or_none
     a_race_spends_no_more_than_the_budget
+    a_budget_may_be_counted_from_the_last_spending
     a_client_is_found_by_its_token_until_revoked
     an_idempotency_key_is_reserved_once
     a_tenant_is_kept_until_it_is_removed
@@ -691,6 +692,28 @@ pub async fn a_budget_is_spent_and_comes_back(store: &impl Store) {
     assert!(matches!(none, Spending::Spent { index: 0, .. }));
 }
 
+pub async fn a_budget_may_be_counted_from_the_last_spending(store: &impl Store) {
+    let budget = [Budget {
+        begins: Begins::Last,
+        ..budget(&unique("sends"), 2)
+    }];
+    let spend = |now| store.spend(&budget, now);
+    let second = Timestamp(NOW.0 + 500_000);
+    assert_eq!(spend(NOW).await.expect("spend"), Spending::Granted);
+    assert_eq!(spend(second).await.expect("spend"), Spending::Granted);
+    let end = second.plus(budget[0].window);
+    let spent = Spending::Spent { index: 0, at: end };
+    let first_end = NOW.plus(budget[0].window);
+    assert_eq!(spend(first_end).await.expect("spend"), spent);
+    // What was refused is no spending: it puts the end off no further.
+    let just_before = Timestamp(end.0 - 1);
+    assert_eq!(spend(just_before).await.expect("spend"), spent);
+    assert_eq!(spend(end).await.expect("spend"), Spending::Granted);
+    assert_eq!(spend(end).await.expect("spend"), Spending::Granted);
+    let again = spend(end).await.expect("spend");
+    assert!(matches!(again, Spending::Spent { .. }));
+}
+
 pub async fn budgets_are_spent_all_or_none(store: &impl Store) {
     let (wide, narrow) = (budget(&unique("wide"), 3), budget(&unique("narrow"), 1));
     let both = [wide.clone(), narrow];
@@ -873,6 +896,7 @@ impl Possessions {
                 key: format!("send-account/{of}/{name}"),
                 window: Duration::from_secs(600),
                 max: 1,
+                begins: Begins::First,
             },
             code: backup_code(),
             parked: ParkingKey::from_entropy(&random()),
@@ -1896,6 +1920,7 @@ fn budget(key: &str, max: u32) -> Budget {
         key: key.into(),
         window: Duration::from_secs(600),
         max,
+        begins: Begins::First,
     }
 }
 

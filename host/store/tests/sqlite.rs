@@ -8,7 +8,8 @@ use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::login::{Origin, Purpose, Started};
 use postern_login::ports::{
-    Added, Advanced, AuditLog, Budget, Counters, LoginStore, Settlement, TenantRecord, TenantStore,
+    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, Settlement, TenantRecord,
+    TenantStore,
 };
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
@@ -253,6 +254,7 @@ async fn a_full_disk_refuses_and_heals() {
         key: "sends".into(),
         window: Duration::from_secs(600),
         max: 5,
+        begins: Begins::First,
     }];
     let too_big = Login {
         locale: "x".repeat(100_000),

@@ -25,7 +25,10 @@ pub async fn of(state: &TenantState, party: &RelyingParty) -> Result<Application
     Ok(Application {
         name: party.name.clone(),
         display_name: party.display_name.clone(),
-        sequence: sequence(state, &party.tenant, &party.first_step, party.second_step).await?,
+        sequence: Sequence {
+            sms_otp: party.sms_otp.clone(),
+            ..sequence(state, &party.tenant, &party.first_step, party.second_step).await?
+        },
     })
 }
 
@@ -58,6 +61,7 @@ async fn sequence(
             SecondStep::None => Asked::None,
             SecondStep::SmsOtp => Asked::SmsOtp,
         },
+        sms_otp: None,
         afresh: false,
     })
 }

@@ -1,7 +1,7 @@
 //! The list of known attacks names only tests that exist, and leaves no id out; the README quotes
 //! the example plugin as it is built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Ids of each group of the catalogue: 207 in all.
@@ -30,7 +30,7 @@ pub(crate) fn workspace() -> PathBuf {
 #[test]
 fn every_known_attack_has_a_line_and_every_test_named_there_exists() {
     let list = std::fs::read_to_string(workspace().join("tests/attacks.md")).unwrap();
-    let functions = functions(&workspace());
+    let functions = Functions::of(&workspace());
     let mut listed = BTreeSet::new();
     for line in list
         .lines()
@@ -45,14 +45,11 @@ fn every_known_attack_has_a_line_and_every_test_named_there_exists() {
             "{id} has neither a test nor a reason"
         );
         listed.insert(id.to_owned());
-        let name = test
-            .trim_matches('`')
-            .rsplit("::")
-            .next()
-            .unwrap_or_default();
+        let problem = functions.problem(test.trim_matches('`'));
         assert!(
-            test.is_empty() || functions.contains(name),
-            "{id} names `{test}`, which does not exist"
+            test.is_empty() || problem.is_none(),
+            "{id} names `{test}`, which {}",
+            problem.unwrap_or_default()
         );
     }
     for (group, count) in GROUPS {
@@ -80,28 +77,94 @@ fn the_readme_quotes_the_example_as_it_is() {
     );
 }
 
-/// Names of all functions in the tree's sources.
-pub(crate) fn functions(root: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut folders: Vec<PathBuf> = ["host", "sdk", "plugins", "examples", "tests"]
-        .iter()
-        .map(|name| root.join(name))
-        .collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                for rest in text.split("fn ").skip(1) {
-                    let name = rest
-                        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                        .next();
-                    found.extend(name.map(str::to_owned));
+/// All functions of the tree's sources, by name.
+pub(crate) struct Functions(BTreeMap<String, Vec<Found>>);
+
+struct Found {
+    /// The folders and the file it is in, as modules are called.
+    place: Vec<String>,
+    is_test: bool,
+}
+
+impl Functions {
+    pub(crate) fn of(root: &Path) -> Self {
+        let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+        let mut folders: Vec<PathBuf> = ["host", "sdk", "plugins", "examples", "tests"]
+            .iter()
+            .map(|name| root.join(name))
+            .collect();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let place = path.strip_prefix(root).unwrap().with_extension("");
+                    let place: Vec<String> = place
+                        .iter()
+                        .map(|part| part.to_string_lossy().replace('-', "_"))
+                        .collect();
+                    read(&std::fs::read_to_string(&path).unwrap(), &place, &mut found);
                 }
             }
         }
+        Self(found)
     }
-    found
+
+    /// What is wrong with `test`, the path of a test as it is called in a list.
+    pub(crate) fn problem(&self, test: &str) -> Option<&'static str> {
+        let mut modules: Vec<&str> = test.split("::").collect();
+        let name = modules.pop()?;
+        let Some(found) = self.0.get(name) else {
+            return Some("does not exist");
+        };
+        let mut modules = modules.into_iter().filter(|module| *module != "tests");
+        let crate_name = modules.next().map(|name| {
+            let short = name.strip_prefix("postern_").unwrap_or(name);
+            short.strip_prefix("plugin_").unwrap_or(short)
+        });
+        let modules: Vec<&str> = crate_name.into_iter().chain(modules).collect();
+        let lies_there = |found: &&Found| {
+            let has = |module: &&str| found.place.iter().any(|part| part == module);
+            modules.iter().all(has)
+        };
+        let mut there = found.iter().filter(lies_there).peekable();
+        if there.peek().is_none() {
+            return Some("lies somewhere else");
+        }
+        match there.any(|found| found.is_test) {
+            true => None,
+            false => Some("is no test"),
+        }
+    }
+}
+
+/// A suite that every store runs, and the one that is its own harness, have no attribute.
+const WITHOUT_ATTRIBUTE: [&str; 2] = ["conformance", "crash"];
+
+fn read(text: &str, place: &[String], found: &mut BTreeMap<String, Vec<Found>>) {
+    let lines: Vec<&str> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        let Some((_, rest)) = line.split_once("fn ") else {
+            continue;
+        };
+        let name = rest
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next();
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let above = lines[..at].iter().rev();
+        let mut attributes = above.take_while(|line| {
+            let line = line.trim();
+            line.starts_with("#[") || line.starts_with("//")
+        });
+        let by_itself = place
+            .iter()
+            .any(|part| WITHOUT_ATTRIBUTE.contains(&part.as_str()));
+        let is_test = by_itself || attributes.any(|line| line.contains("test"));
+        let place = place.to_vec();
+        let one = Found { place, is_test };
+        found.entry(name.to_owned()).or_default().push(one);
+    }
 }

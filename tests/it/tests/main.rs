@@ -12,6 +12,7 @@ mod canary;
 mod console;
 mod crash;
 mod directories;
+mod entries;
 mod federated;
 mod guess;
 mod hot_swap;

@@ -165,6 +165,43 @@ async fn a_federated_number_is_used_only_if_the_settings_ask_for_it() {
     assert_eq!(world.held().sent[0].1.to.e164(), ALICE);
 }
 
+/// `federatedMobileAttributeKey`: the identity provider's own entry, then what the step says of logins
+/// after it, then the step.
+#[tokio::test]
+async fn the_attribute_with_the_number_is_looked_up_at_the_provider_first() {
+    const KEY: &str = "federated_mobile_attribute_key";
+    let pair = |value: &str| (KEY.to_owned(), value.to_owned());
+    for (own, after, expected) in [
+        (Some("own"), Some(("idp", "after")), Some("+447700900125")),
+        (None, Some(("idp", "after")), Some("+447700900124")),
+        (None, Some(("another", "after")), Some("+447700900123")),
+        (None, None, Some("+447700900123")),
+        // What is named first and missing is not looked for under another name.
+        (Some("gone"), Some(("idp", "after")), None),
+    ] {
+        let world = World::with(|settings| {
+            let factor = &mut settings.factor;
+            let asks = ("send_otp_to_federated_mobile".to_owned(), "true".to_owned());
+            factor.resolver_settings = vec![asks, pair("mobile")];
+            factor.resolver_settings_after = after
+                .map(|(provider, name)| (provider.to_owned(), vec![pair(name)]))
+                .into_iter()
+                .collect();
+        });
+        resolves_to(&world, Resolution::NotFound);
+        let mut said = said();
+        for (name, number) in [("after", "+447700900124"), ("own", "+447700900125")] {
+            said.attributes.push((name.to_owned(), number.to_owned()));
+        }
+        said.settings.extend(own.map(pair));
+        let id = at_first_step(&world, application()).await;
+        world.logins.federated(&id, said, &facts()).await.unwrap();
+        let held = world.held();
+        let to = held.sent.first().map(|(_, message)| message.to.e164());
+        assert_eq!(to, expected, "{own:?} {after:?}");
+    }
+}
+
 /// A locked account gets no message after a federated step either.
 #[tokio::test]
 async fn a_locked_account_is_stopped() {

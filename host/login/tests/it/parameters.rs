@@ -43,6 +43,36 @@ async fn what_the_code_page_shows_follows_the_parameters() {
     }
 }
 
+/// A number that was typed a moment ago is shown by the same rule, where the account has no such claim.
+#[tokio::test]
+async fn a_pending_number_is_shown_by_the_operators_rule() {
+    const MAIL: &str = "http://wso2.org/claims/emailaddress";
+    for (attribute, claim, from_end, shown) in [
+        (Some(MOBILE), None, false, "+947********"),
+        (Some(MOBILE), None, true, "********4568"),
+        (Some(MAIL), None, true, "********4568"),
+        (Some(MAIL), Some("n@a.example"), true, "*******mple"),
+    ] {
+        let world = with(|factor| {
+            factor.capture_number = true;
+            factor.screen_user_attribute = attribute.map(str::to_owned);
+            factor.screen_digits = 4;
+            factor.screen_from_end = from_end;
+        });
+        let mut newcomer = user(None);
+        let claims = claim.map(|value: &str| (MAIL.to_owned(), value.to_owned()));
+        newcomer.profile.claims.extend(claims);
+        world.held().users.insert("newcomer".to_owned(), newcomer);
+        let (id, _) = world.password_of("newcomer").await;
+        let client = facts();
+        let moved = world.logins.give_number(&id, "+94771234568", &client).await;
+        let Step::AskCode(ask) = moved.unwrap().step else {
+            panic!("{attribute:?}");
+        };
+        assert_eq!(ask.number.as_deref(), Some(shown), "{attribute:?}");
+    }
+}
+
 /// `SmsOtpLength`, `SmsOtpExpiryTime` and `OnlyNumericCharactersForSmsOtp` of an entry win over
 /// `TokenLength`, `TokenExpiryTime` and `EnableAlphanumericToken`; what it does not say stays.
 #[tokio::test]
@@ -209,6 +239,72 @@ async fn a_persons_resends_are_counted_over_all_their_logins() {
         let (id, _) = world.at_code("carol").await;
         assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
     }
+}
+
+/// `ResendBlockDuration` is counted from the last message, not from the first.
+#[tokio::test]
+async fn a_block_ends_so_long_after_the_last_message() {
+    for (after_the_last, sent) in [(599_999, false), (600_000, true)] {
+        let world = World::with(|settings| {
+            let resend = &mut settings.factor.challenge.resend;
+            resend.resends_max = 1;
+            resend.block_person_for = Some(Duration::from_secs(600));
+        });
+        let (id, _) = world.at_code("alice").await;
+        assert_eq!(resend(&world, &id).await, Some(Notice::NewCodeSent));
+        world.pass(after_the_last);
+        let (_, step) = world.password_of("alice").await;
+        let Step::AskCode(ask) = step else {
+            panic!("{step:?}");
+        };
+        assert_eq!(ask.sent, sent, "{after_the_last} ms after the last message");
+    }
+}
+
+/// An application's entry is used for the whole of its logins, and one that is gone by nobody.
+#[tokio::test]
+async fn an_applications_entry_says_by_what_its_logins_run() {
+    let naming = |entry: Option<&str>| {
+        let mut application = Application::account_page();
+        application.name = "shop".to_owned();
+        application.sequence.sms_otp = entry.map(str::to_owned);
+        application
+    };
+    let entry = |step: &FactorSettings, length, sender: &str| {
+        step.refined(&Refinement {
+            senders: Some(vec![sender.to_owned()]),
+            code_length: Some(length),
+            ..Refinement::default()
+        })
+    };
+    let world = World::with(|settings| {
+        let step = settings.factor.clone();
+        let entries = [("eight".to_owned(), entry(&step, 8, "two"))];
+        *settings = settings.clone().with_entries(entries);
+    });
+    let client = facts();
+    for (named, length, sender) in [(None, 6, "one"), (Some("eight"), 8, "two")] {
+        let begun = world.logins.begin_for(naming(named), browser(), &client);
+        let id = begun.await.unwrap().id;
+        let moved = world.logins.password(&id, "alice", "right", &client).await;
+        let id = moved.unwrap().id;
+        assert_eq!(world.last_code().len(), length);
+        assert_eq!(world.last_sender(), sender);
+        // Another code is the entry's as well.
+        world.pass(31_000);
+        world.logins.resend(&id, &client).await.unwrap();
+        assert_eq!(world.last_code().len(), length);
+        assert_eq!(world.last_sender(), sender);
+        assert_eq!(
+            world.submit(&id, &world.last_code()).await,
+            Step::Authenticated
+        );
+    }
+    let gone = world
+        .logins
+        .begin_for(naming(Some("gone")), browser(), &client)
+        .await;
+    assert!(gone.is_err(), "{gone:?}");
 }
 
 /// `redirectToMultiOptionPageOnFailure` and `RetryEnable`: with both a way to choose and the parameter,

@@ -216,6 +216,13 @@ impl World {
             .to_owned()
     }
 
+    /// By which sender the last message went.
+    pub fn last_sender(&self) -> String {
+        let held = self.held();
+        let (sender, _) = held.sent.last().expect("something was sent");
+        sender.clone()
+    }
+
     pub fn calls(&self) -> usize {
         self.held().sent.len()
     }
@@ -277,6 +284,7 @@ pub fn settings() -> TenantSettings {
             show_failure_reason: true,
             ..FactorSettings::default()
         },
+        by_entry: Default::default(),
         keys: KeyRing::new(vec![HashKey::new(1, [5; 32])]).unwrap(),
         templates: vec![("en".to_owned(), "Verification Code: {code}".to_owned())],
         brand: "Example".to_owned(),
@@ -630,9 +638,18 @@ impl Counters for Inner {
         let mut held = self.held();
         for (index, budget) in budgets.iter().enumerate() {
             let hits = held.counters.entry(budget.key.clone()).or_default();
-            hits.retain(|hit| now.since(*hit) < budget.window);
+            let ends = |hit: Option<&Timestamp>| hit.map_or(now, |hit| hit.plus(budget.window));
+            match budget.begins {
+                Begins::First => hits.retain(|hit| now.since(*hit) < budget.window),
+                Begins::Last if ends(hits.last()) <= now => hits.clear(),
+                Begins::Last => {}
+            }
+            let ends = match budget.begins {
+                Begins::First => ends(hits.first()),
+                Begins::Last => ends(hits.last()),
+            };
             if hits.len() >= budget.max as usize {
-                let at = hits.first().map_or(now, |first| first.plus(budget.window));
+                let at = ends;
                 return Ok(Spending::Spent { index, at });
             }
         }

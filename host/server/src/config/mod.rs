@@ -162,6 +162,7 @@ impl Config {
             );
             files.push(file);
         }
+        entries_named(&federation, &sms_otp, &mut findings);
         for domain in inbound.domains() {
             let known = domain == PRIMARY
                 || user_stores
@@ -254,15 +255,40 @@ fn together(
     }
 }
 
-/// Every sender in the order of fail-over is one of those there are.
+/// Every sender in an order of fail-over is one of those there are.
 fn senders_named(senders: &BTreeMap<String, Sender>, sms_otp: &SmsOtp, findings: &mut Findings) {
-    for name in &sms_otp.factor.senders {
-        if !senders.contains_key(name) {
-            let known: Vec<_> = senders.keys().map(String::as_str).collect();
+    let known: Vec<_> = senders.keys().map(String::as_str).collect();
+    let known = match known.is_empty() {
+        true => "none".to_owned(),
+        false => known.join(", "),
+    };
+    let mut named = |key: String, names: &[String]| {
+        for name in names.iter().filter(|name| !senders.contains_key(*name)) {
             findings.problem(
-                "sms_otp.senders",
+                &key,
+                format!("there is no sender `{name}`: expected names of `[sender.NAME]` sections (there are: {known})"),
+            );
+        }
+    };
+    named("sms_otp.senders".to_owned(), &sms_otp.step.senders);
+    for (name, entry) in &sms_otp.entries {
+        let key = format!("sms_otp.identity_provider.{name}.senders");
+        named(key, entry.says.senders.as_deref().unwrap_or_default());
+    }
+}
+
+/// Every SMSOTP entry that an application names is one of those there are, and is enabled.
+fn entries_named(federation: &Entries, sms_otp: &SmsOtp, findings: &mut Findings) {
+    for party in &federation.relying_parties {
+        let Some(entry) = &party.sms_otp else {
+            continue;
+        };
+        if !sms_otp.entries.contains_key(entry) {
+            let known: Vec<_> = sms_otp.entries.keys().map(String::as_str).collect();
+            findings.problem(
+                &format!("relying_party.{}.sms_otp", party.name),
                 format!(
-                    "there is no sender `{name}`: expected names of `[sender.NAME]` sections (there are: {})",
+                    "there is no SMSOTP entry `{entry}` that is enabled: expected the name of an `[sms_otp.identity_provider.NAME]` section (there are: {})",
                     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
                 ),
             );

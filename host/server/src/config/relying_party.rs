@@ -44,6 +44,7 @@ pub(super) fn read(
         "second_step",
         &[("sms-otp", SecondStep::SmsOtp), ("none", SecondStep::None)],
     );
+    let sms_otp = s.optional::<String>("sms_otp", "the name of an SMSOTP entry");
     let claims = read_claims(s.table("claims"))
         .into_iter()
         .map(|(name, claim)| ReleasedClaim { claim, name })
@@ -63,6 +64,7 @@ pub(super) fn read(
         oidc,
         first_step,
         second_step,
+        sms_otp,
         claims,
     };
     for problem in party.check() {

@@ -20,6 +20,8 @@ use std::time::Duration;
 pub struct SmsOtp {
     /// With the default entry's values in place, if there is one.
     pub factor: FactorSettings,
+    /// Without them: what an entry that an application names refines.
+    pub step: FactorSettings,
     /// `[sms_otp.identity_provider.NAME]`, those that are enabled.
     pub entries: BTreeMap<String, Entry>,
     /// Templates by BCP 47 tag; `en` is always there.
@@ -129,7 +131,7 @@ impl SmsOtp {
         let entries = entry::read_all(s.table("identity_provider"), limits);
         let factor = match entry::the_default(s, &entries) {
             Some(default) => step.refined(&default.says),
-            None => step,
+            None => step.clone(),
         };
         if factor.senders.is_empty() {
             s.warning("senders", "no sender is named: no code can be sent");
@@ -137,10 +139,21 @@ impl SmsOtp {
         section.finish();
         Self {
             factor,
+            step,
             entries,
             templates,
             user_stores: who.user_stores,
         }
+    }
+}
+
+impl SmsOtp {
+    /// The step as each entry has it, where `step` is what no entry says.
+    pub(crate) fn by_entry(&self, step: &FactorSettings) -> Vec<(String, FactorSettings)> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), step.refined(&entry.says)))
+            .collect()
     }
 }
 

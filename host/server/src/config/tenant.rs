@@ -9,8 +9,8 @@ use super::section::Section;
 use super::sender::{self, Sender};
 use super::sms_otp::SmsOtp;
 use super::{
-    Config, UserStores, identity_provider, relying_party, senders_and_outbox, senders_named,
-    sign_in,
+    Config, UserStores, entries_named, identity_provider, relying_party, senders_and_outbox,
+    senders_named, sign_in,
 };
 use crate::import;
 use postern_federation::Entries;
@@ -86,6 +86,7 @@ impl TenantDocument {
         if surroundings.is_closed() {
             refuse_files(&senders, &user_stores, &mut findings);
         }
+        entries_named(&federation, &sms_otp, &mut findings);
         senders_named(&senders, &sms_otp, &mut findings);
         senders_and_outbox(&senders, host.outbox.is_some(), &mut findings);
         let Findings { problems, warnings } = findings;

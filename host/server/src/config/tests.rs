@@ -540,3 +540,46 @@ fn the_examples_of_the_page_on_user_stores_are_in_order() {
     }
     assert_eq!(examples, 3);
 }
+
+/// An application's SMSOTP entry is one of those there are, and each entry's senders are as well.
+#[test]
+fn an_application_names_an_entry_that_there_is() {
+    const PARTY: &str = "[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"https://shop.example/cb\"]\n";
+    let with = |entry: &str, party: &str| {
+        format!(
+            "{ORDERLY}\n[sms_otp.identity_provider.bank]\n{entry}\n[relying_party.shop]\n{party}\n{PARTY}"
+        )
+    };
+    let config = load(&with("sms_otp_length = 8", "sms_otp = \"bank\"")).unwrap();
+    let shop = &config.federation.relying_parties[0];
+    assert_eq!(shop.sms_otp.as_deref(), Some("bank"));
+    let by_entry = config.sms_otp.by_entry(&config.sms_otp.step);
+    assert_eq!(by_entry[0].1.challenge.format.length, 8);
+    assert_eq!(config.sms_otp.factor.challenge.format.length, 6);
+    for (entry, party, key, message) in [
+        (
+            "",
+            "sms_otp = \"corp\"",
+            "relying_party.shop.sms_otp",
+            "there is no SMSOTP entry `corp` that is enabled",
+        ),
+        (
+            "enable = false",
+            "sms_otp = \"bank\"",
+            "relying_party.shop.sms_otp",
+            "(there are: none)",
+        ),
+        (
+            "senders = [\"gone\"]",
+            "",
+            "sms_otp.identity_provider.bank.senders",
+            "there is no sender `gone`",
+        ),
+    ] {
+        let found = problems(&with(entry, party));
+        assert!(
+            found.iter().any(|(k, m)| k == key && m.contains(message)),
+            "{entry} {party}: {found:?}"
+        );
+    }
+}

@@ -554,3 +554,170 @@ fn what_is_none_of_these_files_is_told() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+/// sms-otp 1.1: the entry's value, else the step's, else the built-in one; a value of the entry's that
+/// was never accepted is the built-in one, not the step's.
+#[test]
+fn an_entrys_value_wins_over_the_steps_and_one_out_of_range_is_the_built_in_one() {
+    let effective = |step: (&str, &str), entry: (&str, &str)| {
+        let parameter = match step.1 {
+            "" => String::new(),
+            value => format!("<Parameter name=\"{}\">{value}</Parameter>", step.0),
+        };
+        let step =
+            format!("<AuthenticatorConfig name=\"SMSOTP\">{parameter}</AuthenticatorConfig>");
+        let entry = serde_json::json!({
+            "identityProviderName": "acme",
+            "federatedAuthenticatorConfigs": [{ "name": "SMSOTP", "enabled": true, "isDefault": true, "properties": [
+                { "name": "sms_url", "value": "https://a.example/s" },
+                { "name": "http_method", "value": "POST" },
+                { "name": entry.0, "value": entry.1 },
+            ]}],
+        });
+        let imported = imported(&[&step, &entry.to_string()]).unwrap();
+        load(&imported).sms_otp.factor.challenge
+    };
+    for (step, entry, length) in [
+        ("", "", 6),
+        ("8", "", 8),
+        ("8", "7", 7),
+        ("", "7", 7),
+        ("8", "10", 10),
+        ("8", "11", 6),
+        ("8", "3", 6),
+        ("8", "six", 6),
+        // Accepted there, and brought to our bound.
+        ("8", "4", 6),
+    ] {
+        let challenge = effective(("TokenLength", step), ("SmsOtpLength", entry));
+        assert_eq!(challenge.format.length, length, "`{step}` `{entry}`");
+    }
+    for (step, entry, seconds) in [
+        ("", "", 300),
+        ("120", "", 120),
+        ("120", "1", 60),
+        ("120", "10", 600),
+        ("120", "0", 300),
+        ("120", "1441", 300),
+        ("120", "-1", 300),
+        ("120", "1440", 600),
+    ] {
+        let challenge = effective(("TokenExpiryTime", step), ("SmsOtpExpiryTime", entry));
+        let lifetime = challenge.code_lifetime.as_secs();
+        assert_eq!(lifetime, seconds, "`{step}` `{entry}`");
+    }
+    for (step, entry, letters) in [
+        ("", "", false),
+        ("true", "", true),
+        ("true", "true", false),
+        ("true", "false", true),
+        ("false", "false", true),
+        ("false", "", false),
+    ] {
+        let only = ("OnlyNumericCharactersForSmsOtp", entry);
+        let challenge = effective(("EnableAlphanumericToken", step), only);
+        let has_letters = challenge.format.alphabet == postern_otp::Alphabet::Alphanumeric;
+        assert_eq!(has_letters, letters, "`{step}` `{entry}`");
+    }
+}
+
+/// Each property of an entry, given and not given.
+#[test]
+fn each_property_of_an_entry_is_taken_both_ways() {
+    let base = [("sms_url", "https://a.example/s"), ("http_method", "POST")];
+    let entry = |name: &str, value: &str| {
+        let mut properties = base.to_vec();
+        properties.push((name, value));
+        load(&recipe(&properties)).sms_otp.entries["acme"]
+            .says
+            .clone()
+    };
+    let without = load(&recipe(&base)).sms_otp.entries["acme"].says.clone();
+    assert_eq!(without.senders.as_deref().unwrap(), ["acme"]);
+    assert_eq!(without.show_error_detail, None);
+    for (text, shown) in [
+        ("true", true),
+        ("True", true),
+        ("false", false),
+        ("yes", false),
+    ] {
+        let said = entry("show_detailed_error_info", text);
+        assert_eq!(said.show_error_detail, Some(shown), "{text}");
+    }
+    assert_eq!(without.masked_in_errors, None);
+    let masked = entry("values_to_be_masked", "a.b, c ,");
+    assert_eq!(masked.masked_in_errors.unwrap(), ["a.b", "c"]);
+    assert!(without.number_pattern.is_none());
+    let pattern = entry("mobile_number_regex", "[0-9]+").number_pattern;
+    assert_eq!(pattern.unwrap().as_str(), "[0-9]+");
+    assert_eq!(without.number_pattern_message, None);
+    let words = entry(
+        "mobile_number_pattern_failure_error_message",
+        "Digits, please.",
+    );
+    assert_eq!(words.number_pattern_message.unwrap(), "Digits, please.");
+    for (name, value, setting_name, expected) in [
+        ("http_response", "201", "http_response_code", "201"),
+        ("http_response", "", "http_response_code", ""),
+        ("http_response", "abc", "http_response_code", ""),
+        ("headers", "X-A: b", "http_headers", "X-A: b"),
+        ("headers", "", "http_headers", ""),
+        ("payload", "to=$ctx.num", "http_payload", "to=$ctx.num"),
+        ("payload", "", "http_payload", ""),
+    ] {
+        let mut properties = base.to_vec();
+        properties.push((name, value));
+        let imported = recipe(&properties);
+        assert_eq!(setting(&imported, setting_name), expected, "{name} {value}");
+    }
+    for (method, meant) in [
+        ("GET", "GET"),
+        ("post", "POST"),
+        ("", "GET"),
+        ("PUT", "GET"),
+    ] {
+        let imported = recipe(&[base[0], ("http_method", method)]);
+        assert_eq!(setting(&imported, "http_method"), meant, "{method}");
+    }
+}
+
+/// The parameters that hold a number, a list or a word, each given and not given.
+#[test]
+fn each_number_and_list_of_the_step_is_taken_both_ways() {
+    let factor = |name: &str, value: &str| load(&step(&[(name, value)])).sms_otp.factor;
+    for (value, minutes) in [("10", 10), ("0", 5), ("-1", 5), ("x", 5), ("9999", 1440)] {
+        let pairs = [
+            ("EnableUserBasedResendBlocking", "true"),
+            ("ResendBlockDuration", value),
+        ];
+        let resend = load(&step(&pairs)).sms_otp.factor.challenge.resend;
+        let blocked = resend.block_person_for.unwrap();
+        assert_eq!(blocked.as_secs(), minutes * 60, "{value}");
+    }
+    let alone = factor("ResendBlockDuration", "10");
+    assert_eq!(alone.challenge.resend.block_person_for, None);
+    for (value, digits) in [("4", 4), ("0", 0), ("9", 8), ("-1", 0), ("", 0)] {
+        assert_eq!(factor("noOfDigits", value).screen_digits, digits, "{value}");
+    }
+    for (value, from_end) in [("backward", true), ("forward", false), ("Backward", false)] {
+        assert_eq!(factor("order", value).screen_from_end, from_end, "{value}");
+    }
+    for (value, stores) in [
+        ("jdbc, abc , xyz", vec!["jdbc", "abc", "xyz"]),
+        ("primary", vec!["primary"]),
+        (" , ", vec![]),
+    ] {
+        let imported = step(&[("secondaryUserstore", value)]);
+        let said: toml::Table = toml::from_str(&imported.document.to_toml()).unwrap();
+        let said = said["sms_otp"].get("secondary_userstore");
+        let said = said.and_then(|list| list.as_array()).cloned();
+        let said: Vec<_> = said.iter().flatten().filter_map(|v| v.as_str()).collect();
+        assert_eq!(said, stores, "{value}");
+    }
+    for (value, what) in [("true", What::Taken), ("false", What::Left)] {
+        let imported = step(&[("enable_payload_encoding_for_sms_otp", value)]);
+        let told = about(&imported, "enable_payload_encoding_for_sms_otp");
+        assert_eq!(told[0].0, what, "{value}");
+        load(&imported);
+    }
+}

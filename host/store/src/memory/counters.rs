@@ -3,7 +3,7 @@
 use super::{Memory, remove_over};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{Budget, Counters, Spending};
+use postern_login::ports::{Begins, Budget, Counters, Spending};
 use postern_otp::Timestamp;
 
 #[async_trait]
@@ -30,6 +30,9 @@ impl Counters for Memory {
                 *row = fresh;
             }
             row.0 += 1;
+            if budget.begins == Begins::Last {
+                row.1 = fresh.1;
+            }
         }
         Ok(Spending::Granted)
     }

@@ -1,10 +1,10 @@
-//! Budgets. A window begins with the first spending and ends with everything in it: what is told
-//! to whoever must wait is exact, and a budget is one row.
+//! Budgets. A window begins with the first spending, or anew with each where the budget says so, and
+//! ends with everything in it: what is told to whoever must wait is exact, and a budget is one row.
 
 use super::{Fault, Sqlite, column, timestamp};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{Budget, Counters, Spending};
+use postern_login::ports::{Begins, Budget, Counters, Spending};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -45,13 +45,14 @@ fn spend(db: &Connection, budgets: &[Budget], now: Timestamp) -> Result<Spending
             "INSERT INTO counters (key, window, count, ends_at) VALUES (?1, ?2, 1, ?3)
              ON CONFLICT (key, window) DO UPDATE SET
                  count = CASE WHEN ends_at > ?4 THEN count + 1 ELSE 1 END,
-                 ends_at = CASE WHEN ends_at > ?4 THEN ends_at ELSE excluded.ends_at END",
+                 ends_at = CASE WHEN ends_at > ?4 AND NOT ?5 THEN ends_at ELSE excluded.ends_at END",
         )?
         .execute(params![
             budget.key,
             window(budget),
             column(now.plus(budget.window)),
-            column(now)
+            column(now),
+            budget.begins == Begins::Last
         ])?;
     }
     Ok(Spending::Granted)

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 8] = [
     TENANTS,
     SCOPES_AND_PRUNING,
     PROVISIONING,
+    ENTRIES_OF_APPLICATIONS,
 ];
 
 pub(super) enum Refused {
@@ -380,6 +381,13 @@ CREATE TABLE remote_ids (
     remote_id TEXT NOT NULL,
     PRIMARY KEY (tenant, connector, kind, subject)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// A login knows the SMSOTP entry of its application: logins of before cannot be read and are dropped,
+/// sessions have the shape they had.
+const ENTRIES_OF_APPLICATIONS: &str = "
+DELETE FROM logins;
+UPDATE sessions SET body = x'05' || substr(body, 2);
 ";
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Another mobile number: a code goes to the new one, and with that code it becomes the account's.
 
 use super::frame;
-use crate::error::unmoved;
+use crate::error::{PageError, unmoved};
 use crate::extract::{Client, SessionForm, SignedIn};
 use crate::page::{self, Frame, see_other, with_cookie};
 use crate::sign_in::code;
 use crate::tenant::{Tenant, TenantState};
 use askama::Template;
 use axum::extract::RawQuery;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use postern_login::account::Proven;
 use postern_login::begin::Moved;
@@ -55,8 +55,19 @@ pub async fn show(
             Err(error) => return unmoved(error, state.clock.now(), "/account"),
         }
     }
-    let notice = refused(query.as_deref()).map(|notice| f.t.notice(notice));
-    draw(f, token, notice)
+    let notice = refused(query.as_deref());
+    if notice == Some(Notice::NumberInvalid) {
+        // The operator's own sentence, as where a number is captured.
+        match state.logins.page_settings(&state.tenant).await {
+            Ok(settings) => {
+                if let Some(sentence) = &settings.number_pattern_message {
+                    return draw(f, token, Some(sentence));
+                }
+            }
+            Err(error) => return PageError::busy(&error).into_response(),
+        }
+    }
+    draw(f, token, notice.map(|notice| f.t.notice(notice)))
 }
 
 pub(super) fn draw(f: Frame<'_>, token: &str, notice: Option<&str>) -> Response {

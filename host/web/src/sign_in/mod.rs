@@ -22,6 +22,7 @@ use http::HeaderMap;
 use postern_login::begin::{ClientFacts, Moved, Seen};
 use postern_login::finish::Finished;
 use postern_login::login::Notice;
+use postern_login::pages::PageSettings;
 use postern_login::{LoginError, LoginId, Origin, Step};
 use postern_otp::Timestamp;
 
@@ -253,9 +254,9 @@ async fn draw(
     word: Option<Word>,
     hint: Option<&str>,
 ) -> Response {
-    let settings = match state.logins.page_settings(&state.tenant).await {
+    let settings = match page_settings(state, id, step).await {
         Ok(settings) => settings,
-        Err(error) => return PageError::busy(&error).into_response(),
+        Err(error) => return unmoved(error, state.clock.now(), ACCOUNT),
     };
     if let Some(place) = own_page::address(state, id, step, &settings) {
         return see_other(&place);
@@ -270,6 +271,22 @@ async fn draw(
             Some(message),
         ) => number::draw_saying(f, &token, message),
         _ => draw_step(f, &token, step, word, hint, state.clock.now()),
+    }
+}
+
+/// What a typed number must look like is the application's; where pages are is the tenant's.
+async fn page_settings(
+    state: &TenantState,
+    id: &LoginId,
+    step: &Step,
+) -> Result<PageSettings, LoginError> {
+    match step {
+        Step::AskNumber { .. } => state.logins.page_settings_of(id).await,
+        Step::FirstStep { .. }
+        | Step::SecondStepWanted { .. }
+        | Step::AskCode(_)
+        | Step::Stopped { .. }
+        | Step::Authenticated => Ok(state.logins.page_settings(&state.tenant).await?),
     }
 }
 

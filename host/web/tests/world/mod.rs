@@ -486,6 +486,7 @@ impl Settings {
         let window = Duration::from_secs(600);
         Self(Arc::new(TenantSettings {
             factor,
+            by_entry: Default::default(),
             keys: KeyRing::new(vec![HashKey::new(1, [3; 32])]).unwrap(),
             templates: vec![("en".to_owned(), "Verification Code: {code}".to_owned())],
             brand: "Postern".to_owned(),

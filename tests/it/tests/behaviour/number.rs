@@ -161,6 +161,53 @@ async fn a_number_that_is_not_asked_for_is_not_looked_at() -> Result<()> {
     Ok(())
 }
 
+/// The operator's pattern and its sentence hold for a number that somebody changes on their account
+/// page as they do for one that is captured, and this host asks, not the browser.
+#[tokio::test]
+async fn a_number_that_breaks_the_operators_pattern_is_refused_in_the_operators_words_everywhere()
+-> Result<()> {
+    const OURS: &str = "A number of Britain that begins with 7700, please.";
+    let scene = Scene::new().await?;
+    for (message, words) in [
+        (
+            format!("mobile_number_pattern_failure_error_message = \"{OURS}\""),
+            OURS,
+        ),
+        (String::new(), EN.notice_number_invalid),
+    ] {
+        scene
+            .set(&format!(
+                "{CAPTURE}\nmobile_number_regex = '\\+447700\\d{{6}}'\n{message}"
+            ))
+            .await?;
+        const OTHER: &str = "+12025550199";
+        let name = scene.person_without_number().await?;
+        let (_, number) = scene.somebody();
+        let mut browser = scene.host.browser();
+        let page = browser.sign_in(&name, PASSWORD).await?;
+        let page = give(&mut browser, &page, OTHER).await?;
+        says("captured", &page, words);
+        assert!(page.asks_for_number(), "{}", page.text());
+        let page = give(&mut browser, &page, &number).await?;
+        let code = scene.newest_code(&number)?;
+        let page = browser.enter_code(&page, &code).await?;
+        assert!(page.is_account(), "{}", page.text());
+
+        let page = browser.open("/account/number").await?;
+        let page = browser
+            .submit(&page, "/account/number", &[("mobile", OTHER)])
+            .await?;
+        says("changed", &page, words);
+        assert_eq!(scene.messages_to(OTHER), 0);
+        let (_, next) = scene.somebody();
+        browser
+            .submit(&page, "/account/number", &[("mobile", &next)])
+            .await?;
+        assert_eq!(scene.messages_to(&next), 1);
+    }
+    Ok(())
+}
+
 async fn give(browser: &mut postern_kit::Browser, page: &Page, number: &str) -> Result<Page> {
     browser
         .submit(page, "/sign-in/number", &[("mobile", number)])

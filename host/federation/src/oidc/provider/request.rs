@@ -252,6 +252,7 @@ mod tests {
             }),
             first_step: FirstStep::default(),
             second_step: SecondStep::SmsOtp,
+            sms_otp: None,
             claims: vec![],
         }
     }

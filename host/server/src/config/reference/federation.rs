@@ -135,6 +135,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("enabled", Default("true"), "false refuses its requests"),
             Key::new("first_step", Default("[\"password\"]"), "`password`, names of `[identity_provider.NAME]` tables, or both"),
             Key::new("second_step", Default("\"sms-otp\""), "`sms-otp`, or `none` for an application that is content with the first step"),
+            Key::new("sms_otp", Example("\"bank\""), "the entry `[sms_otp.identity_provider.NAME]` whose senders, in their order, and whose length, life, characters and number pattern its codes have; by default the host's order and the default entry"),
         ],
     },
     Table {

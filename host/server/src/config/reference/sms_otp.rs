@@ -21,7 +21,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("resend_enable", Default("true"), "another code may be asked for").formerly("ResendEnable"),
             Key::new("maximum_resend_attempts", Example("3"), "how often, 0 to 10; without it `limits.resends_per_challenge` holds").formerly("MaximumResendAttempts"),
             Key::new("enable_user_based_resend_blocking", Default("false"), "messages are counted for the person over all their logins as well, first ones and resends, not for one login alone").formerly("EnableUserBasedResendBlocking"),
-            Key::new("resend_block_duration", Default("5"), "minutes in which a person has one login's messages, from the first on, 1 to 1440").formerly("ResendBlockDuration"),
+            Key::new("resend_block_duration", Default("5"), "minutes after the last message in which a person who had one login's messages gets no more, 1 to 1440").formerly("ResendBlockDuration"),
             Key::new("backup_code", Default("true"), "a backup code is accepted in place of the code").formerly("BackupCode"),
             Key::new("backup_codes_use_identity_claims", Default("false"), "without effect: the codes that a user store still holds are taken over from `otpbackupcodes` and `identity/otpbackupcodes`, whichever holds them").formerly("OTPBackupCodes.UseIdentityClaims"),
             Key::new("capture_and_update_mobile_number", Default("false"), "an account without a number is asked for one: whoever has the password chooses it").formerly("CaptureAndUpdateMobileNumber"),
@@ -69,10 +69,10 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.identity_provider.NAME",
         name: "bank",
-        about: "An identity provider's SMSOTP entry. The default one is in force; the others are checked and wait.",
+        about: "An identity provider's SMSOTP entry. The default one is in force for all; another one for the applications that name it (`relying_party.NAME.sms_otp`).",
         keys: &[
             Key::new("enable", Default("true"), "false: as if it were not there").formerly("Enable"),
-            Key::new("default", Default("false"), "this one is in force; at most one is").formerly("Default"),
+            Key::new("default", Default("false"), "this one is in force where an application names none; at most one is").formerly("Default"),
             Key::new("senders", Example("[\"twilio\"]"), "senders of its own, in the order of fail-over").formerly("sms_url, http_method, headers, payload, http_response"),
             Key::new("sms_otp_length", Example("6"), "wins over `token_length`").formerly("SmsOtpLength"),
             Key::new("sms_otp_expiry_time", Example("5"), "minutes, 1 to 10; wins over `token_expiry_time`").formerly("SmsOtpExpiryTime"),

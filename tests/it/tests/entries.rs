@@ -1,0 +1,276 @@
+//! An application chooses by which SMSOTP entry its people get their codes.
+
+use crate::{ALICE, PASSWORD};
+use postern_kit::desk::Request;
+use postern_kit::identity_provider::challenge_of;
+use postern_kit::sms_gateway::{self, Answer, Behaviour};
+use postern_kit::{
+    Browser, Page, Phone, TestHost,
+    anyhow::{Context, Result},
+};
+
+const SETTINGS: &str = r#"
+[sms_otp.identity_provider.long]
+senders = ["vonage"]
+sms_otp_length = 8
+sms_otp_expiry_time = 2
+
+[sms_otp.identity_provider.letters]
+senders = ["vonage", "twilio"]
+sms_otp_length = 7
+only_numeric_characters_for_sms_otp = false
+mobile_number_regex = '\+1202\d{7}'
+mobile_number_pattern_failure_error_message = "A number of Washington, please."
+
+[relying_party.bank]
+sms_otp = "long"
+[relying_party.bank.oidc]
+client_id = "bank"
+public = true
+redirect_uris = ["http://127.0.0.1:1/callback"]
+
+[relying_party.shop]
+sms_otp = "letters"
+[relying_party.shop.oidc]
+client_id = "shop"
+public = true
+redirect_uris = ["http://127.0.0.1:1/callback"]
+
+[relying_party.blog.oidc]
+client_id = "blog"
+public = true
+redirect_uris = ["http://127.0.0.1:1/callback"]
+"#;
+
+/// Before the line of the stand-in's senders, Twilio comes first.
+async fn host() -> Result<TestHost> {
+    let host = TestHost::builder()
+        .sms_otp("capture_and_update_mobile_number = true")
+        .config("[limits]\nsends_per_account = 100\nsends_per_number = 100\n")
+        .config(SETTINGS)
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    Ok(host)
+}
+
+fn at(client: &str) -> String {
+    let challenge = challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    format!(
+        "/oauth2/authorize?client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcallback&response_type=code&scope=openid&state=s&nonce=n&code_challenge={challenge}&code_challenge_method=S256"
+    )
+}
+
+async fn first_step(browser: &mut Browser, client: &str, name: &str) -> Result<Page> {
+    let page = browser.open(&at(client)).await?;
+    let filled = [("username", name), ("password", PASSWORD)];
+    browser.submit(&page, "/sign-in/password", &filled).await
+}
+
+/// The code as it stands in the text, whatever its characters.
+async fn code(phone: &mut Phone) -> Result<String> {
+    let text = phone.next().await?;
+    let (_, rest) = text.split_once("code is ").context("no code")?;
+    let (code, _) = rest.split_once('.').context("no end")?;
+    Ok(code.to_owned())
+}
+
+/// By which provider, and how long a code: as the entry of each says, and where none is named as the
+/// host's order does.
+#[tokio::test]
+async fn each_applications_code_comes_by_the_sender_of_its_entry_and_as_its_entry_says()
+-> Result<()> {
+    let host = host().await?;
+    let mut phone = host.phone(ALICE);
+    for (client, api, length, only_digits) in [
+        ("bank", "vonage", 8, true),
+        ("shop", "vonage", 7, false),
+        ("blog", "twilio", 6, true),
+    ] {
+        let mut browser = host.browser();
+        let page = first_step(&mut browser, client, "alice").await?;
+        assert!(page.asks_for_code(), "{client}: {}", page.text());
+        let code = code(&mut phone).await?;
+        let arrived = host.gateway().phone().messages(Some(ALICE));
+        let newest = &arrived[arrived.len() - 1];
+        assert_eq!(newest.api, api, "{client}");
+        assert_eq!(code.len(), length, "{client}: {code}");
+        let digits = code.bytes().all(|b| b.is_ascii_digit());
+        assert_eq!(digits, only_digits, "{client}: {code}");
+        let page = browser.enter_code(&page, &code).await?;
+        let onward = page.onward();
+        let onward = onward.unwrap_or_else(|| panic!("{client}: {}", page.text()));
+        assert!(onward.contains("code="), "{client}: {onward}");
+    }
+    Ok(())
+}
+
+/// One sender fails: the next one of the same entry is tried, and none beside them.
+#[tokio::test]
+async fn fail_over_stays_within_the_list_of_the_entry() -> Result<()> {
+    let host = host().await?;
+    for (client, arrives_by) in [
+        ("shop", Some("twilio")),
+        ("bank", None),
+        ("blog", Some("vonage")),
+    ] {
+        host.gateway().behave(Behaviour {
+            answer: Answer::Down,
+            requests: 1,
+            ..Behaviour::default()
+        });
+        let before = host.gateway().phone().messages(Some(ALICE)).len();
+        let mut browser = host.browser();
+        let page = first_step(&mut browser, client, "alice").await?;
+        let arrived = host.gateway().phone().messages(Some(ALICE));
+        let by = arrived.get(before).map(|message| message.api.as_str());
+        assert_eq!(by, arrives_by, "{client}: {}", page.text());
+        assert!(arrived.len() <= before + 1, "{client}");
+    }
+    Ok(())
+}
+
+/// What a number must look like is the entry's as well, with its own words.
+#[tokio::test]
+async fn a_typed_number_must_look_as_the_applications_entry_says() -> Result<()> {
+    const WORDS: &str = "A number of Washington, please.";
+    let host = host().await?;
+    for (client, told) in [("shop", true), ("blog", false)] {
+        let name = format!("newcomer-{client}");
+        let nothing = postern_kit::Change::default();
+        host.add_person(&name, PASSWORD, nothing).await?;
+        let mut browser = host.browser();
+        let page = first_step(&mut browser, client, &name).await?;
+        assert!(page.asks_for_number(), "{client}: {}", page.text());
+        let typed = [("mobile", "+442079460000")];
+        let page = browser.submit(&page, "/sign-in/number", &typed).await?;
+        assert_eq!(
+            page.text().contains(WORDS),
+            told,
+            "{client}: {}",
+            page.text()
+        );
+    }
+    Ok(())
+}
+
+fn put(sort: &str, name: &str, wanted: serde_json::Value) -> Result<Request> {
+    let request = serde_json::json!({
+        "definition-put": { "sort": sort, "name": name, "wanted": wanted }
+    });
+    Ok(serde_json::from_value(request)?)
+}
+
+fn delete(sort: &str, name: &str) -> Result<Request> {
+    let request = serde_json::json!({ "definition-delete": { "sort": sort, "name": name } });
+    Ok(serde_json::from_value(request)?)
+}
+
+/// The console's entries and applications: named, used, and not taken away under an application.
+#[tokio::test]
+async fn an_entry_that_an_application_names_is_neither_deleted_nor_switched_off() -> Result<()> {
+    const TENANT: &str = "carbon.super";
+    let host = host().await?;
+    let origin = host.gateway_origin();
+    let accounts = sms_gateway::Accounts::default();
+    let entry = |enabled: bool, seen: Option<u64>| {
+        serde_json::json!({
+            "form": "sms-otp/nexmo", "enabled": enabled, "seen": seen,
+            "values": {
+                "settings.api_key": accounts.vonage_key,
+                "settings.api_secret": accounts.vonage_secret,
+                "settings.from": "Postern",
+                "settings.base_url": origin,
+                "allow": origin,
+                "allow_private_networks": "true",
+                "entry.sms_otp_length": "9",
+            }
+        })
+    };
+    let party = |entry: &str, seen: Option<u64>| {
+        serde_json::json!({
+            "form": "oidc", "seen": seen,
+            "values": {
+                "first_step": "password", "second_step": "sms-otp", "sms_otp": entry,
+                "oidc.client_id": "till", "oidc.public": "true",
+                "oidc.redirect_uris": "http://127.0.0.1:1/callback",
+            }
+        })
+    };
+    let refused = |outcome: Result<_>, words: &str| {
+        let error = outcome.map(|_: postern_kit::desk::Reply| ());
+        let error = format!("{:#}", error.expect_err(words));
+        assert!(error.contains(words), "{error}");
+    };
+    let (ours, theirs) = ("identity-provider", "service-provider");
+    refused(
+        host.ask_of(TENANT, put(theirs, "till", party("vonage-two", None))?)
+            .await,
+        "there is no SMSOTP entry `vonage-two`",
+    );
+    host.ask_of(TENANT, put(ours, "vonage-two", entry(true, None))?)
+        .await?;
+    host.ask_of(TENANT, put(theirs, "till", party("vonage-two", None))?)
+        .await?;
+    refused(
+        host.ask_of(TENANT, delete(ours, "vonage-two")?).await,
+        "service provider `till`",
+    );
+    refused(
+        host.ask_of(TENANT, put(ours, "vonage-two", entry(false, Some(1)))?)
+            .await,
+        "the service provider `till` names this entry",
+    );
+
+    let mut browser = host.browser();
+    let page = first_step(&mut browser, "till", "alice").await?;
+    let code = code(&mut host.phone(ALICE)).await?;
+    assert_eq!(code.len(), 9);
+    let arrived = host.gateway().phone().messages(Some(ALICE));
+    assert_eq!(arrived[0].api, "vonage");
+    let page = browser.enter_code(&page, &code).await?;
+    assert!(page.onward().is_some(), "{}", page.text());
+
+    // An entry of the file does for the console's application as well; then the other one is free.
+    host.ask_of(TENANT, put(theirs, "till", party("long", Some(1)))?)
+        .await?;
+    host.ask_of(TENANT, delete(ours, "vonage-two")?).await?;
+    let mut browser = host.browser();
+    first_step(&mut browser, "till", "alice").await?;
+    let arrived = host.gateway().phone().messages(Some(ALICE));
+    assert_eq!(arrived.len(), 2);
+    Ok(())
+}
+
+/// Each key of a document that names an entry is checked as in the file, and the entries are the
+/// tenant's own.
+#[tokio::test]
+async fn a_tenants_document_has_entries_and_applications_of_its_own() -> Result<()> {
+    const TENANT: &str = "acme.example";
+    let host = host().await?;
+    let senders = postern_kit::host::stand_in_senders(&host.gateway_origin());
+    let document = |entry: &str| {
+        format!(
+            "[sms_otp]\nsenders = [\"twilio\"]\n[sms_otp.identity_provider.own]\nsenders = [\"vonage\"]\nsms_otp_length = 10\n{senders}\n[relying_party.till]\nsms_otp = \"{entry}\"\n[relying_party.till.oidc]\nclient_id = \"till\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/callback\"]\n"
+        )
+    };
+    host.document(TENANT, &document("own")).await?;
+    host.add_user_of(TENANT, "alice", PASSWORD, ALICE).await?;
+    let mut browser = host.browser().of_tenant(TENANT);
+    let page = first_step(&mut browser, "till", "alice").await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    let code = code(&mut host.phone(ALICE)).await?;
+    assert_eq!(code.len(), 10);
+    let arrived = host.gateway().phone().messages(Some(ALICE));
+    assert_eq!(arrived[0].api, "vonage");
+
+    // The super tenant's entry is none of the tenant's: its document is refused, its logins fail.
+    host.document(TENANT, &document("long")).await?;
+    let mut browser = host.browser().of_tenant(TENANT);
+    let page = browser.open(&at("till")).await?;
+    assert!(!page.asks_for_password(), "{}", page.text());
+    let mut of_the_host = host.browser();
+    let page = of_the_host.open(&at("bank")).await?;
+    assert!(page.asks_for_password(), "{}", page.text());
+    Ok(())
+}
