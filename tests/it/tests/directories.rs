@@ -646,7 +646,8 @@ fn random_filter(dice: &mut Dice, depth: usize) -> String {
             format!("{name} pr")
         }
         1 => {
-            let (value, operator) = (operand(dice), *dice.one(&["eq", "co", "sw"]));
+            let value = operand(dice);
+            let operator = *dice.one(&["eq", "co", "sw"]);
             let list = *dice.one(&["emails", "phoneNumbers"]);
             let kind = *dice.one(&["type eq \"work\" and ", "", "not (type eq \"home\") and "]);
             format!("{list}[{kind}value {operator} {value}]")
@@ -786,8 +787,9 @@ async fn a_filter_finds_the_same_in_a_directory_as_looking_at_everybody() -> Res
             ],
             ..Draft::default()
         };
-        let known = ldap.change(&tenant(), &format!("user{number:02}"), &draft);
-        ensure!(known.await?, "nobody was changed");
+        let name = format!("user{number:02}");
+        let known = ldap.change(&tenant(), &name, &draft).await?;
+        ensure!(known, "nobody was changed");
     }
     let all = Arc::new(Secondary::new(ldap.clone(), Vec::new())?);
     let clock = Arc::new(postern_server::clock::SystemClock);
