@@ -353,11 +353,10 @@ fn table(fields: &[Field], values: &Values) -> toml::Table {
 }
 
 fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
-    let place = |section: &str, name: &str| {
-        let file = config.files.first();
-        let file = file.and_then(|file| file.file_name()).unwrap_or_default();
-        format!("{}, [{section}.{name}]", file.to_string_lossy())
-    };
+    let file = config.files.first();
+    let file = file.and_then(|file| file.file_name()).unwrap_or_default();
+    let file = file.to_string_lossy();
+    let place = |section: &str, name: &str| format!("{file}, [{section}.{name}]");
     match sort {
         Sort::IdentityProvider => {
             let providers = config.federation.identity_providers.iter();
@@ -420,7 +419,7 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
                 name: RESIDENT.to_owned(),
                 form: connectors::FORM.to_owned(),
                 enabled: true,
-                place: place("scim", "").replace(".]", "]"),
+                place: format!("{file}, [scim]"),
                 values: connectors::shown(inbound),
             })
             .collect(),
