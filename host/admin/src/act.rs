@@ -57,6 +57,16 @@ pub const GROUP_DELETE: Act = act("group delete", FreshProof);
 pub const PROVISIONING_LIST: Act = act("provisioning list", Reading);
 pub const PROVISIONING_RETRY: Act = act("provisioning retry", Changing);
 pub const PROVISIONING_DROP: Act = act("provisioning drop", FreshProof);
+pub const PROVISIONING_PUSH: Act = act("provisioning push", Changing);
+pub const CONNECTOR_LIST: Act = act("connector list", Reading);
+pub const CONNECTOR_SHOW: Act = act("connector show", Reading);
+pub const CONNECTOR_PUT: Act = act("connector put", FreshProof);
+pub const CONNECTOR_DELETE: Act = act("connector delete", FreshProof);
+pub const INBOUND_LIST: Act = act("inbound list", Reading);
+pub const INBOUND_SHOW: Act = act("inbound show", Reading);
+pub const INBOUND_PUT: Act = act("inbound put", FreshProof);
+pub const INBOUND_DELETE: Act = act("inbound delete", FreshProof);
+pub const RESIDENT_SHOW: Act = act("resident show", Reading);
 pub const AUDIT_LIST: Act = act("audit list", Reading);
 pub const AUDIT_EXPORT: Act = act("audit export", Reading);
 pub const AUDIT_VERIFY: Act = act("audit verify", Reading);
@@ -83,7 +93,7 @@ pub const CLAIM_DELETE: Act = act("claim delete", FreshProof);
 pub const BY_CLIENTS: [Act; 3] = [GROUP_ADD, GROUP_SET, GROUP_DELETE];
 
 /// All others, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 49] = [
+pub const ALL: [Act; 59] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -112,6 +122,16 @@ pub const ALL: [Act; 49] = [
     PROVISIONING_LIST,
     PROVISIONING_RETRY,
     PROVISIONING_DROP,
+    PROVISIONING_PUSH,
+    CONNECTOR_LIST,
+    CONNECTOR_SHOW,
+    CONNECTOR_PUT,
+    CONNECTOR_DELETE,
+    INBOUND_LIST,
+    INBOUND_SHOW,
+    INBOUND_PUT,
+    INBOUND_DELETE,
+    RESIDENT_SHOW,
     AUDIT_LIST,
     AUDIT_EXPORT,
     AUDIT_VERIFY,

@@ -1,5 +1,6 @@
-//! Identity providers, service providers and claim dialects that are defined in the console: the same
-//! things as the configuration file's sections, checked by the same reader, effective at once.
+//! Identity providers, service providers, claim dialects, connectors and the rule of inbound
+//! provisioning that are defined in the console: the same things as the configuration file's sections,
+//! checked by the same reader, effective at once.
 //!
 //! What the file defines is shown here and changed there; one name is defined in one place.
 
@@ -19,13 +20,22 @@ pub enum Sort {
     ServiceProvider,
     /// What others call the claims that are known here.
     ClaimDialect,
+    /// A peer that is told of users and groups here.
+    Connector,
+    /// Into which user store others put users: one rule, called `resident`.
+    Inbound,
 }
 
+/// The name of the only rule of inbound provisioning.
+pub const RESIDENT: &str = "resident";
+
 impl Sort {
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::IdentityProvider,
         Self::ServiceProvider,
         Self::ClaimDialect,
+        Self::Connector,
+        Self::Inbound,
     ];
 
     pub fn kind(self) -> Kind {
@@ -33,6 +43,8 @@ impl Sort {
             Self::IdentityProvider => Kind::IdentityProvider,
             Self::ServiceProvider => Kind::ServiceProvider,
             Self::ClaimDialect => Kind::Claim,
+            Self::Connector => Kind::Connector,
+            Self::Inbound => Kind::Inbound,
         }
     }
 
@@ -41,6 +53,8 @@ impl Sort {
             Self::IdentityProvider => "identity provider",
             Self::ServiceProvider => "service provider",
             Self::ClaimDialect => "claim dialect",
+            Self::Connector => "connector",
+            Self::Inbound => "inbound rule",
         }
     }
 
@@ -53,6 +67,18 @@ impl Sort {
                 act::CLAIM_SHOW,
                 act::CLAIM_PUT,
                 act::CLAIM_DELETE,
+            ],
+            Self::Connector => [
+                act::CONNECTOR_LIST,
+                act::CONNECTOR_SHOW,
+                act::CONNECTOR_PUT,
+                act::CONNECTOR_DELETE,
+            ],
+            Self::Inbound => [
+                act::INBOUND_LIST,
+                act::INBOUND_SHOW,
+                act::INBOUND_PUT,
+                act::INBOUND_DELETE,
             ],
         }
     }
@@ -114,6 +140,8 @@ pub trait Definitions: Send + Sync {
     fn sends_to(&self, service_provider: &Definition) -> Vec<String>;
     /// Those that the file's service providers send people to.
     fn declared_sends_to(&self, tenant: &TenantId) -> Vec<(String, Vec<String>)>;
+    /// The connectors of the file that belong to an identity provider, each with its name.
+    fn declared_connectors(&self, tenant: &TenantId) -> Vec<(String, String)>;
     /// What the second step reads of a person, as the file has it.
     fn meanings(&self, tenant: &TenantId) -> Vec<Meaning>;
     /// Makes what is stored now effective.
@@ -122,6 +150,9 @@ pub trait Definitions: Send + Sync {
 
 /// The field in which a provider names the dialect it speaks.
 pub const DIALECT: &str = "dialect";
+
+/// The field in which a connector names the identity provider its peer is.
+pub const IDENTITY_PROVIDER: &str = "identity_provider";
 
 /// A claim that means something to a login, and where each user store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,6 +327,11 @@ impl Administration {
                 sort.what()
             )));
         }
+        if sort == Sort::Inbound && name != RESIDENT {
+            return Err(AdminError::Invalid(format!(
+                "there is one inbound rule: it is called `{RESIDENT}`"
+            )));
+        }
         let key = key(tenant, sort, name);
         let known = self.ports.documents.get(&key).await?;
         let before: Option<Definition> = match (&known, wanted.seen) {
@@ -372,7 +408,10 @@ impl Administration {
             .remove(&document.key, document.version)
             .await;
         let outcome = match removed {
-            Ok(true) => self.definitions()?.apply().await.map_err(AdminError::from),
+            Ok(true) => match self.definitions()?.apply().await {
+                Ok(()) if sort == Sort::Connector => self.forget_connector(tenant, name).await,
+                applied => applied.map_err(AdminError::from),
+            },
             Ok(false) => Err(changed(name)),
             Err(error) => Err(error.into()),
         };
@@ -387,9 +426,13 @@ impl Administration {
         name: &str,
     ) -> Result<Vec<String>, AdminError> {
         match sort {
-            Sort::IdentityProvider => self.sent_to_by(tenant, name).await,
+            Sort::IdentityProvider => {
+                let mut by = self.sent_to_by(tenant, name).await?;
+                by.extend(self.provisioned_by(tenant, name).await?);
+                Ok(by)
+            }
             Sort::ClaimDialect => self.spoken_by(tenant, name).await,
-            Sort::ServiceProvider => Ok(Vec::new()),
+            Sort::ServiceProvider | Sort::Connector | Sort::Inbound => Ok(Vec::new()),
         }
     }
 
@@ -405,6 +448,32 @@ impl Administration {
             }
         }
         Ok(by)
+    }
+
+    /// The connectors of the resident service provider whose peer is this identity provider.
+    async fn provisioned_by(
+        &self,
+        tenant: &TenantId,
+        provider: &str,
+    ) -> Result<Vec<String>, AdminError> {
+        let declared = self.definitions()?.declared_connectors(tenant);
+        let mut names: Vec<String> = declared
+            .into_iter()
+            .filter(|(_, of)| of == provider)
+            .map(|(connector, _)| connector)
+            .collect();
+        let kind = Sort::Connector.kind();
+        for document in self.ports.documents.list(tenant, kind).await? {
+            let connector: Definition = document.read()?;
+            if connector.values.get(IDENTITY_PROVIDER).map(String::as_str) == Some(provider) {
+                names.push(document.key.name);
+            }
+        }
+        names.sort();
+        Ok(names
+            .into_iter()
+            .map(|name| format!("connector `{name}` of the resident service provider"))
+            .collect())
     }
 
     async fn sent_to_by(&self, tenant: &TenantId, name: &str) -> Result<Vec<String>, AdminError> {

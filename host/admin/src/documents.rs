@@ -22,6 +22,8 @@ pub enum Kind {
     IdentityProvider,
     ServiceProvider,
     Claim,
+    Connector,
+    Inbound,
 }
 
 impl Kind {
@@ -33,6 +35,8 @@ impl Kind {
             Self::IdentityProvider => "identity-provider",
             Self::ServiceProvider => "service-provider",
             Self::Claim => "claim",
+            Self::Connector => "connector",
+            Self::Inbound => "inbound",
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod password;
 pub mod plugins;
 pub mod ports;
 pub mod provisioning;
+pub mod resident;
 pub mod senders;
 pub mod tenants;
 pub mod users;

@@ -5,6 +5,7 @@ use crate::definitions::Definitions;
 use crate::documents::Documents;
 use crate::plugins::Plugins;
 use crate::provisioning::Outgoing;
+use crate::resident::Facts;
 use crate::senders::TestSender;
 use crate::tenants::Tenants;
 use crate::users::Accounts;
@@ -47,6 +48,7 @@ pub struct Host {
     pub plugins: Arc<dyn Plugins>,
     pub senders: Arc<dyn TestSender>,
     pub definitions: Arc<dyn Definitions>,
+    pub resident: Arc<dyn Facts>,
     /// Sends and checks codes.
     pub codes: Logins,
 }

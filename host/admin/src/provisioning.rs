@@ -26,6 +26,8 @@ pub trait Outgoing: Send + Sync {
     ) -> Result<(), PortError>;
     /// There is something to tell now.
     fn wake(&self);
+    /// The connector is gone: what waits for it goes as well, once nothing is on its way to it.
+    async fn forget(&self, tenant: &TenantId, connector: &str) -> Result<(), PortError>;
 }
 
 /// A connector as an administrator sees it; no secret is in it.
@@ -33,6 +35,9 @@ pub trait Outgoing: Send + Sync {
 pub struct ConnectorReport {
     pub name: String,
     pub enabled: bool,
+    /// The identity provider the peer is.
+    #[serde(default)]
+    pub identity_provider: Option<String>,
     /// `1.1` or `2.0`.
     pub version: String,
     pub user_endpoint: String,
@@ -42,6 +47,27 @@ pub struct ConnectorReport {
     /// How many changes wait.
     #[serde(default)]
     pub waiting: u64,
+}
+
+impl ConnectorReport {
+    /// One that is not defined any more, while something waits for it.
+    fn gone(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            enabled: false,
+            identity_provider: None,
+            version: String::new(),
+            user_endpoint: String::new(),
+            group_endpoint: None,
+            user_store_domain: None,
+            blocking: false,
+            waiting: 0,
+        }
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.user_endpoint.is_empty()
+    }
 }
 
 /// One that waits, and why.
@@ -156,6 +182,11 @@ impl Administration {
         let waiting = deliveries.waiting(tenant.as_str(), after, rows_max).await;
         let waiting = waiting.map_err(store)?;
         let mut connectors = self.ports.outgoing.connectors();
+        for (name, _) in &counts {
+            if !connectors.iter().any(|known| known.name == *name) {
+                connectors.push(ConnectorReport::gone(name));
+            }
+        }
         for connector in &mut connectors {
             let count = counts.iter().find(|(name, _)| *name == connector.name);
             connector.waiting = count.map_or(0, |(_, count)| *count);
@@ -190,6 +221,46 @@ impl Administration {
             Ok(count)
         })
         .await
+    }
+
+    /// The peer is told of everybody there is: users that were there before it, or whom it lost.
+    pub async fn provisioning_push(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        connector: &str,
+    ) -> Result<(), AdminError> {
+        let act = act::PROVISIONING_PUSH;
+        self.allow(actor, tenant, act, Some(connector)).await?;
+        let mut known = self.ports.outgoing.connectors().into_iter();
+        if !known.any(|known| known.name == connector) {
+            return Err(AdminError::NotFound {
+                what: "connector",
+                name: connector.to_owned(),
+            });
+        }
+        self.act_on_queue(actor, tenant, act, connector, async {
+            let now = Moment(self.now().0);
+            let pushed = self.ports.deliveries.push(tenant.as_str(), connector, now);
+            if !pushed.await.map_err(store)? {
+                return Err(AdminError::Exists {
+                    what: "push under way to",
+                    name: connector.to_owned(),
+                });
+            }
+            self.ports.outgoing.wake();
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) async fn forget_connector(
+        &self,
+        tenant: &TenantId,
+        connector: &str,
+    ) -> Result<(), AdminError> {
+        let forgotten = self.ports.outgoing.forget(tenant, connector);
+        forgotten.await.map_err(store)
     }
 
     /// The peer is not told: for what it will never take.
@@ -237,9 +308,17 @@ fn shown(row: Delivery) -> Waiting {
         what: match row.what {
             What::User => "user",
             What::Group => "group",
+            What::Everybody => "everybody",
         }
         .to_owned(),
-        subject: row.subject,
+        subject: match row.what {
+            What::User | What::Group => row.subject,
+            // How far it is.
+            What::Everybody => match row.subject.split_once(':') {
+                Some((_, reached)) if !reached.is_empty() => format!("after {reached}"),
+                _ => String::new(),
+            },
+        },
         gone: row.gone,
         attempts: row.attempts,
         due_at: row.due_at.0,

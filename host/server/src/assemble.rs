@@ -5,7 +5,7 @@ use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Isolation, Problem, Sender};
 use crate::console::{LoadedPlugins, TestMessages};
-use crate::defined::{Defined, Sending};
+use crate::defined::{Defined, Sending, connectors};
 use crate::desk::Desk;
 use crate::directories::Directories;
 use crate::entropy::SystemEntropy;
@@ -14,6 +14,7 @@ use crate::outbound::Edge;
 use crate::peers::FilePeers;
 use crate::provisioning::{self, Provisioning};
 use crate::readiness::HostReadiness;
+use crate::resident::Itself;
 use crate::saml_keys::FileSamlKeys;
 pub(crate) use crate::shipped::shipped;
 use crate::signing::FileSigningKeys;
@@ -47,7 +48,7 @@ use postern_store::directory::{Local, Provisionable, Secondary, Watched};
 use postern_store::memory::Memory;
 use postern_store::sqlite::{Options, RowKeySource, Sqlite};
 use postern_wasm::{CachePlace, Plugins, WorkerCommand};
-use postern_web::scim::{Scim, Turns};
+use postern_web::scim::{Rule, Scim, Turns};
 use postern_web::{AdminToken, Federation, FormKey, PublicUrl, TrustedProxies, WebParts, WebState};
 use std::sync::{Arc, RwLock};
 use zeroize::Zeroizing;
@@ -168,6 +169,9 @@ pub fn store(config: &Config) -> anyhow::Result<Sqlite> {
 pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
     let stores = stores(config, Backing::Sqlite, Arc::new(SystemClock))?;
     tenants::connect(config, &*stores.tenants, &stores.directories).await?;
+    // Whoever changes a user here must not pass by the peers that the console named.
+    let connectors = connectors::all(config, &*stores.documents).await?;
+    stores.provisioning.replace(connectors);
     let world = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
     let documents = Arc::new(BareTenants::new(config));
     let administration = administration(&stores, config, world, documents, None);
@@ -387,10 +391,13 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         clock.clone(),
     ));
     stores.provisioning.opens(outbound.clone());
+    let inbound = Rule::new(config.inbound.clone().unwrap_or_default());
     let defined = Arc::new(Defined {
         gateway: gateway.clone(),
         tenants: book.clone(),
         peers: peers.clone(),
+        provisioning: stores.provisioning.clone(),
+        inbound: inbound.clone(),
         documents: stores.documents.clone(),
         keys: keys.clone(),
         clock: clock.clone(),
@@ -409,6 +416,12 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             defined: defined.clone(),
         }),
         definitions: defined.clone(),
+        resident: Arc::new(Itself {
+            public_url: PublicUrl::parse(&config.server.public_url)?,
+            saml: saml.clone(),
+            inbound: inbound.clone(),
+            clock: clock.clone(),
+        }),
         codes: logins.clone(),
     };
     let world = (clock.clone(), entropy.clone());
@@ -439,7 +452,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         scim: Scim {
             people: stores.people.clone(),
             groups: stores.groups.clone(),
-            inbound: config.inbound.clone(),
+            inbound: inbound.clone(),
             turns: Turns::default(),
         },
         administration: administration.clone(),

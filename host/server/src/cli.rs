@@ -12,6 +12,7 @@ mod openapi;
 mod output;
 mod plugin;
 mod provisioning;
+mod resident;
 mod saml;
 mod sender;
 mod serve;
@@ -76,6 +77,15 @@ enum Command {
     /// The audit log: look, export, check that nobody changed it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Connectors: peers that are told of users and groups here.
+    #[command(subcommand)]
+    Connector(definition::Command),
+    /// The rule of inbound provisioning, called `resident`: into which user store others put users.
+    #[command(subcommand)]
+    Inbound(definition::Command),
+    /// What this host is to its peers.
+    #[command(subcommand)]
+    Resident(resident::Command),
     /// The peers that are told of users and groups, and what waits for them.
     #[command(subcommand)]
     Provisioning(provisioning::Command),
@@ -140,6 +150,13 @@ pub fn run() -> ExitCode {
         Command::Claim(command) => {
             definition::run(postern_admin::definitions::Sort::ClaimDialect, command)
         }
+        Command::Connector(command) => {
+            definition::run(postern_admin::definitions::Sort::Connector, command)
+        }
+        Command::Inbound(command) => {
+            definition::run(postern_admin::definitions::Sort::Inbound, command)
+        }
+        Command::Resident(command) => resident::run(command),
         Command::Saml(command) => saml::run(command),
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),

@@ -1,31 +1,35 @@
 //! What is defined in the console beside the file: its forms, its checks, and that it takes effect at
 //! once. The file and the console are merged here and nowhere else; one name is defined in one place.
 
+pub(crate) mod connectors;
 mod dialects;
 mod meanings;
 mod saml;
 
 use crate::assemble;
-use crate::config::{Config, defined as reader};
+use crate::config::{Config, defined as reader, provisioning};
 use crate::console::field;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
+use crate::provisioning::Provisioning;
 use crate::tenants::{HostSide, TenantBook};
 use async_trait::async_trait;
 use dialects::Dialects;
 use postern_admin::definitions::{
-    DIALECT, Declared, Definition, Definitions, FormName, Meaning, Sort,
+    DIALECT, Declared, Definition, Definitions, FormName, Meaning, RESIDENT, Sort,
 };
 use postern_admin::documents::Documents;
 use postern_admin::form::{self, Field, FieldKind, Section, Values};
 use postern_federation::identity_provider::Protocol;
 use postern_federation::relying_party::PASSWORD;
+use postern_federation::scim::outbound::Connector;
 use postern_federation::{Entries, IdentityProvider, RelyingParty};
 use postern_gateway::{Gateway, SenderConfig};
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::Clock;
 use postern_otp::Refinement;
+use postern_web::scim::{Inbound, Rule};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -40,6 +44,8 @@ pub struct Defined {
     pub(crate) gateway: Gateway,
     pub(crate) tenants: Arc<TenantBook>,
     pub(crate) peers: Arc<FilePeers>,
+    pub(crate) provisioning: Arc<Provisioning>,
+    pub(crate) inbound: Rule,
     pub(crate) documents: Arc<dyn Documents>,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
@@ -73,6 +79,8 @@ pub(crate) struct Merged {
     pub(crate) senders: Vec<SenderConfig>,
     pub(crate) sending: Sending,
     pub(crate) entries: Entries,
+    pub(crate) connectors: Vec<Connector>,
+    pub(crate) inbound: Inbound,
     /// Names that both define: the file's are used.
     pub(crate) twice: Vec<String>,
 }
@@ -94,11 +102,14 @@ impl Defined {
             senders: assemble::senders(config)?,
             sending: Sending::default(),
             entries: config.federation.clone(),
+            connectors: config.connectors.clone(),
+            inbound: config.inbound.clone().unwrap_or_default(),
             twice: Vec::new(),
         };
         let tenant = TenantId::super_tenant();
         let dialects = self.dialects().await?;
-        for sort in [Sort::IdentityProvider, Sort::ServiceProvider] {
+        let sorts = Sort::ALL.into_iter();
+        for sort in sorts.filter(|sort| *sort != Sort::ClaimDialect) {
             for document in self.documents.list(&tenant, sort.kind()).await? {
                 let name = document.key.name.as_str();
                 let definition: Definition = serde_json::from_str(&document.body)?;
@@ -117,6 +128,7 @@ impl Defined {
                 }
             }
         }
+        connectors::switch(&mut merged.connectors, &merged.entries);
         Ok(merged)
     }
 
@@ -155,9 +167,10 @@ impl Defined {
                     Sort::IdentityProvider => self
                         .identity_provider(name, &speaker, &dialects)
                         .map(|_| ()),
-                    Sort::ServiceProvider | Sort::ClaimDialect => {
-                        self.relying_party(name, &speaker, &dialects).map(|_| ())
-                    }
+                    Sort::ServiceProvider
+                    | Sort::ClaimDialect
+                    | Sort::Connector
+                    | Sort::Inbound => self.relying_party(name, &speaker, &dialects).map(|_| ()),
                 };
                 for (_, words) in read.err().unwrap_or_default() {
                     let message = format!("the {} `{name}`: {words}", sort.what());
@@ -203,6 +216,12 @@ impl Defined {
                 all.sort_by(|a, b| a.name.cmp(&b.name));
             }
             Sort::ClaimDialect => {}
+            Sort::Connector => merged.connectors.push(connectors::read(name, definition)?),
+            Sort::Inbound => {
+                if definition.enabled {
+                    merged.inbound = connectors::read_inbound(definition)?;
+                }
+            }
             Sort::ServiceProvider => {
                 let party = self.relying_party(name, definition, dialects)?;
                 merged.entries.relying_parties.push(Arc::new(party));
@@ -379,11 +398,10 @@ fn table(fields: &[Field], values: &Values) -> toml::Table {
 }
 
 fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
-    let place = |section: &str, name: &str| {
-        let file = config.files.first();
-        let file = file.and_then(|file| file.file_name()).unwrap_or_default();
-        format!("{}, [{section}.{name}]", file.to_string_lossy())
-    };
+    let file = config.files.first();
+    let file = file.and_then(|file| file.file_name()).unwrap_or_default();
+    let file = file.to_string_lossy();
+    let place = |section: &str, name: &str| format!("{file}, [{section}.{name}]");
     match sort {
         Sort::IdentityProvider => {
             let providers = config.federation.identity_providers.iter();
@@ -428,6 +446,28 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
             })
             .collect(),
         Sort::ClaimDialect => dialects::declared(),
+        Sort::Connector => config
+            .connectors
+            .iter()
+            .map(|connector| Declared {
+                name: connector.name.clone(),
+                form: connectors::FORM.to_owned(),
+                enabled: connector.enabled,
+                place: place("provisioning", &connector.name),
+                values: Values::new(),
+            })
+            .collect(),
+        Sort::Inbound => config
+            .inbound
+            .iter()
+            .map(|inbound| Declared {
+                name: RESIDENT.to_owned(),
+                form: connectors::FORM.to_owned(),
+                enabled: true,
+                place: format!("{file}, [scim]"),
+                values: connectors::shown(inbound),
+            })
+            .collect(),
     }
 }
 
@@ -467,6 +507,8 @@ impl Definitions for Defined {
                 name("saml", "SAML application"),
             ],
             Sort::ClaimDialect => vec![name(dialects::FORM, "Claim dialect")],
+            Sort::Connector => vec![name(connectors::FORM, "SCIM connector")],
+            Sort::Inbound => vec![name(connectors::FORM, "Rule")],
         }
     }
 
@@ -478,6 +520,8 @@ impl Definitions for Defined {
             (Sort::ServiceProvider, "oidc") => Some(forms::application()),
             (Sort::ServiceProvider, "saml") => Some(saml::application()),
             (Sort::ClaimDialect, dialects::FORM) => Some(dialects::form()),
+            (Sort::Connector, connectors::FORM) => Some(connectors::form()),
+            (Sort::Inbound, connectors::FORM) => Some(connectors::inbound_form()),
             (Sort::IdentityProvider, form) => {
                 let id = form.strip_prefix(SMS)?;
                 let plugin =
@@ -544,6 +588,20 @@ impl Definitions for Defined {
                 Err(error) => failed(error),
             };
         }
+        if sort == Sort::Inbound {
+            return match connectors::read_inbound(definition) {
+                Ok(inbound) => {
+                    let field = match definition.values.contains_key("user_store") {
+                        true => "user_store",
+                        false => "user_stores",
+                    };
+                    let unknown = provisioning::unknown_stores(&inbound, &self.file().user_stores);
+                    let unknown = unknown.into_iter();
+                    unknown.map(|words| (field.to_owned(), words)).collect()
+                }
+                Err(problems) => problems,
+            };
+        }
         let (merged, dialects) = match (self.merged(&self.file()).await, self.dialects().await) {
             (Ok(merged), Ok(dialects)) => (merged, dialects),
             (Err(error), _) | (_, Err(error)) => return failed(error),
@@ -559,7 +617,16 @@ impl Definitions for Defined {
                 }
                 Err(problems) => return problems,
             },
-            Sort::ServiceProvider | Sort::ClaimDialect => {
+            Sort::Connector => {
+                return match connectors::read(name, definition) {
+                    Ok(connector) => provisioning::unknown_provider(&connector, &entries)
+                        .map(|words| ("identity_provider".to_owned(), words))
+                        .into_iter()
+                        .collect(),
+                    Err(problems) => problems,
+                };
+            }
+            Sort::ServiceProvider | Sort::ClaimDialect | Sort::Inbound => {
                 match self.relying_party(name, definition, &dialects) {
                     Ok(party) => {
                         let entry = party.sms_otp.as_ref();
@@ -618,6 +685,17 @@ impl Definitions for Defined {
             .collect()
     }
 
+    fn declared_connectors(&self, tenant: &TenantId) -> Vec<(String, String)> {
+        if *tenant != TenantId::super_tenant() {
+            return Vec::new();
+        }
+        let file = self.file();
+        let connectors = file.connectors.iter();
+        connectors
+            .filter_map(|one| Some((one.name.clone(), one.identity_provider.clone()?)))
+            .collect()
+    }
+
     fn meanings(&self, tenant: &TenantId) -> Vec<Meaning> {
         if *tenant != TenantId::super_tenant() {
             return Vec::new();
@@ -644,6 +722,8 @@ impl Definitions for Defined {
         };
         let prepared = self.tenants.prepare(Some(host)).await?;
         self.peers.replace(merged.entries);
+        self.provisioning.replace(merged.connectors);
+        self.inbound.replace(merged.inbound);
         prepared.commit().await;
         Ok(())
     }
@@ -1045,6 +1125,14 @@ mod tests {
         reader::entry(entry, &config.limits).unwrap();
         read.insert("plugin".to_owned(), "http-recipe".into());
         reader::sender("acme", read).unwrap();
+        let (fields, mut values) = fill(connectors::form());
+        values.remove("username");
+        values.remove("password");
+        let mut peer = table(&fields, &values);
+        peer.remove("ca_files");
+        reader::connector("peer", peer).unwrap();
+        let (fields, values) = fill(connectors::inbound_form());
+        reader::inbound(table(&fields, &values)).unwrap();
         for sections in [forms::application(), saml::application()] {
             let (fields, values) = fill(sections);
             let mut table = table(&fields, &values);

@@ -13,6 +13,7 @@ use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
 use postern_admin::plugins::PluginReport;
 use postern_admin::provisioning::Queue;
+use postern_admin::resident::Resident;
 use postern_admin::senders::{SenderReport, TestOutcome};
 use postern_admin::tenants::{TenantReport, TenantShown};
 use postern_admin::users::UserRecord;
@@ -90,6 +91,10 @@ pub enum Request {
     ProvisioningDrop {
         number: u64,
     },
+    ProvisioningPush {
+        connector: String,
+    },
+    ResidentShow,
     SenderList,
     SenderTest {
         name: String,
@@ -194,6 +199,8 @@ impl Request {
             | Self::ProvisioningList { .. }
             | Self::ProvisioningRetry { .. }
             | Self::ProvisioningDrop { .. }
+            | Self::ProvisioningPush { .. }
+            | Self::ResidentShow
             | Self::AuditVerify { .. }
             | Self::AuditPrune { .. }
             | Self::DefinitionForm { .. }
@@ -239,6 +246,7 @@ pub enum Reply {
     /// The version that serves again.
     Version(String),
     Queue(Queue),
+    Resident(Box<Resident>),
     Senders(Vec<SenderReport>),
     Test(TestOutcome),
     Rows(Page),
@@ -357,6 +365,13 @@ impl Desk {
             Request::ProvisioningDrop { number } => {
                 acts.provisioning_drop(actor, tenant, number).await?;
                 Reply::Done
+            }
+            Request::ProvisioningPush { connector } => {
+                acts.provisioning_push(actor, tenant, &connector).await?;
+                Reply::Done
+            }
+            Request::ResidentShow => {
+                Reply::Resident(Box::new(acts.resident_show(actor, tenant).await?))
             }
             Request::SenderList => Reply::Senders(acts.sender_list(actor, tenant).await?),
             Request::SenderTest { name, number } => {

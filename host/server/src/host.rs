@@ -17,6 +17,7 @@ use postern_gateway::Gateway;
 use postern_login::TenantId;
 use postern_login::ports::Clock;
 use postern_store::directory::Secondary;
+use postern_web::scim::Rule;
 use postern_web::{Bounds, Tls, TrustedProxies, listener, router};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -153,6 +154,7 @@ impl Host {
             defined: self.parts.defined.clone(),
             peers: self.parts.peers.clone(),
             provisioning: self.parts.provisioning.clone(),
+            inbound: self.parts.web.scim.inbound.clone(),
             user_stores: self.parts.stores.user_stores.clone(),
             own_users: self.parts.stores.own_users.clone(),
             keys: self.parts.keys.clone(),
@@ -169,6 +171,7 @@ pub(crate) struct Reloadable {
     defined: Arc<Defined>,
     peers: Arc<FilePeers>,
     provisioning: Arc<Provisioning>,
+    inbound: Rule,
     user_stores: Arc<Secondary>,
     own_users: Own,
     keys: Keys,
@@ -243,7 +246,8 @@ impl Reloadable {
         }
         prepared.commit().await;
         self.peers.replace(merged.entries);
-        self.provisioning.replace(next.connectors.clone());
+        self.provisioning.replace(merged.connectors);
+        self.inbound.replace(merged.inbound);
         self.defined.follow(next);
         if before.user_stores != next.user_stores {
             // Logins under way end with the connections they have.
@@ -283,7 +287,6 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     note(before.log != next.log, "log");
     note(before.audit_kept_for != next.audit_kept_for, "audit");
     note(before.outbox != next.outbox, "outbox");
-    note(before.inbound != next.inbound, "scim");
     note(before.limits.plugin != next.limits.plugin, "limits.plugin");
     note(
         before.limits.request != next.limits.request,

@@ -20,6 +20,7 @@ mod outbound;
 pub mod peers;
 pub mod provisioning;
 mod readiness;
+mod resident;
 mod saml_keys;
 mod shipped;
 pub mod shutdown;

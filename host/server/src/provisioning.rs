@@ -38,6 +38,16 @@ const REFUSALS_MAX: u32 = 5;
 const AT_ONCE: usize = 8;
 /// Without a change of ours something may still be due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Users put into the queue in one go when a peer is told of everybody, and groups, which have members.
+const PAGE: usize = 500;
+const PAGE_OF_GROUPS: usize = 20;
+/// Beyond so many that wait, a push waits as well: the queue of a peer that is away does not grow with
+/// the number of users.
+const AHEAD_MAX: usize = 1000;
+const AHEAD_WAIT: Duration = Duration::from_millis(500);
+/// How far a push is: `users:` or `groups:`, and the name that was reached.
+const USERS: &str = "users:";
+const GROUPS: &str = "groups:";
 /// How long whoever made a change waits for a blocking peer.
 const BLOCKS_FOR: Duration = Duration::from_secs(10);
 
@@ -235,6 +245,14 @@ impl Provisioning {
         let outcome = match delivery.what {
             What::User => self.user(connector, delivery).await?,
             What::Group => self.group(connector, delivery).await?,
+            What::Everybody => match self.expand(connector, delivery).await {
+                Ok(()) => return Ok(None),
+                Err(source) => Err(Failure {
+                    words: "the users or groups cannot be listed".to_owned(),
+                    refused: false,
+                    source: Some(source),
+                }),
+            },
         };
         let Err(failure) = outcome else {
             self.parts.deliveries.told(tenant, delivery).await?;
@@ -272,6 +290,49 @@ impl Provisioning {
         Ok(Some(words))
     }
 
+    /// The next page of everybody becomes due. Those whom the peer knows are told as changes.
+    async fn expand(&self, connector: &Connector, push: &Delivery) -> Result<(), PortError> {
+        let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
+        let deliveries = &self.parts.deliveries;
+        let now = self.now();
+        if deliveries.queued(tenant, name, AHEAD_MAX).await? >= AHEAD_MAX {
+            let later = now.plus(AHEAD_WAIT);
+            let here = push.subject.as_str();
+            return deliveries
+                .expand(tenant, push, &[], Some(here), later, now)
+                .await;
+        }
+        let (page, rest) = match push.subject.strip_prefix(GROUPS) {
+            None => {
+                let after = push.subject.strip_prefix(USERS);
+                let page = self.parts.people.accounts(tenant, after, PAGE).await?;
+                let rest = match page.last() {
+                    Some(last) => Some(format!("{USERS}{last}")),
+                    None if connector.group_endpoint.is_some() => Some(GROUPS.to_owned()),
+                    None => None,
+                };
+                let page = page.into_iter().map(|account| (What::User, account));
+                (page.collect::<Vec<_>>(), rest)
+            }
+            Some(after) => {
+                let after = Some(after).filter(|after| !after.is_empty());
+                let page = self
+                    .parts
+                    .groups
+                    .groups(tenant, after, PAGE_OF_GROUPS)
+                    .await?;
+                let rest = page
+                    .last()
+                    .map(|last| format!("{GROUPS}{}", last.display_name));
+                let page = page.into_iter().map(|group| (What::Group, group.id));
+                (page.collect(), rest)
+            }
+        };
+        deliveries
+            .expand(tenant, push, &page, rest.as_deref(), now, now)
+            .await
+    }
+
     /// The outer error is ours, the inner one the peer's.
     async fn user(
         &self,
@@ -288,7 +349,7 @@ impl Provisioning {
         let (tenant, account) = (self.parts.tenant.as_str(), delivery.subject.as_str());
         let (name, what) = (connector.name.as_str(), What::User);
         let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote_id(tenant, name, what, account).await?;
+        let remote = deliveries.remote(tenant, name, what, account).await?;
         let person = if delivery.gone {
             None
         } else {
@@ -297,15 +358,16 @@ impl Provisioning {
         let done = match &person {
             Some(person) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
-                peer.put_user(person, password, remote.as_deref()).await
+                peer.put_user(person, password, remote.as_ref()).await
             }
-            None => peer.delete_user(account, remote.as_deref()).await,
+            None => peer.delete_user(account, remote.as_ref()).await,
         };
         Ok(match done {
             Ok(done) => {
-                let id = done.remote_id.as_deref();
-                if id != remote.as_deref() {
-                    deliveries.remember(tenant, name, what, account, id).await?;
+                if done.remote != remote {
+                    deliveries
+                        .remember(tenant, name, what, account, done.remote.as_ref())
+                        .await?;
                 }
                 Ok(())
             }
@@ -328,7 +390,7 @@ impl Provisioning {
         let (tenant, id) = (self.parts.tenant.as_str(), delivery.subject.as_str());
         let (name, what) = (connector.name.as_str(), What::Group);
         let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote_id(tenant, name, what, id).await?;
+        let remote = deliveries.remote(tenant, name, what, id).await?;
         let group = if delivery.gone {
             None
         } else {
@@ -347,11 +409,9 @@ impl Provisioning {
         };
         let mut members = Vec::with_capacity(group.members.len());
         for (_, account) in &group.members {
-            let known = deliveries
-                .remote_id(tenant, name, What::User, account)
-                .await?;
+            let known = deliveries.remote(tenant, name, What::User, account).await?;
             let known = match known {
-                Some(known) => Some(known),
+                Some(known) => Some(known.id),
                 None => match peer.user_id(account).await {
                     Ok(known) => known,
                     Err(failure) => return Ok(Err(failure)),
@@ -372,12 +432,13 @@ impl Provisioning {
                 ),
             }
         }
-        let put = peer.put_group(&group, &members, remote.as_deref()).await;
+        let put = peer.put_group(&group, &members, remote.as_ref()).await;
         Ok(match put {
             Ok(done) => {
-                let new = done.remote_id.as_deref();
-                if new != remote.as_deref() {
-                    deliveries.remember(tenant, name, what, id, new).await?;
+                if done.remote != remote {
+                    deliveries
+                        .remember(tenant, name, what, id, done.remote.as_ref())
+                        .await?;
                 }
                 Ok(())
             }
@@ -483,6 +544,7 @@ impl Outgoing for Provisioning {
             .map(|connector| ConnectorReport {
                 name: connector.name.clone(),
                 enabled: connector.enabled,
+                identity_provider: connector.identity_provider.clone(),
                 version: match connector.version {
                     Version::One => "1.1",
                     Version::Two => "2.0",
@@ -520,6 +582,15 @@ impl Outgoing for Provisioning {
 
     fn wake(&self) {
         self.work.notify_one();
+    }
+
+    async fn forget(&self, tenant: &TenantId, connector: &str) -> Result<(), PortError> {
+        let turns = self.turns_of(connector);
+        let _turn = turns.telling.lock().await;
+        let deliveries = &self.parts.deliveries;
+        deliveries
+            .forget_connector(tenant.as_str(), connector)
+            .await
     }
 }
 

@@ -164,6 +164,7 @@ suite! {
     an_identity_is_given_once_and_never_again
     a_group_is_as_it_was_put_and_its_name_is_its_own
     what_a_peer_waits_for_is_told_in_order_of_each_subject
+    everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing
 }
 
 // ---------------------------------------------------------------- logins

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use world::{ADMIN_TOKEN, Answer, Browser, CONSOLE_HOST, PASSWORD, World, ask};
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 21] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
@@ -18,7 +18,11 @@ const PAGES: [&str; 17] = [
     "/console/identity-providers/of/filed",
     "/console/service-providers",
     "/console/service-providers/of/shop",
-    "/console/provisioning",
+    "/console/resident-service-provider",
+    "/console/resident-identity-provider",
+    "/console/connectors",
+    "/console/connectors/of/peer",
+    "/console/inbound",
     "/console/claims",
     "/console/claims/of/openid",
     "/console/clients",
@@ -31,7 +35,7 @@ const PAGES: [&str; 17] = [
 ];
 
 /// Every act of the console that changes something: address and fields.
-const ACTS: [(&str, &[(&str, &str)]); 27] = [
+const ACTS: [(&str, &[(&str, &str)]); 30] = [
     (
         "/console/users/new",
         &[("name", "erin"), ("password", "long enough")],
@@ -81,6 +85,25 @@ const ACTS: [(&str, &[(&str, &str)]); 27] = [
             ("value.claims", "mail = http://wso2.org/claims/emailaddress"),
         ],
     ),
+    (
+        "/console/connectors/put",
+        &[
+            ("name", "other"),
+            ("form", "scim"),
+            ("enabled", "yes"),
+            ("value.user_endpoint", "https://other.example/Users"),
+            ("value.token", "t0ken"),
+        ],
+    ),
+    (
+        "/console/inbound/put",
+        &[
+            ("name", "resident"),
+            ("form", "scim"),
+            ("value.user_store", "PRIMARY"),
+        ],
+    ),
+    ("/console/provisioning/push", &[("connector", "peer")]),
     (
         "/console/clients/add",
         &[("name", "billing"), ("scope.messages", "yes")],
@@ -903,13 +926,23 @@ async fn what_the_file_defines_or_something_uses_is_not_changed_here() {
         let answer = browser.post("/console/service-providers/put", &party).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }
+    let connector = [
+        ("name", "other"),
+        ("form", "scim"),
+        ("value.user_endpoint", "https://other.example/Users"),
+        ("value.identity_provider", "corp"),
+    ];
+    let answer = browser.post("/console/connectors/put", &connector).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let page = browser.get("/console/identity-providers/of/corp").await;
+    assert!(page.body.contains("connector `other`"), "{}", page.body);
     let delete = "/console/identity-providers/delete";
     let answer = browser.post(delete, &[("name", "corp")]).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(
         answer
             .body
-            .contains("service provider `kiosk`, service provider `till`"),
+            .contains("service provider `kiosk`, service provider `till`, connector `other` of the resident service provider"),
         "{}",
         answer.body
     );
@@ -918,10 +951,78 @@ async fn what_the_file_defines_or_something_uses_is_not_changed_here() {
         browser.post(delete, &[("name", name)]).await;
     }
     let answer = browser.post(delete, &[("name", "corp")]).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    let answer = browser
+        .post("/console/connectors/delete", &[("name", "other")])
+        .await;
+    assert_eq!(
+        answer.location(),
+        "/console/resident-service-provider?done=undefined"
+    );
+    let answer = browser.post(delete, &[("name", "corp")]).await;
     assert_eq!(
         answer.location(),
         "/console/identity-providers?done=undefined"
     );
+}
+
+/// The seeds' two resident pages: what others must be told of this host, and the one rule of inbound
+/// provisioning, which has one name.
+#[tokio::test]
+async fn the_resident_providers_have_their_pages_and_one_rule() {
+    let world = World::new().await;
+    let mut browser = world.at_the_console("alice", Role::Administrator).await;
+    let page = browser.get("/console/resident-identity-provider").await;
+    for shown in [
+        "urn:&#60;b&#62;login",
+        "https://login.example/saml/metadata",
+        "https://login.example/samlsso",
+        "https://login.example/.well-known/openid-configuration",
+        "https://login.example/oauth2/token",
+        &"0a1b".repeat(16),
+        "2026-11-22",
+        "unknown",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    let home = "/console/resident-service-provider";
+    let page = browser.get(home).await;
+    let new = "/console/inbound/new/scim";
+    assert!(page.body.contains(new), "{}", page.body);
+    let form = browser.get(new).await;
+    let hidden = "name=\"name\" value=\"resident\"";
+    assert!(form.body.contains(hidden), "{}", form.body);
+    for (name, status) in [
+        ("other", StatusCode::UNPROCESSABLE_ENTITY),
+        ("resident", StatusCode::SEE_OTHER),
+    ] {
+        let rule = [("name", name), ("form", "scim"), ("value.user_store", "HR")];
+        let answer = browser.post("/console/inbound/put", &rule).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.body);
+    }
+    let page = browser.get(home).await;
+    assert!(
+        page.body.contains("/console/inbound/of/resident"),
+        "{}",
+        page.body
+    );
+    let gone = browser
+        .post("/console/inbound/delete", &[("name", "resident")])
+        .await;
+    assert_eq!(gone.location(), format!("{home}?done=undefined"));
+
+    // Everybody is told once at a time, and nobody of a peer there is not.
+    let push = "/console/provisioning/push";
+    for (connector, expected) in [
+        ("peer", StatusCode::SEE_OTHER),
+        ("peer", StatusCode::CONFLICT),
+        ("nobody", StatusCode::NOT_FOUND),
+    ] {
+        let answer = browser.post(push, &[("connector", connector)]).await;
+        assert_eq!(answer.status, expected, "{}", answer.body);
+    }
+    let page = browser.get(home).await;
+    assert!(page.body.contains("everybody"), "{}", page.body);
 }
 
 /// A box that is not ticked says no; a text pasted whole is kept whole.
@@ -1581,6 +1682,34 @@ async fn a_script_does_with_the_token_what_the_console_does() {
         ("DELETE", "/definitions/idps/filed", "", 409),
         ("GET", "/definitions/sps", "", 200),
         ("GET", "/definitions/nothing", "", 404),
+        ("GET", "/definitions/connectors", "", 200),
+        ("GET", "/definitions/connectors/peer", "", 200),
+        (
+            "PUT",
+            "/definitions/connectors/other",
+            r#"{"form":"scim","values":{"user_endpoint":"https://other.example/Users"}}"#,
+            204,
+        ),
+        ("DELETE", "/definitions/connectors/other", "", 204),
+        ("DELETE", "/definitions/connectors/peer", "", 409),
+        (
+            "PUT",
+            "/definitions/inbound/resident",
+            r#"{"form":"scim","values":{"user_store":"PRIMARY"}}"#,
+            204,
+        ),
+        (
+            "PUT",
+            "/definitions/inbound/another",
+            r#"{"form":"scim","values":{}}"#,
+            422,
+        ),
+        ("GET", "/definitions/inbound/resident", "", 200),
+        ("DELETE", "/definitions/inbound/resident", "", 204),
+        ("POST", "/provisioning/peer/push", "", 202),
+        ("POST", "/provisioning/peer/push", "", 409),
+        ("POST", "/provisioning/nobody/push", "", 404),
+        ("GET", "/resident", "", 200),
         ("GET", "/openapi.json", "", 200),
         (
             "POST",
@@ -1675,7 +1804,7 @@ async fn what_waits_for_a_peer_is_on_a_page() {
         .await
         .unwrap();
     let mut browser = world.at_the_console("alice", Role::Administrator).await;
-    let page = browser.get("/console/provisioning").await;
+    let page = browser.get("/console/resident-service-provider").await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     for shown in [
         words,
@@ -1683,6 +1812,8 @@ async fn what_waits_for_a_peer_is_on_a_page() {
         "https://login.example/scim/v2",
         "https://login.example/wso2/scim/Users",
         "PRIMARY",
+        "https://peer.example/Users",
+        "not defined any more",
     ] {
         assert!(page.body.contains(shown), "{shown}: {}", page.body);
     }
@@ -1691,13 +1822,19 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     let number = waits[0].to_string();
     let again = [("connector", "external"), ("number", number.as_str())];
     let answer = browser.post("/console/provisioning/retry", &again).await;
-    assert_eq!(answer.location(), "/console/provisioning?done=retried");
+    assert_eq!(
+        answer.location(),
+        "/console/resident-service-provider?done=retried"
+    );
     let row = world.store.waiting("carbon.super", 0, 10).await.unwrap();
     assert!(!row[0].given_up && row[0].attempts == 0);
     let answer = browser
         .post("/console/provisioning/drop", &[("number", &number)])
         .await;
-    assert_eq!(answer.location(), "/console/provisioning?done=dropped");
+    assert_eq!(
+        answer.location(),
+        "/console/resident-service-provider?done=dropped"
+    );
     let row = world.store.waiting("carbon.super", 0, 10).await.unwrap();
     assert!(row.is_empty());
     let acts = world.acts().await;

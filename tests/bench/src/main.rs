@@ -16,6 +16,7 @@ mod operator;
 mod process;
 mod provider;
 mod saml;
+mod scim;
 mod sign_in;
 mod table;
 
@@ -29,8 +30,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-const USAGE: &str =
-    "postern-bench all [--json] | messages | cycles | sign-in | operator | ldap | saml";
+const USAGE: &str = "postern-bench all [--json] | messages | cycles | sign-in | operator | ldap | saml | scim [--small]";
 
 fn main() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
@@ -65,6 +65,7 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
                 figures.extend(operator().await?);
                 figures.extend(ldap().await?);
                 figures.extend(saml().await?);
+                figures.extend(scim(scim::Extent::FULL).await?);
                 figures
             }
             ["messages", ..] => message::figures().await?,
@@ -73,6 +74,8 @@ fn run(arguments: &[std::ffi::OsString]) -> Result<()> {
             ["operator", ..] => operator().await?,
             ["ldap", ..] => ldap().await?,
             ["saml", ..] => saml().await?,
+            ["scim", "--small", ..] => scim(scim::Extent::SMALL).await?,
+            ["scim", ..] => scim(scim::Extent::FULL).await?,
             _ => bail!("expected {USAGE}"),
         };
         if words.contains(&"--json") {
@@ -153,6 +156,23 @@ async fn saml() -> Result<Vec<table::Figure>> {
     let host = Host::start(folder.path()).await?;
     eprintln!("answering signed requests of a SAML application");
     saml::figures(&host, key, Duration::from_secs(8)).await
+}
+
+async fn scim(extent: scim::Extent) -> Result<Vec<table::Figure>> {
+    let folder = tempfile::tempdir()?;
+    let address = Provider::default().start().await?;
+    host::lay_out(folder.path(), address)?;
+    let host = Host::start(folder.path()).await?;
+    let yardstick = Yardstick::start(address)?;
+    let bare = (yardstick.child.id(), yardstick.address);
+    let mut figures = scim::creations(&host, bare, extent).await?;
+    drop(host);
+    // Another store: those that were created are no part of the run.
+    let folder = tempfile::tempdir()?;
+    host::lay_out(folder.path(), address)?;
+    let host = Host::start(folder.path()).await?;
+    figures.extend(scim::outbound(&host, extent).await?);
+    Ok(figures)
 }
 
 /// The bare server, in a process of its own.

@@ -602,3 +602,238 @@ async fn a_refusal_takes_as_long_whichever_store_has_the_name() -> Result<()> {
     );
     Ok(())
 }
+
+// ---------------------------------------------------------------- searching
+
+/// Values as directories hold them: accents in both spellings, blanks, commas, characters of filters.
+const SURNAMES: [&str; 12] = [
+    "House",
+    "house-Smith",
+    "van  Dam",
+    "O\u{2019}Brien",
+    "Caf\u{e9}",
+    "Cafe\u{301}s",
+    "*)(uid=*",
+    "\\2a",
+    "a,b",
+    "(&(sn=x))",
+    "\u{130}stanbul",
+    "Stra\u{df}e",
+];
+
+/// Deterministic: a failure comes again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % most
+    }
+
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+/// A filter as a client may send it.
+fn random_filter(dice: &mut Dice, depth: usize) -> String {
+    match dice.below(if depth == 0 { 5 } else { 9 }) {
+        0 => {
+            let name = *dice.one(&["title", "displayName", "emails", "phoneNumbers", "nickName"]);
+            format!("{name} pr")
+        }
+        1 => {
+            let value = operand(dice);
+            let operator = *dice.one(&["eq", "co", "sw"]);
+            let list = *dice.one(&["emails", "phoneNumbers"]);
+            let kind = *dice.one(&["type eq \"work\" and ", "", "not (type eq \"home\") and "]);
+            format!("{list}[{kind}value {operator} {value}]")
+        }
+        2..=4 => {
+            let name = *dice.one(&[
+                "userName",
+                "name.familyName",
+                "title",
+                "displayName",
+                "emails.value",
+                "phoneNumbers.value",
+                "profileUrl",
+                "nickName",
+                "externalId",
+            ]);
+            let operator = *dice.one(&["eq", "ne", "co", "sw", "ew", "gt", "le"]);
+            format!("{name} {operator} {}", operand(dice))
+        }
+        5 => format!("not ({})", random_filter(dice, depth - 1)),
+        6 | 7 => format!(
+            "({} and {})",
+            random_filter(dice, depth - 1),
+            random_filter(dice, depth - 1)
+        ),
+        _ => format!(
+            "({} or {})",
+            random_filter(dice, depth - 1),
+            random_filter(dice, depth - 1)
+        ),
+    }
+}
+
+/// A value somebody has, or a piece of one, in some case; or nobody's.
+fn operand(dice: &mut Dice) -> String {
+    let mut values: Vec<String> = SURNAMES.iter().map(|name| (*name).to_owned()).collect();
+    values.extend(
+        [
+            "user07",
+            "user1",
+            "Boss of 3",
+            "user05@example.com",
+            "work@example.com,second@example.com",
+            "+1202555010",
+            "202-555",
+            "http://Example/5",
+            "Nick 4",
+            "nobody at all",
+            "*",
+            "))(|(uid=*",
+        ]
+        .map(str::to_owned),
+    );
+    let value = dice.one(&values).clone();
+    let letters: Vec<char> = value.chars().collect();
+    let from = dice.below(letters.len());
+    let to = from + 1 + dice.below(letters.len() - from);
+    let piece: String = match dice.below(3) {
+        0 => letters[from..to].iter().collect(),
+        _ => value,
+    };
+    let piece = match dice.below(3) {
+        0 => piece.to_uppercase(),
+        1 => piece.to_ascii_lowercase(),
+        _ => piece,
+    };
+    serde_json::Value::String(piece).to_string()
+}
+
+/// whatever is asked, the directory's answer leaves nobody out and lets nobody in whom our
+/// own rule would not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_finds_the_same_in_a_directory_as_looking_at_everybody() -> Result<()> {
+    use base64::Engine;
+    use postern_federation::scim::schema::Resource;
+    use postern_federation::scim::{Condition, People};
+    use postern_store::directory::Provisionable;
+    use postern_store::sqlite::{Options, Sqlite};
+    let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let mut people = String::new();
+    for (number, surname) in SURNAMES.iter().cycle().take(36).enumerate() {
+        let name = format!("user{number:02}");
+        let mut more = String::new();
+        if number % 2 == 0 {
+            more.push_str(&format!("title: Boss of {}\n", number % 5));
+        }
+        if number % 3 == 0 {
+            more.push_str(&format!(
+                "mail: {name}@example.com\nmail: second@example.com\n"
+            ));
+        }
+        if number % 4 == 0 {
+            more.push_str(&format!("mobile: +12025550{:03}\n", 100 + number));
+        }
+        if number % 5 == 0 {
+            more.push_str(&format!("labeledURI: http://Example/{number}\n"));
+        }
+        if number % 7 == 0 {
+            more.push_str(&format!(
+                "displayName:: {}\n",
+                encoded(&format!("{surname} {number}"))
+            ));
+        }
+        let entry = person(&name, "secret", &more);
+        let plain = format!("sn: {name}\n");
+        let named = format!("sn:: {}\n", encoded(surname));
+        people.push_str(&entry.replace(&plain, &named));
+    }
+    let slapd = Slapd::with(&people)?;
+    let claim = |uri: &str, attribute: &str| (uri.to_owned(), attribute.to_owned());
+    let settings = Settings {
+        mapping: Mapping {
+            mobile: Some("mobile".into()),
+            display_name: Some("displayName".into()),
+            claims: vec![
+                claim("http://wso2.org/claims/lastname", "sn"),
+                claim("http://wso2.org/claims/title", "title"),
+                claim("http://wso2.org/claims/url", "labeledURI"),
+                claim("http://wso2.org/claims/emailaddress", "mail"),
+            ],
+            ..Mapping::default()
+        },
+        ..secure(&slapd)
+    };
+    let folder = tempfile::tempdir()?;
+    let own = Sqlite::open(folder.path(), Options::default())?;
+    let ldap = Arc::new(Ldap::new(settings, tenant(), "", Arc::new(own.clone()))?);
+    // What the directory has no attribute for is kept here, of some.
+    for number in [3, 4, 9] {
+        let list = format!(
+            "[{{\"value\":\"work@example.com\",\"type\":\"work\"}},{{\"value\":\"User{number:02}@Home.example\"}}]"
+        );
+        let draft = Draft {
+            claims: vec![
+                claim("http://wso2.org/claims/nickname", &format!("Nick {number}")),
+                claim("urn:ietf:params:scim:schemas:core:2.0:User:emails", &list),
+            ],
+            ..Draft::default()
+        };
+        let name = format!("user{number:02}");
+        let known = ldap.change(&tenant(), &name, &draft).await?;
+        ensure!(known, "nobody was changed");
+    }
+    let all = Arc::new(Secondary::new(ldap.clone(), Vec::new())?);
+    let clock = Arc::new(postern_server::clock::SystemClock);
+    let people = Provisionable::new(all, Arc::new(own), clock);
+    let domains = [String::new()];
+    let whose = tenant();
+    let everybody = people
+        .people(whose.as_str(), &domains, &Condition::Always, 0, 1000)
+        .await?
+        .items;
+    ensure!(everybody.len() == 36, "{} people", everybody.len());
+
+    let mut dice = Dice(7);
+    let (mut narrowed, mut fewer, mut found_some) = (0, 0, 0);
+    for round in 0..1500 {
+        let text = random_filter(&mut dice, 3);
+        let Ok(condition) = Condition::parse(Resource::User, &text) else {
+            continue;
+        };
+        let names = |people: &[postern_federation::scim::Person]| -> Vec<String> {
+            people.iter().map(|person| person.account.clone()).collect()
+        };
+        let mut expected = everybody.clone();
+        expected.retain(|person| condition.holds(person));
+        let found = people
+            .people(whose.as_str(), &domains, &condition, 0, 1000)
+            .await?;
+        assert_eq!(names(&found.items), names(&expected), "{round}: {text}");
+        assert_eq!(found.total, expected.len());
+        found_some += usize::from(!expected.is_empty());
+        if let Some(candidates) = ldap.candidates(&tenant(), &condition, 1000).await? {
+            narrowed += 1;
+            fewer += usize::from(candidates.records.len() < everybody.len());
+        }
+    }
+    // Else it proves nothing.
+    assert!(
+        narrowed > 300 && fewer > 200 && found_some > 300,
+        "{narrowed}, {fewer}, {found_some}"
+    );
+    // More than are looked at is said, and no page of some of them is given.
+    let condition = Condition::parse(Resource::User, "userName sw \"user\"").unwrap();
+    let cut = ldap.candidates(&tenant(), &condition, 10).await?;
+    let cut = cut.expect("it can be narrowed");
+    assert!(!cut.all && cut.records.len() == 10);
+    Ok(())
+}

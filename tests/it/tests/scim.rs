@@ -778,6 +778,270 @@ async fn two_posterns_provision_each_other_as_the_older_product_does() -> Result
     Ok(())
 }
 
+/// A connector, the rule and an identity provider made on hosts that run, by the command line: in effect
+/// at once, secrets never shown, and nothing goes that something refers to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_made_on_a_running_host_tells_the_other_one() -> Result<()> {
+    let senders = "[outbox]\nenabled = true\n[sender.outbox]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"outbox\"]\ndefault_region = \"US\"\n";
+    let external = Installation::lay_out(&["fake"], senders)?;
+    let internal = Installation::lay_out(&["fake"], senders)?;
+    let outside = external.serve().await?;
+    let inside = internal.serve().await?;
+    let mut add = vec!["client", "add", "internal"];
+    for scope in ["scim:read", "scim:write", "scim:phone"] {
+        add.extend(["--scope", scope]);
+    }
+    let token = external.postern(&add, "")?.trim().to_owned();
+    // There before any connector.
+    for name in ["early", "earlier"] {
+        internal.add_user(name, PASSWORD, ALICE)?;
+    }
+    let idp = [
+        "idp",
+        "put",
+        "corp",
+        "--form",
+        "oidc",
+        "--value",
+        "issuer=https://idp.example",
+        "--value",
+        "client_id=postern",
+    ];
+    internal.postern(&idp, "")?;
+    let endpoint = format!("user_endpoint={}{USERS}", external.origin());
+    let secret = format!("token={token}");
+    let put = [
+        "connector",
+        "put",
+        "external",
+        "--form",
+        "scim",
+        "--value",
+        &endpoint,
+        "--value",
+        &secret,
+        "--value",
+        "allow_private_networks=true",
+        "--value",
+        "user_store_domain=WSO2",
+        "--value",
+        "identity_provider=corp",
+    ];
+    internal.postern(&put, "")?;
+    let shown = internal.postern(&["connector", "show", "external"], "")?;
+    assert!(
+        shown.contains("\"token\"") && !shown.contains(&token),
+        "{shown}"
+    );
+
+    // No rule there yet: another prefix is refused, and the user waits.
+    internal.add_user("alice", PASSWORD, ALICE)?;
+    internal.logged("was not provisioned").await?;
+    let rule = [
+        "inbound",
+        "put",
+        "resident",
+        "--form",
+        "scim",
+        "--value",
+        "user_store=HR",
+    ];
+    let refused = external.postern(&rule, "").unwrap_err().to_string();
+    assert!(refused.contains("there is no user store `HR`"), "{refused}");
+    let rule = [
+        "inbound",
+        "put",
+        "resident",
+        "--form",
+        "scim",
+        "--value",
+        "user_store=PRIMARY",
+    ];
+    external.postern(&rule, "")?;
+    let resident = external.postern(&["resident", "show", "--json"], "")?;
+    let resident: Value = serde_json::from_str(&resident)?;
+    assert_eq!(resident["scim"]["user_store"], "PRIMARY", "{resident}");
+    assert_eq!(
+        resident["saml"]["certificates"][0]["fingerprint"]
+            .as_str()
+            .map(str::len),
+        Some(64)
+    );
+    assert!(
+        resident["saml"]["certificates"][0]["not_after"].is_u64(),
+        "{resident}"
+    );
+    internal.postern(&["provisioning", "retry", "external"], "")?;
+    external
+        .logged("User: PRIMARY/alice is created through SCIM.")
+        .await?;
+    let mut browser = postern_kit::Browser::new(external.public, &external.origin());
+    assert!(browser.sign_in("alice", PASSWORD).await?.asks_for_code());
+
+    // Everybody is told once: whom the peer knows as a change, and after a crash as well.
+    outside.kill()?;
+    internal.postern(&["provisioning", "push", "external"], "")?;
+    let waits = async || -> Result<Value> {
+        let queue = internal.postern(&["provisioning", "list", "--json"], "")?;
+        Ok(serde_json::from_str(&queue)?)
+    };
+    eventually(async || {
+        let queue = waits().await?;
+        let rows = queue["waiting"].as_array().cloned().unwrap_or_default();
+        Ok(rows.iter().any(|row| row["subject"] == "early"))
+    })
+    .await?;
+    inside.kill()?;
+    let _outside = external.serve().await?;
+    let _inside = internal.serve().await?;
+    internal.postern(&["provisioning", "retry", "external"], "")?;
+    for name in ["early", "earlier"] {
+        external
+            .logged(&format!("User: PRIMARY/{name} is created through SCIM."))
+            .await?;
+    }
+    external
+        .logged("User: PRIMARY/alice is updated through SCIM.")
+        .await?;
+    eventually(async || Ok(waits().await?["waiting"] == json!([]))).await?;
+    let listed = external.postern(&["user", "list", "--json"], "")?;
+    for name in ["alice", "early", "earlier"] {
+        assert_eq!(
+            listed.matches(&format!("\"{name}\"")).count(),
+            1,
+            "{listed}"
+        );
+    }
+
+    // The identity provider is off: nobody is told, and nothing is lost.
+    internal.postern(&["idp", "put", "corp", "--enabled", "false"], "")?;
+    internal.add_user("bob", PASSWORD, BOB)?;
+    let queue = waits().await?;
+    assert_eq!(queue["connectors"][0]["enabled"], false, "{queue}");
+    assert_eq!(queue["waiting"][0]["subject"], "bob", "{queue}");
+
+    // Nothing goes while something refers to it; then it goes, and leaves nothing.
+    let sp = [
+        "sp",
+        "put",
+        "shop",
+        "--form",
+        "oidc",
+        "--value",
+        "first_step=corp",
+        "--value",
+        "oidc.client_id=shop",
+        "--value",
+        "oidc.public=true",
+        "--value",
+        "oidc.redirect_uris=https://shop.example/callback",
+    ];
+    internal.postern(&sp, "")?;
+    let delete = ["idp", "delete", "corp"];
+    let refused = internal.postern(&delete, "").unwrap_err().to_string();
+    assert!(
+        refused.contains(
+            "service provider `shop`, connector `external` of the resident service provider"
+        ),
+        "{refused}"
+    );
+    internal.postern(&["sp", "delete", "shop"], "")?;
+    assert!(
+        internal.postern(&delete, "").is_err(),
+        "the connector is left"
+    );
+    internal.postern(&["connector", "delete", "external"], "")?;
+    let queue = waits().await?;
+    assert_eq!(
+        (&queue["connectors"], &queue["waiting"]),
+        (&json!([]), &json!([])),
+        "what waited for it went with it"
+    );
+    internal.postern(&delete, "")?;
+    let left = internal.postern(&["idp", "list", "--json"], "")?;
+    assert!(!left.contains("corp"), "{left}");
+    // And may be made again at once.
+    internal.postern(&idp, "")?;
+    external.postern(&["inbound", "delete", "resident"], "")?;
+    for log in [internal.log(), external.log()] {
+        assert!(!log.contains(&token), "{log}");
+    }
+    Ok(())
+}
+
+/// What was told and is gone here goes there; what the peer says beside it stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_away_here_is_taken_away_at_the_peer() -> Result<()> {
+    for (version, users) in [("2.0", USERS), ("1.1", "/wso2/scim/Users")] {
+        let peer = host().await?;
+        let token = peer.api_with("here", &ALL).await?.token;
+        let there = Scim::bearer(peer.host().public, &peer.origin(), &token);
+        let host = TestHost::builder()
+            .provider(Provider::Outbox)
+            .config(&format!(
+                "[provisioning.peer]\nversion = \"{version}\"\nuser_endpoint = \"{}{users}\"\ntoken = \"{token}\"\nallow_private_networks = true\n",
+                peer.origin()
+            ))
+            .start()
+            .await?;
+        let here = client(&host, "hr", &ALL).await?;
+        let mut body = person("alice");
+        body["title"] = json!("Queen");
+        let alice = made(&here, USERS, &body).await?;
+        let told = async || eventually(async || Ok(queue(&host).await?.waiting.is_empty())).await;
+        told().await?;
+        let copy = there.get(USERS).await?.json()?["Resources"][0].clone();
+        assert_eq!(copy["title"], "Queen", "{version}: {copy}");
+        // The peer's own.
+        let own = patch(json!([{ "op": "add", "value": { "nickName": "Al" } }]));
+        assert_eq!(there.patch(&at(USERS, &copy), &own).await?.status, 200);
+        let remove = patch(json!([
+            { "op": "remove", "path": "title" },
+            { "op": "remove", "path": "name.familyName" },
+            { "op": "remove", "path": "emails" },
+        ]));
+        assert_eq!(here.patch(&at(USERS, &alice), &remove).await?.status, 200);
+        told().await?;
+        let copy = there.get(&at(USERS, &copy)).await?.json()?;
+        for gone in ["title", "emails"] {
+            assert!(copy.get(gone).is_none(), "{version}: {copy}");
+        }
+        assert_eq!(copy["name"], json!({ "givenName": "alice" }), "{version}");
+        assert_eq!(copy["nickName"], "Al", "{version}: {copy}");
+    }
+    Ok(())
+}
+
+/// Everybody there is, a page at a time, in every store and each once.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_gone_through_in_pages() -> Result<()> {
+    let host = host().await?;
+    let scim = client(&host, "hr", &ALL).await?;
+    let names = ["alice", "bob", "carol", "dave", "erin"];
+    for name in names {
+        let mut body = person(name);
+        body["password"].take();
+        made(&scim, USERS, &body).await?;
+    }
+    let people = &host.host().parts.stores.people;
+    for rows in [1, 2, 5, 9] {
+        let (mut seen, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = people
+                .accounts("carbon.super", after.as_deref(), rows)
+                .await?;
+            assert!(page.len() <= rows);
+            after = page.last().cloned();
+            seen.extend(page);
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, names, "{rows}");
+    }
+    Ok(())
+}
+
 async fn eventually(mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let began = Instant::now();
     while !holds().await? {
@@ -1046,6 +1310,13 @@ async fn a_server_that_is_not_ours_is_told_of_users_and_groups() -> Result<()> {
         groups["Resources"][0]["members"][0]["value"], copy["id"],
         "{groups}"
     );
+
+    let untitled = patch(json!([{ "op": "remove", "path": "title" }]));
+    assert_eq!(here.patch(&at(USERS, &alice), &untitled).await?.status, 200);
+    told().await?;
+    let found = there.get("/v2/Users").await?.json()?;
+    let title = found["Resources"][0].get("title");
+    assert!(title.is_none_or(Value::is_null), "{found}");
 
     assert_eq!(here.delete(&at(GROUPS, &staff)).await?.status, 204);
     assert_eq!(here.delete(&at(USERS, &alice)).await?.status, 204);

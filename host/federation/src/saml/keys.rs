@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
+use x509_cert::der::Decode;
 use zeroize::Zeroizing;
 
 /// An X.509 certificate as the carrier of a key. SAML trusts it because it stands in the metadata: its dates and its
@@ -53,6 +54,14 @@ impl Certificate {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+    /// From when until when, as it says itself; `None` if that cannot be read.
+    pub fn dates(&self) -> Option<(Moment, Moment)> {
+        let certificate = x509_cert::Certificate::from_der(&self.der).ok()?;
+        let validity = certificate.tbs_certificate.validity;
+        let at =
+            |time: x509_cert::time::Time| Moment::from_seconds(time.to_unix_duration().as_secs());
+        Some((at(validity.not_before), at(validity.not_after)))
     }
     pub(crate) fn public_key(&self) -> Result<bergshamra::Key, Refusal> {
         bergshamra::keys::loader::load_x509_cert_der(&self.der)

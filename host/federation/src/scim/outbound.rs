@@ -5,8 +5,9 @@
 //! PATCH gets PUT. Whatever is sent twice has the effect of once: a create that finds its user there
 //! becomes a change, a delete that finds nobody is done.
 
+use super::ports::Remote;
 use super::schema::{GROUP, PATCH, USER};
-use super::{Group, Person, group, user, v1};
+use super::{Group, Person, user, v1};
 use crate::identity_provider::Network;
 use crate::name::{self, is_name};
 use crate::ports::Outbound;
@@ -14,7 +15,7 @@ use crate::{Problem, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, Response, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -37,6 +38,8 @@ pub struct Connector {
     pub name: String,
     /// Switched off it is told nothing, and what waits for it goes on waiting.
     pub enabled: bool,
+    /// The identity provider the peer is. Switched off with it, and none to be deleted before it.
+    pub identity_provider: Option<String>,
     pub version: Version,
     pub user_endpoint: String,
     /// Without one the peer is told of no groups.
@@ -116,8 +119,8 @@ impl Connector {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// The peer's id of what was written; none of what was deleted.
-    pub remote_id: Option<String>,
+    /// What is to be remembered of what was written; nothing of what was deleted.
+    pub remote: Option<Remote>,
     pub operation: &'static str,
     pub status: u16,
 }
@@ -167,22 +170,22 @@ impl std::fmt::Debug for Peer<'_> {
 }
 
 impl Peer<'_> {
-    /// The user there as here. `remote_id` is what is remembered of it.
+    /// The user there as here. `remote` is what is remembered of it.
     pub async fn put_user(
         &self,
         person: &Person,
         password: Option<&str>,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let name = self.connector.user_name(&person.account);
         let endpoint = self.connector.user_endpoint.as_str();
-        if let Some(id) = remote_id
-            && let Some(done) = self.change_user(id, &name, person, password).await?
+        if let Some(remote) = remote
+            && let Some(done) = self.change_user(remote, &name, person, password).await?
         {
             return Ok(done);
         }
-        if let Some(id) = self.find(endpoint, "userName", &name).await?
-            && let Some(done) = self.change_user(&id, &name, person, password).await?
+        if let Some(found) = self.find(endpoint, "userName", &name).await?
+            && let Some(done) = self.change_user(&found, &name, person, password).await?
         {
             return Ok(done);
         }
@@ -209,30 +212,90 @@ impl Peer<'_> {
             status.as_u16()
         );
         if status == StatusCode::CONFLICT
-            && let Some(id) = self.find(endpoint, "userName", &name).await?
-            && let Some(done) = self.change_user(&id, &name, person, password).await?
+            && let Some(found) = self.find(endpoint, "userName", &name).await?
+            && let Some(done) = self.change_user(&found, &name, person, password).await?
         {
             return Ok(done);
         }
-        created(&answer, "create user")
+        created(&answer, "create user", told(&body))
     }
 
     /// `None`: the peer has nobody of that id any more.
     async fn change_user(
         &self,
-        id: &str,
+        remote: &Remote,
         name: &str,
         person: &Person,
         password: Option<&str>,
     ) -> Result<Option<Done>, Failure> {
-        let address = below(&self.connector.user_endpoint, id)?;
+        const OPERATION: &str = "update user";
+        let address = below(&self.connector.user_endpoint, &remote.id)?;
         let password = password.filter(|_| self.connector.password_provisioning);
-        let mut whole = self.user(name, person, password);
-        if self.connector.version == Version::One {
-            // There lists are added to: what is there goes first.
-            whole["meta"] = json!({ "attributes": ["emails", "phoneNumbers"] });
+        let whole = self.user(name, person, password);
+        let now = told(&whole);
+        // Only what the peer has from us: what it says beside that is its own.
+        let mut gone: Vec<&str> = remote
+            .told
+            .split_ascii_whitespace()
+            .filter(|known| now.split_ascii_whitespace().all(|still| still != *known))
+            .collect();
+        let mut answer = self.patch(&address, &whole, &gone).await?;
+        if answer.status() == StatusCode::BAD_REQUEST && !gone.is_empty() {
+            // Some peers refuse to take away what is not there any more.
+            let there = self
+                .send("the look at it", Method::GET, address.clone(), None)
+                .await?;
+            let there = read(&there, "the look at it")?;
+            let asked = gone.len();
+            gone.retain(|path| has(&there, path));
+            if gone.len() < asked {
+                answer = self.patch(&address, &whole, &gone).await?;
+            }
         }
-        self.change(id, "update user", address, &whole, &["userName", "schemas"])
+        let mut status = answer.status();
+        if matches!(status.as_u16(), 405 | 501) {
+            // The whole resource: what is not in it goes.
+            let answer = self
+                .send("the change", Method::PUT, address, Some(&whole))
+                .await?;
+            status = answer.status();
+        }
+        self.said(OPERATION, status);
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        changed(&remote.id, OPERATION, status, now).map(Some)
+    }
+
+    /// The user's attributes as a part of a resource, and which are gone.
+    async fn patch(
+        &self,
+        address: &str,
+        whole: &Value,
+        gone: &[&str],
+    ) -> Result<Response<Vec<u8>>, Failure> {
+        let mut parts = whole.clone();
+        let body = match self.connector.version {
+            Version::One => {
+                // There lists are added to: what is there goes first.
+                let lists = ["emails", "phoneNumbers"];
+                let going: Vec<&str> = lists.iter().chain(gone).copied().collect();
+                parts["meta"] = json!({ "attributes": going });
+                parts
+            }
+            Version::Two => {
+                if let Some(parts) = parts.as_object_mut() {
+                    parts.retain(|name, _| !matches!(name.as_str(), "userName" | "schemas"));
+                }
+                let mut operations = vec![json!({ "op": "replace", "value": parts })];
+                operations.extend(
+                    gone.iter()
+                        .map(|path| json!({ "op": "remove", "path": path })),
+                );
+                json!({ "schemas": [PATCH], "Operations": operations })
+            }
+        };
+        self.send("the change", Method::PATCH, address.to_owned(), Some(&body))
             .await
     }
 
@@ -240,42 +303,43 @@ impl Peer<'_> {
     pub async fn delete_user(
         &self,
         account: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let name = self.connector.user_name(account);
         let endpoint = self.connector.user_endpoint.as_str();
-        self.delete(endpoint, "userName", &name, remote_id, "delete user")
+        self.delete(endpoint, "userName", &name, remote, "delete user")
             .await
     }
 
     /// The group there as here; `members` are the peer's ids.
     pub async fn put_group(
         &self,
-        told: &Group,
+        group: &Group,
         members: &[String],
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        let known = match remote_id {
-            Some(id) => Some(id.to_owned()),
+        let known = match remote {
+            Some(known) => Some(known.clone()),
             None => {
-                self.find(endpoint, "displayName", &told.display_name)
+                self.find(endpoint, "displayName", &group.display_name)
                     .await?
             }
         };
-        let mut shown = group::attributes(told);
+        let mut shown = super::group::attributes(group);
         let members = members.iter().map(|id| json!({ "value": id }));
         shown.insert("members".to_owned(), members.collect());
         shown.insert("schemas".to_owned(), self.schemas(GROUP));
         let whole = Value::Object(shown);
-        if let Some(id) = known {
-            let address = below(endpoint, &id)?;
+        // Groups are told whole: nothing of them stays behind that would have to be remembered.
+        if let Some(known) = known {
+            let address = below(endpoint, &known.id)?;
             let answer = self
                 .send("the change", Method::PUT, address, Some(&whole))
                 .await?;
             self.said("update group", answer.status());
             if answer.status() != StatusCode::NOT_FOUND {
-                return changed(&id, "update group", answer.status());
+                return changed(&known.id, "update group", answer.status(), String::new());
             }
         }
         let answer = self
@@ -287,20 +351,20 @@ impl Peer<'_> {
             )
             .await?;
         self.said("create group", answer.status());
-        created(&answer, "create group")
+        created(&answer, "create group", String::new())
     }
 
     pub async fn delete_group(
         &self,
         display_name: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
         self.delete(
             endpoint,
             "displayName",
             display_name,
-            remote_id,
+            remote,
             "delete group",
         )
         .await
@@ -317,8 +381,10 @@ impl Peer<'_> {
     /// The peer's id of whom it calls so.
     pub async fn user_id(&self, account: &str) -> Result<Option<String>, Failure> {
         let name = self.connector.user_name(account);
-        self.find(&self.connector.user_endpoint, "userName", &name)
-            .await
+        let found = self
+            .find(&self.connector.user_endpoint, "userName", &name)
+            .await?;
+        Ok(found.map(|found| found.id))
     }
 
     async fn find(
@@ -326,7 +392,7 @@ impl Peer<'_> {
         endpoint: &str,
         attribute: &str,
         name: &str,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<Remote>, Failure> {
         const WHAT: &str = "the search";
         let filter = format!("{attribute} eq {}", Value::String(name.to_owned()));
         let mut url = Url::parse(endpoint).map_err(|_| Failure::unreadable(WHAT))?;
@@ -351,47 +417,12 @@ impl Peer<'_> {
         });
         match same.next().map(|one| one.get("id").and_then(Value::as_str)) {
             None => Ok(None),
-            Some(Some(id)) => Ok(Some(id.to_owned())),
+            Some(Some(id)) => Ok(Some(Remote {
+                id: id.to_owned(),
+                told: String::new(),
+            })),
             Some(None) => Err(Failure::unreadable(WHAT)),
         }
-    }
-
-    async fn change(
-        &self,
-        id: &str,
-        operation: &'static str,
-        address: String,
-        whole: &Value,
-        fixed: &[&str],
-    ) -> Result<Option<Done>, Failure> {
-        let body = match self.connector.version {
-            Version::One => whole.clone(),
-            Version::Two => {
-                let mut parts = whole.clone();
-                if let Some(parts) = parts.as_object_mut() {
-                    parts.retain(|name, _| !fixed.contains(&name.as_str()));
-                }
-                json!({
-                    "schemas": [PATCH],
-                    "Operations": [{ "op": "replace", "value": parts }],
-                })
-            }
-        };
-        let answer = self
-            .send("the change", Method::PATCH, address.clone(), Some(&body))
-            .await?;
-        let mut status = answer.status();
-        if matches!(status.as_u16(), 405 | 501) {
-            let answer = self
-                .send("the change", Method::PUT, address, Some(whole))
-                .await?;
-            status = answer.status();
-        }
-        self.said(operation, status);
-        if status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        changed(id, operation, status).map(Some)
     }
 
     async fn delete(
@@ -399,16 +430,16 @@ impl Peer<'_> {
         endpoint: &str,
         attribute: &str,
         name: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
         operation: &'static str,
     ) -> Result<Done, Failure> {
-        let known = match remote_id {
-            Some(id) => Some(id.to_owned()),
+        let known = match remote {
+            Some(known) => Some(known.clone()),
             None => self.find(endpoint, attribute, name).await?,
         };
         let mut status = StatusCode::NOT_FOUND;
-        if let Some(id) = known {
-            let address = below(endpoint, &id)?;
+        if let Some(known) = known {
+            let address = below(endpoint, &known.id)?;
             let answer = self
                 .send("the deletion", Method::DELETE, address, None)
                 .await?;
@@ -417,7 +448,7 @@ impl Peer<'_> {
         }
         if status.is_success() || status == StatusCode::NOT_FOUND {
             return Ok(Done {
-                remote_id: None,
+                remote: None,
                 operation,
                 status: status.as_u16(),
             });
@@ -506,7 +537,54 @@ impl Peer<'_> {
     }
 }
 
-fn created(answer: &Response<Vec<u8>>, operation: &'static str) -> Result<Done, Failure> {
+/// The attributes a resource of ours says, by name. Lists are always told whole, and the lock is never
+/// unsaid: neither has to be remembered.
+fn told(whole: &Value) -> String {
+    const APART: [&str; 6] = [
+        "schemas",
+        "userName",
+        "password",
+        "active",
+        "emails",
+        "phoneNumbers",
+    ];
+    let attributes = whole.as_object().map(Map::iter).into_iter().flatten();
+    let names = attributes
+        .filter(|(name, _)| !APART.contains(&name.as_str()))
+        .flat_map(|(name, value)| match value {
+            Value::Object(parts) => parts
+                .keys()
+                .map(|part| format!("{name}.{part}"))
+                .collect::<Vec<_>>(),
+            _ => vec![name.clone()],
+        });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names.join(" ")
+}
+
+/// Whether a resource of the peer says something at this path.
+fn has(resource: &Value, path: &str) -> bool {
+    let mut at = resource;
+    for part in path.split('.') {
+        let found = at.as_object().and_then(|object| {
+            object
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(part))
+        });
+        match found {
+            Some((_, value)) if !value.is_null() => at = value,
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn created(
+    answer: &Response<Vec<u8>>,
+    operation: &'static str,
+    told: String,
+) -> Result<Done, Failure> {
     const WHAT: &str = "the creation";
     let status = answer.status();
     if !status.is_success() {
@@ -514,19 +592,28 @@ fn created(answer: &Response<Vec<u8>>, operation: &'static str) -> Result<Done, 
     }
     let body = read(answer, WHAT)?;
     let id = body.get("id").and_then(Value::as_str);
+    let id = id.ok_or_else(|| Failure::unreadable(WHAT))?.to_owned();
     Ok(Done {
-        remote_id: Some(id.ok_or_else(|| Failure::unreadable(WHAT))?.to_owned()),
+        remote: Some(Remote { id, told }),
         operation,
         status: status.as_u16(),
     })
 }
 
-fn changed(id: &str, operation: &'static str, status: StatusCode) -> Result<Done, Failure> {
+fn changed(
+    id: &str,
+    operation: &'static str,
+    status: StatusCode,
+    told: String,
+) -> Result<Done, Failure> {
     if !status.is_success() {
         return Err(Failure::answered("the change", status));
     }
     Ok(Done {
-        remote_id: Some(id.to_owned()),
+        remote: Some(Remote {
+            id: id.to_owned(),
+            told,
+        }),
         operation,
         status: status.as_u16(),
     })
@@ -577,6 +664,7 @@ mod tests {
             tenant: "carbon.super".into(),
             name: "external".into(),
             enabled: true,
+            identity_provider: None,
             version,
             user_endpoint: "https://peer.example/scim/Users".into(),
             group_endpoint: None,
@@ -643,6 +731,17 @@ mod tests {
         }
     }
 
+    fn remote(id: &str, told: &str) -> Remote {
+        Remote {
+            id: id.into(),
+            told: told.into(),
+        }
+    }
+
+    fn id(done: &Done) -> Option<&str> {
+        done.remote.as_ref().map(|remote| remote.id.as_str())
+    }
+
     fn script(answers: &[(u16, Value)]) -> Script {
         Script {
             answers: Mutex::new(answers.to_vec()),
@@ -664,7 +763,7 @@ mod tests {
             .put_user(&alice(), Some("pass word"), None)
             .await
             .unwrap();
-        assert_eq!((done.remote_id.as_deref(), done.status), (Some("r-1"), 201));
+        assert_eq!((id(&done), done.status), (Some("r-1"), 201));
         let asked = script.asked.lock().unwrap();
         assert_eq!(
             asked[0].1,
@@ -692,7 +791,8 @@ mod tests {
                 connector: &connector,
                 outbound: &script,
             };
-            peer.put_user(&alice(), None, Some("r/../1")).await.unwrap();
+            let known = remote("r/../1", "");
+            peer.put_user(&alice(), None, Some(&known)).await.unwrap();
             let asked = script.asked.lock().unwrap();
             let sent: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
             assert_eq!(sent, methods);
@@ -703,6 +803,85 @@ mod tests {
             );
             assert!(!asked[0].2.contains("password"), "{}", asked[0].2);
         }
+    }
+
+    /// What the peer was told and is gone here goes there, and nothing that is the peer's own.
+    #[tokio::test]
+    async fn what_is_taken_away_here_is_taken_away_there() {
+        let mut person = alice();
+        person.claims = vec![("http://wso2.org/claims/lastname".into(), "House".into())];
+        let before = "displayName externalId name.familyName name.givenName title";
+        let gone = json!(["name.givenName", "title"]);
+        for version in [Version::One, Version::Two] {
+            let (connector, script) = (connector(version), script(&[(200, json!({}))]));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let known = remote("r-1", before);
+            let done = peer.put_user(&person, None, Some(&known)).await.unwrap();
+            let told = done.remote.unwrap().told;
+            assert_eq!(told, "displayName externalId name.familyName");
+            let asked = script.asked.lock().unwrap();
+            let body: Value = serde_json::from_str(&asked[0].2).unwrap();
+            match version {
+                Version::One => assert_eq!(
+                    body["meta"]["attributes"],
+                    json!(["emails", "phoneNumbers", "name.givenName", "title"])
+                ),
+                Version::Two => {
+                    let operations = body["Operations"].as_array().unwrap();
+                    let removed: Value = operations[1..]
+                        .iter()
+                        .map(|operation| {
+                            assert_eq!(operation["op"], "remove");
+                            operation["path"].clone()
+                        })
+                        .collect();
+                    assert_eq!(removed, gone);
+                }
+            }
+        }
+        // Somebody who was found there, or nothing that is gone: nothing is taken away.
+        for before in ["", "title", "displayName externalId name.familyName"] {
+            let mut person = person.clone();
+            person
+                .claims
+                .push(("http://wso2.org/claims/title".into(), "Boss".into()));
+            let (connector, script) = (connector(Version::Two), script(&[(200, json!({}))]));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let known = remote("r-1", before);
+            peer.put_user(&person, None, Some(&known)).await.unwrap();
+            assert!(!script.asked.lock().unwrap()[0].2.contains("remove"));
+        }
+    }
+
+    /// A peer may refuse to take away what somebody took away there before.
+    #[tokio::test]
+    async fn what_is_gone_there_already_is_not_asked_for_again() {
+        let answers = [
+            (400, json!({"scimType": "noTarget"})),
+            (200, json!({"id": "r-1", "Title": "Boss", "nickName": null})),
+            (200, json!({})),
+        ];
+        let (connector, script) = (connector(Version::Two), script(&answers));
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let known = remote("r-1", "displayName externalId nickName title");
+        peer.put_user(&alice(), None, Some(&known)).await.unwrap();
+        let asked = script.asked.lock().unwrap();
+        let methods: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
+        assert_eq!(methods, ["PATCH", "GET", "PATCH"]);
+        let body: Value = serde_json::from_str(&asked[2].2).unwrap();
+        assert_eq!(
+            body["Operations"].as_array().unwrap()[1..],
+            [json!({"op": "remove", "path": "title"})]
+        );
     }
 
     #[tokio::test]
@@ -732,8 +911,9 @@ mod tests {
                 connector: &connector,
                 outbound: &script,
             };
-            let done = peer.put_user(&alice(), None, known).await.unwrap();
-            assert_eq!(done.remote_id.as_deref(), Some(expected));
+            let known = known.map(|id| remote(id, ""));
+            let done = peer.put_user(&alice(), None, known.as_ref()).await.unwrap();
+            assert_eq!(id(&done), Some(expected));
         }
     }
 

@@ -62,6 +62,14 @@ pub enum SearchError {
 /// Reading of users in every store, for provisioning.
 #[async_trait]
 pub trait People: Send + Sync {
+    /// The names of everybody in every store, those after `after`: so that all can be gone through, a
+    /// bounded number at a time.
+    async fn accounts(
+        &self,
+        tenant: &str,
+        after: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<String>, PortError>;
     async fn person(&self, tenant: &str, id: &str) -> Result<Option<Person>, PortError>;
     /// By the account's name, domain included.
     async fn person_named(&self, tenant: &str, account: &str) -> Result<Option<Person>, PortError>;
@@ -107,6 +115,8 @@ pub trait Groups: Send + Sync {
 pub enum What {
     User,
     Group,
+    /// Everybody there is, put into the queue page by page; the subject is where this is.
+    Everybody,
 }
 
 impl What {
@@ -114,14 +124,25 @@ impl What {
         match self {
             Self::User => "user",
             Self::Group => "group",
+            Self::Everybody => "everybody",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Group]
+        [Self::User, Self::Group, Self::Everybody]
             .into_iter()
             .find(|what| what.as_str() == text)
     }
+}
+
+/// What is remembered of something at a peer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// The peer's id of it.
+    pub id: String,
+    /// The names of the attributes it was told last, separated by blanks: those that are gone here since
+    /// are taken away there, and what the peer says beside them is left alone.
+    pub told: String,
 }
 
 /// Something a peer waits to be told: that a user or a group is no longer as it was. How it is now is
@@ -234,13 +255,13 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<u64, PortError>;
     /// The peer is not told at all.
     async fn drop_one(&self, tenant: &str, seq: u64) -> Result<bool, PortError>;
-    async fn remote_id(
+    async fn remote(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<Option<String>, PortError>;
+    ) -> Result<Option<Remote>, PortError>;
     /// `None` forgets.
     async fn remember(
         &self,
@@ -248,6 +269,25 @@ pub trait Deliveries: Send + Sync {
         connector: &str,
         what: What,
         subject: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<(), PortError>;
+    /// The connector shall be told of everybody. False if that is under way already.
+    async fn push(&self, tenant: &str, connector: &str, now: Moment) -> Result<bool, PortError>;
+    /// A page of everybody: these become due, and the push goes on from `rest` at `next_at` (`None`: it
+    /// is done). In one step, so that a host that dies in between leaves nobody out; nothing if the
+    /// push was dropped meanwhile.
+    async fn expand(
+        &self,
+        tenant: &str,
+        push: &Delivery,
+        page: &[(What, String)],
+        rest: Option<&str>,
+        next_at: Moment,
+        now: Moment,
+    ) -> Result<(), PortError>;
+    /// How many a connector is still to be told by itself; not more than `most` are counted.
+    async fn queued(&self, tenant: &str, connector: &str, most: usize) -> Result<usize, PortError>;
+    /// The connector is gone: all that waits for it, with the passwords on their way, and what it is
+    /// remembered to have.
+    async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
 }

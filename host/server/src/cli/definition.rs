@@ -1,4 +1,5 @@
-//! `postern idp`, `postern sp` and `postern claim`: what the console defines, from the command line.
+//! `postern idp`, `sp`, `claim`, `connector` and `inbound`: what the console defines, from the command
+//! line.
 
 use super::{ConfigFile, output, store};
 use crate::desk::{Reply, Request};

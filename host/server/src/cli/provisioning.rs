@@ -28,6 +28,14 @@ pub(super) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Tell a peer of everybody there is: users and groups that were there before it. Those it knows
+    /// are told as changes. It goes on after a restart; `list` shows how far it is, `drop` ends it.
+    #[command(after_help = "Example: postern provisioning push external")]
+    Push {
+        connector: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Give one change up: the peer is not told.
     #[command(after_help = "Example: postern provisioning drop 17")]
     Drop {
@@ -50,7 +58,9 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 return output::json(&queue);
             }
             if queue.connectors.is_empty() {
-                output::aside("no peer is told of anybody: `[provisioning.NAME]` names one");
+                output::aside(
+                    "no peer is told of anybody: `postern connector put` or `[provisioning.NAME]` names one",
+                );
             }
             let rows: Vec<_> = queue
                 .connectors
@@ -99,6 +109,13 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
                 bail!(OTHER);
             };
             output::line(format!("{count} changes are told again"));
+        }
+        Command::Push { connector, file } => {
+            let request = Request::ProvisioningPush {
+                connector: connector.clone(),
+            };
+            store::ask(&file.config, request)?;
+            output::line(format!("{connector} is told of everybody"));
         }
         Command::Drop { number, file } => {
             store::ask(&file.config, Request::ProvisioningDrop { number })?;

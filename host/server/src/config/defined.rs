@@ -7,9 +7,11 @@ use super::secret::Surroundings;
 use super::section::Section;
 use super::sender::{self, Sender};
 use super::sms_otp::entry;
-use super::{Limits, identity_provider, relying_party};
+use super::{Limits, identity_provider, provisioning, relying_party};
+use postern_federation::scim::outbound::Connector;
 use postern_federation::{IdentityProvider, RelyingParty};
 use postern_otp::Refinement;
+use postern_web::scim::Inbound;
 use std::path::Path;
 
 fn read<T>(
@@ -34,7 +36,7 @@ fn read<T>(
 /// Keys whose value in the file is the name of one file.
 const ONE: [&str; 1] = ["metadata"];
 /// And of several, each with one certificate.
-const SEVERAL: [&str; 2] = ["certificates", "encryption_certificate"];
+const SEVERAL: [&str; 3] = ["certificates", "encryption_certificate", "ca_files"];
 const SAML: &str = "saml";
 
 /// Takes the texts out and leaves names in their places, as a section of the file has them.
@@ -88,6 +90,16 @@ pub(crate) fn relying_party(name: &str, table: toml::Table) -> Result<RelyingPar
     })
 }
 
+pub(crate) fn connector(name: &str, table: toml::Table) -> Result<Connector, Vec<Problem>> {
+    read(table, |section, surroundings| {
+        provisioning::read(name, section, Path::new(""), surroundings)
+    })
+}
+
+pub(crate) fn inbound(table: toml::Table) -> Result<Inbound, Vec<Problem>> {
+    read(table, |section, _| provisioning::read_inbound(section))
+}
+
 /// The seeds' properties of an SMSOTP entry, those that shape codes and words.
 pub(crate) fn entry(table: toml::Table, limits: &Limits) -> Result<Refinement, Vec<Problem>> {
     read(table, |section, _| entry::read(section, limits).says)
@@ -127,6 +139,18 @@ mod tests {
         .unwrap();
         let problems = identity_provider("corp", reference).unwrap_err();
         assert!(problems.iter().any(|p| p.key == "client_secret"));
+        let peer: toml::Table = toml::from_str(
+            "user_endpoint = \"https://peer.example/Users\"\ntoken = { env = \"PATH\" }\nca_files = \"/etc/passwd\"\ndefault_password = { file = \"/etc/passwd\" }",
+        )
+        .unwrap();
+        let problems = connector("peer", peer).unwrap_err();
+        for key in ["token", "default_password"] {
+            assert!(problems.iter().any(|p| p.key == key), "{problems:?}");
+        }
+        assert!(
+            !problems.iter().any(|p| p.message.contains("passwd")),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod log;
 mod outbox;
 mod plugins;
 mod problems;
-mod provisioning;
+pub(crate) mod provisioning;
 pub mod reference;
 mod relying_party;
 mod saml;
@@ -67,7 +67,7 @@ pub struct Config {
     /// What we call ourselves in SAML; `None` for the address of our metadata.
     pub saml_entity_id: Option<String>,
     /// Into which user store others put users.
-    pub inbound: Inbound,
+    pub inbound: Option<Inbound>,
     /// The peers that are told of ours.
     pub connectors: Vec<Connector>,
     pub user_stores: UserStores,
@@ -130,7 +130,7 @@ impl Config {
         let outbox = root.optional_table("outbox").map(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
         let saml_entity_id = saml::read(root.table("saml"));
-        let inbound = provisioning::read_inbound(root.table("scim"));
+        let inbound = root.optional_table("scim").map(provisioning::read_inbound);
         let connectors = provisioning::read_all(root.table("provisioning"), base, surroundings);
         let federation = Entries {
             own_sign_in: sign_in::read(root.table("sign_in")),
@@ -163,17 +163,16 @@ impl Config {
             files.push(file);
         }
         entries_named(&federation, &sms_otp, &mut findings);
-        for domain in inbound.domains() {
-            let known = domain == PRIMARY
-                || user_stores
-                    .stores
-                    .keys()
-                    .any(|name| name.eq_ignore_ascii_case(domain));
-            if !known {
-                findings.problem(
-                    "scim.user_store",
-                    format!("there is no user store `{domain}`: expected PRIMARY or a `[user_store.NAME]`"),
-                );
+        for message in inbound
+            .iter()
+            .flat_map(|inbound| provisioning::unknown_stores(inbound, &user_stores))
+        {
+            findings.problem("scim.user_store", message);
+        }
+        for connector in &connectors {
+            if let Some(message) = provisioning::unknown_provider(connector, &federation) {
+                let key = format!("provisioning.{}.identity_provider", connector.name);
+                findings.problem(&key, message);
             }
         }
         together(

@@ -2,9 +2,10 @@
 
 use super::secret::{self, Surroundings};
 use super::section::Section;
-use postern_federation::Secret;
+use super::user_store::{PRIMARY, UserStores};
 use postern_federation::identity_provider::Network;
 use postern_federation::scim::outbound::{Connector, Credentials, Version};
+use postern_federation::{Entries, Secret};
 use postern_login::tenant::SUPER_TENANT;
 use postern_web::scim::Inbound;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,34 @@ pub(super) fn read_inbound(mut section: Section<'_>) -> Inbound {
     }
     section.finish();
     Inbound::new(domain.as_deref(), &domains)
+}
+
+/// The user stores the rule opens that are not there.
+pub(crate) fn unknown_stores(inbound: &Inbound, stores: &UserStores) -> Vec<String> {
+    let known = |domain: &str| {
+        domain == PRIMARY
+            || stores
+                .stores
+                .keys()
+                .any(|name| name.eq_ignore_ascii_case(domain))
+    };
+    let domains = inbound.domains().iter();
+    domains
+        .filter(|domain| !known(domain))
+        .map(|domain| {
+            format!("there is no user store `{domain}`: expected PRIMARY or a `[user_store.NAME]`")
+        })
+        .collect()
+}
+
+/// What is wrong if the connector is of an identity provider that is not there.
+pub(crate) fn unknown_provider(connector: &Connector, entries: &Entries) -> Option<String> {
+    let named = connector.identity_provider.as_ref()?;
+    let known = entries
+        .identity_providers
+        .iter()
+        .any(|provider| provider.name == *named);
+    (!known).then(|| format!("there is no identity provider `{named}`"))
 }
 
 pub(super) fn read_all(
@@ -40,7 +69,7 @@ pub(super) fn read_all(
     connectors
 }
 
-fn read(
+pub(super) fn read(
     name: &str,
     mut section: Section<'_>,
     base: &Path,
@@ -48,6 +77,7 @@ fn read(
 ) -> Connector {
     let s = &mut section;
     let enabled = s.flag("enabled", true);
+    let identity_provider = s.optional("identity_provider", "the name of an identity provider");
     let version = s.word("version", &[("2.0", Version::Two), ("1.1", Version::One)]);
     let user_endpoint = s.or("user_endpoint", "an address", String::new());
     let group_endpoint = s.optional("group_endpoint", "an address");
@@ -89,6 +119,7 @@ fn read(
         tenant: SUPER_TENANT.to_owned(),
         name: name.to_owned(),
         enabled,
+        identity_provider,
         version,
         user_endpoint,
         group_endpoint,

@@ -1,7 +1,7 @@
 //! Identities, groups and what peers wait to be told.
 
 use super::{NOW, Store, tenant, unique};
-use postern_federation::scim::ports::What;
+use postern_federation::scim::ports::{Remote, What};
 use postern_federation::scim::{Group, Groups};
 use postern_federation::{Moment, Secret};
 use postern_otp::Timestamp;
@@ -210,16 +210,96 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
 
     let known = async || {
         store
-            .remote_id(tenant, "peer", What::User, "alice")
+            .remote(tenant, "peer", What::User, "alice")
             .await
             .expect("remote id")
     };
     assert_eq!(known().await, None);
-    for id in [Some("r-1"), Some("r-2"), None] {
+    let remote = |id: &str, told: &str| {
+        Some(Remote {
+            id: id.to_owned(),
+            told: told.to_owned(),
+        })
+    };
+    for kept in [
+        remote("r-1", "name.familyName title"),
+        remote("r-2", ""),
+        None,
+    ] {
         store
-            .remember(tenant, "peer", What::User, "alice", id)
+            .remember(tenant, "peer", What::User, "alice", kept.as_ref())
             .await
             .expect("remember");
-        assert_eq!(known().await.as_deref(), id);
+        assert_eq!(known().await, kept);
+    }
+}
+
+pub async fn everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("p"));
+    let tenant = tenant.as_str();
+    let push = async |peer: &str| store.push(tenant, peer, now()).await.expect("push");
+    assert!(push("peer").await);
+    assert!(!push("peer").await, "one at a time");
+    assert!(push("other").await);
+    let peer = [String::from("peer")];
+    let due = async |at: Moment| store.due(tenant, &peer, at, 10).await.expect("due");
+    let first = due(now()).await.remove(0);
+    assert_eq!((first.what, first.subject.as_str()), (What::Everybody, ""));
+    let page = [
+        (What::User, "alice".to_owned()),
+        (What::Group, "g-1".to_owned()),
+    ];
+    store
+        .expand(tenant, &first, &page, Some("users:alice"), later(5), now())
+        .await
+        .expect("expand");
+    let told = due(now()).await;
+    let mut subjects: Vec<_> = told.iter().map(|row| row.subject.as_str()).collect();
+    subjects.sort_unstable();
+    assert_eq!(subjects, ["alice", "g-1"]);
+    assert_eq!(store.queued(tenant, "peer", 2).await.expect("queued"), 2);
+    assert_eq!(store.queued(tenant, "peer", 9).await.expect("queued"), 3);
+    let rest = due(later(5)).await;
+    let rest = rest.iter().find(|row| row.what == What::Everybody);
+    let rest = rest.expect("the push goes on").clone();
+    assert_eq!(
+        (rest.seq, rest.subject.as_str()),
+        (first.seq, "users:alice")
+    );
+    store
+        .expand(tenant, &rest, &[], None, now(), now())
+        .await
+        .expect("expand");
+    // A push that was dropped, or is done, puts nobody into the queue.
+    store
+        .expand(tenant, &rest, &page, Some("x"), now(), now())
+        .await
+        .expect("expand");
+    assert_eq!(due(later(5)).await.len(), 2);
+    assert!(push("peer").await, "it is done");
+
+    let remote = Remote {
+        id: "r".to_owned(),
+        told: String::new(),
+    };
+    for peer in ["peer", "other"] {
+        store
+            .remember(tenant, peer, What::User, "alice", Some(&remote))
+            .await
+            .expect("remember");
+    }
+    store
+        .forget_connector(tenant, "peer")
+        .await
+        .expect("forget");
+    assert_eq!(
+        store.counts(tenant).await.expect("counts"),
+        [("other".to_owned(), 1)]
+    );
+    for (peer, left) in [("peer", None), ("other", Some(remote))] {
+        let known = store.remote(tenant, peer, What::User, "alice").await;
+        assert_eq!(known.expect("remote"), left);
     }
 }

@@ -7,6 +7,7 @@
 use super::comparison;
 use super::password::{self, Stored};
 use super::users::{Change, User, Users};
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{Association, FirstNumber};
@@ -112,6 +113,22 @@ impl Kept {
             self.change(key, name, &change).await?;
         }
         Ok(claimed)
+    }
+
+    /// The names of those of whom something is kept that fits; `None` if that cannot be asked for, or
+    /// there are more than `rows_max`.
+    pub(super) async fn names(
+        &self,
+        condition: &Condition,
+        rows_max: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let found = self
+            .users
+            .matching(&self.tenant, &self.domain, condition, 0, rows_max)
+            .await?;
+        Ok(found
+            .filter(|(total, _)| *total <= rows_max)
+            .map(|(_, users)| users.into_iter().map(|user| user.name).collect()))
     }
 
     pub(super) async fn forget(&self, key: &str) -> Result<(), StoreError> {

@@ -113,6 +113,20 @@ impl Provisionable {
             let found = self.one(tenant, &account).await.map_err(failed)?;
             return Ok(found.into_iter().collect());
         }
+        let narrowed = self
+            .stores
+            .candidates_in(tenant, domain, condition, LOOKED_AT_MAX)
+            .await
+            .map_err(failed)?;
+        if let Some(candidates) = narrowed {
+            if !candidates.all {
+                return Err(SearchError::TooMany);
+            }
+            let persons = self.persons(tenant, candidates.records).await;
+            let mut persons = persons.map_err(|error| failed(error.into()))?;
+            persons.retain(|person| condition.holds(person));
+            return Ok(persons);
+        }
         let mut fitting = Vec::new();
         let mut looked_at = 0;
         let mut from: Option<String> = None;
@@ -142,6 +156,41 @@ impl Provisionable {
 
 #[async_trait]
 impl People for Provisionable {
+    async fn accounts(
+        &self,
+        tenant: &str,
+        after: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<String>, PortError> {
+        let tenant = parsed(tenant)?;
+        // Stores by the order of their names: one that comes or goes meanwhile changes no other's turn.
+        let mut domains: Vec<String> = self
+            .stores
+            .domains()
+            .into_iter()
+            .map(|(domain, _)| domain)
+            .collect();
+        domains.sort();
+        let reached = after.map(|after| name::split(after).0.unwrap_or_default());
+        let mut accounts = Vec::new();
+        for domain in domains {
+            let from = match &reached {
+                Some(reached) if domain < *reached => continue,
+                Some(reached) if domain == *reached => after,
+                _ => None,
+            };
+            let left = rows_max - accounts.len();
+            let rows = u32::try_from(left).unwrap_or(u32::MAX);
+            let page = self.stores.list_in(&tenant, &domain, from, rows).await;
+            let page = page.map_err(port)?;
+            accounts.extend(page.into_iter().map(|record| record.name));
+            if accounts.len() >= rows_max {
+                break;
+            }
+        }
+        Ok(accounts)
+    }
+
     async fn person(&self, tenant: &str, id: &str) -> Result<Option<Person>, PortError> {
         let tenant = parsed(tenant)?;
         let identity = self.identities.identity(&tenant, id).await;

@@ -3,7 +3,7 @@
 //! Knows names and order; what a store is made of is the store's.
 
 use super::name::{self, NameRefused};
-use super::user_store::{Draft, Matched, Record, UserStore};
+use super::user_store::{Candidates, Draft, Matched, Record, UserStore};
 use async_trait::async_trait;
 use postern_federation::scim::Condition;
 use postern_login::TenantId;
@@ -116,6 +116,20 @@ impl Secondary {
     ) -> Result<Option<Matched>, DirectoryError> {
         match self.now().of(domain) {
             Some(store) => store.matching(tenant, condition, start, count).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Those of one store whom the condition may fit.
+    pub(super) async fn candidates_in(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        condition: &Condition,
+        rows_max: usize,
+    ) -> Result<Option<Candidates>, DirectoryError> {
+        match self.now().of(domain) {
+            Some(store) => store.candidates(tenant, condition, rows_max).await,
             None => Ok(None),
         }
     }

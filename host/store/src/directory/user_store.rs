@@ -64,6 +64,17 @@ pub trait UserStore: Directory {
         let _ = (tenant, condition, start, count);
         Ok(None)
     }
+    /// Some of its users, among them all whom the condition fits: what is too many to be looked at is
+    /// narrowed down by the store, and decided by our own rule. `None` if the store cannot narrow it down.
+    async fn candidates(
+        &self,
+        tenant: &TenantId,
+        condition: &Condition,
+        rows_max: usize,
+    ) -> Result<Option<Candidates>, DirectoryError> {
+        let _ = (tenant, condition, rows_max);
+        Ok(None)
+    }
     /// Whether the store answers, as far as that can be told without a user.
     async fn probe(&self) -> Result<(), DirectoryError> {
         Ok(())
@@ -101,6 +112,14 @@ pub struct Record {
     pub opted_out: bool,
     pub locked: bool,
     pub claims: Vec<(String, String)>,
+}
+
+/// By name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    pub records: Vec<Record>,
+    /// False if there are more than were asked for, or than the store gives.
+    pub all: bool,
 }
 
 /// What a search found.

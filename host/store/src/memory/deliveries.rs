@@ -3,7 +3,7 @@
 use super::Memory;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 use postern_federation::{Moment, Secret};
 
 /// Tenant, connector, kind and subject.
@@ -220,13 +220,13 @@ impl Deliveries for Memory {
         Ok(mine && tables.deliveries.remove(&seq).is_some())
     }
 
-    async fn remote_id(
+    async fn remote(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<Option<String>, PortError> {
+    ) -> Result<Option<Remote>, PortError> {
         let whose = (
             tenant.to_owned(),
             connector.to_owned(),
@@ -242,7 +242,7 @@ impl Deliveries for Memory {
         connector: &str,
         what: What,
         subject: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<(), PortError> {
         let whose = (
             tenant.to_owned(),
@@ -251,10 +251,80 @@ impl Deliveries for Memory {
             subject.to_owned(),
         );
         let mut tables = self.tables();
-        match remote_id {
-            Some(id) => tables.remote_ids.insert(whose, id.to_owned()),
+        match remote {
+            Some(remote) => tables.remote_ids.insert(whose, remote.clone()),
             None => tables.remote_ids.remove(&whose),
         };
+        Ok(())
+    }
+
+    async fn push(&self, tenant: &str, connector: &str, now: Moment) -> Result<bool, PortError> {
+        let under_way = self.tables().deliveries.values().any(|row| {
+            row.tenant == tenant
+                && row.delivery.connector == connector
+                && row.delivery.what == What::Everybody
+        });
+        if !under_way {
+            let one = [connector.to_owned()];
+            self.announce(tenant, &one, What::Everybody, "", now, now)
+                .await?;
+        }
+        Ok(!under_way)
+    }
+
+    async fn expand(
+        &self,
+        tenant: &str,
+        push: &Delivery,
+        page: &[(What, String)],
+        rest: Option<&str>,
+        next_at: Moment,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        {
+            let mut tables = self.tables();
+            let Some(row) = tables.deliveries.get_mut(&push.seq) else {
+                return Ok(());
+            };
+            if row.tenant != tenant {
+                return Ok(());
+            }
+            match rest {
+                Some(rest) => {
+                    row.delivery.subject = rest.to_owned();
+                    row.delivery.due_at = next_at;
+                    row.delivery.attempts = 0;
+                    row.delivery.trouble = None;
+                }
+                None => {
+                    tables.deliveries.remove(&push.seq);
+                }
+            }
+        }
+        let one = [push.connector.clone()];
+        for (what, subject) in page {
+            self.announce(tenant, &one, *what, subject, now, now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn queued(&self, tenant: &str, connector: &str, most: usize) -> Result<usize, PortError> {
+        let tables = self.tables();
+        let mine = tables.deliveries.values().filter(|row| {
+            row.tenant == tenant && row.delivery.connector == connector && !row.delivery.given_up
+        });
+        Ok(mine.take(most).count())
+    }
+
+    async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        let mut tables = self.tables();
+        tables
+            .deliveries
+            .retain(|_, row| row.tenant != tenant || row.delivery.connector != connector);
+        tables
+            .remote_ids
+            .retain(|whose, _| whose.0 != tenant || whose.1 != connector);
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ struct Tables {
     groups: BTreeMap<(String, String), groups::Row>,
     deliveries: BTreeMap<u64, deliveries::Row>,
     deliveries_ever: u64,
-    remote_ids: HashMap<deliveries::Whose, String>,
+    remote_ids: HashMap<deliveries::Whose, postern_federation::scim::ports::Remote>,
 }
 
 struct LoginRow {

@@ -4,7 +4,7 @@ use super::{Fault, Sqlite};
 use crate::port::to_port;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 use postern_federation::{Moment, Secret};
 use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -254,21 +254,24 @@ impl Deliveries for Sqlite {
             .map_err(to_port)
     }
 
-    async fn remote_id(
+    async fn remote(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<Option<String>, PortError> {
+    ) -> Result<Option<Remote>, PortError> {
         self.read(|db| {
             Ok(db
                 .prepare_cached(
-                    "SELECT remote_id FROM remote_ids
+                    "SELECT remote_id, told FROM remote_ids
                      WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?",
                 )?
                 .query_row(params![tenant, connector, what.as_str(), subject], |row| {
-                    row.get(0)
+                    Ok(Remote {
+                        id: row.get(0)?,
+                        told: row.get(1)?,
+                    })
                 })
                 .optional()?)
         })
@@ -281,15 +284,26 @@ impl Deliveries for Sqlite {
         connector: &str,
         what: What,
         subject: &str,
-        remote_id: Option<&str>,
+        remote: Option<&Remote>,
     ) -> Result<(), PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
-        let (subject, remote_id) = (subject.to_owned(), remote_id.map(str::to_owned));
+        let (subject, remote) = (subject.to_owned(), remote.cloned());
         self.write(move |db| {
-            match &remote_id {
-                Some(id) => db
-                    .prepare_cached("INSERT OR REPLACE INTO remote_ids VALUES (?, ?, ?, ?, ?)")?
-                    .execute(params![tenant, connector, what.as_str(), subject, id])?,
+            match &remote {
+                Some(remote) => db
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO remote_ids
+                             (tenant, connector, kind, subject, remote_id, told)
+                         VALUES (?, ?, ?, ?, ?, ?)",
+                    )?
+                    .execute(params![
+                        tenant,
+                        connector,
+                        what.as_str(),
+                        subject,
+                        remote.id,
+                        remote.told
+                    ])?,
                 None => db
                     .prepare_cached(
                         "DELETE FROM remote_ids
@@ -297,6 +311,94 @@ impl Deliveries for Sqlite {
                     )?
                     .execute(params![tenant, connector, what.as_str(), subject])?,
             };
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn push(&self, tenant: &str, connector: &str, now: Moment) -> Result<bool, PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        self.write(move |db| {
+            let under_way: bool = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM deliveries
+                     WHERE tenant = ? AND connector = ? AND kind = ?)",
+                )?
+                .query_row(
+                    params![tenant, connector, What::Everybody.as_str()],
+                    |row| row.get(0),
+                )?;
+            if !under_way {
+                insert(db, &tenant, &connector, What::Everybody, "", now, now)?;
+            }
+            Ok(!under_way)
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn expand(
+        &self,
+        tenant: &str,
+        push: &Delivery,
+        page: &[(What, String)],
+        rest: Option<&str>,
+        next_at: Moment,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), push.connector.clone());
+        let (seq, page, rest) = (push.seq, page.to_vec(), rest.map(str::to_owned));
+        self.write(move |db| {
+            let there = match &rest {
+                Some(rest) => {
+                    db.prepare_cached(
+                        "UPDATE deliveries
+                         SET subject = ?, due_at = ?, attempts = 0, trouble = NULL
+                         WHERE tenant = ? AND seq = ?",
+                    )?
+                    .execute(params![
+                        rest,
+                        millis(next_at),
+                        tenant,
+                        number(seq)
+                    ])? == 1
+                }
+                None => remove(db, &tenant, seq)?,
+            };
+            if there {
+                for (what, subject) in &page {
+                    insert(db, &tenant, &connector, *what, subject, now, now)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn queued(&self, tenant: &str, connector: &str, most: usize) -> Result<usize, PortError> {
+        self.read(|db| {
+            let count: i64 = db
+                .prepare_cached(
+                    "SELECT count(*) FROM (SELECT 1 FROM deliveries
+                     WHERE tenant = ? AND connector = ? AND given_up = 0 LIMIT ?)",
+                )?
+                .query_row(params![tenant, connector, size(most)], |row| row.get(0))?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        })
+        .map_err(to_port)
+    }
+
+    async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        self.write(move |db| {
+            for table in ["deliveries", "remote_ids"] {
+                db.prepare_cached(&format!(
+                    "DELETE FROM {table} WHERE tenant = ? AND connector = ?"
+                ))?
+                .execute(params![tenant, connector])?;
+            }
             Ok(())
         })
         .await
@@ -388,28 +490,38 @@ fn heads(
     rows_max: usize,
 ) -> Result<Vec<Vec<Half>>, Fault> {
     let snapshot = db.unchecked_transaction()?;
-    let first = snapshot
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM deliveries d
-             WHERE tenant = ?1 AND connector = ?2 AND due_at <= ?3 AND NOT given_up
-               AND NOT EXISTS (SELECT 1 FROM deliveries e
-                               WHERE e.tenant = d.tenant AND e.connector = d.connector
-                                 AND e.kind = d.kind AND e.subject = d.subject AND e.seq < d.seq)
-               AND (?5 IS NULL OR (kind = ?5 AND subject = ?6))
-             ORDER BY due_at, seq LIMIT ?4"
-        ))?
-        .query_map(
-            params![
-                tenant,
-                connector,
-                millis(now),
-                size(rows_max),
-                of.map(|(what, _)| what.as_str()),
-                of.map(|(_, subject)| subject)
-            ],
-            half,
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let first = match of {
+        // The first of the subject, if it is due.
+        Some((what, subject)) => snapshot
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM deliveries
+                 WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?
+                 ORDER BY seq LIMIT 1"
+            ))?
+            .query_map(params![tenant, connector, what.as_str(), subject], half)?
+            .filter(|row| {
+                row.as_ref()
+                    .map_or(true, |(row, ..)| row.due_at <= now && !row.given_up)
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?,
+        // In the order of the index, so that the first few of many thousand are found by looking at
+        // a few: without it every batch would sort the whole queue.
+        None => snapshot
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM deliveries d INDEXED BY deliveries_by_turn
+                 WHERE tenant = ? AND connector = ? AND given_up = 0 AND due_at <= ?
+                   AND NOT EXISTS (SELECT 1 FROM deliveries e
+                                   WHERE e.tenant = d.tenant AND e.connector = d.connector
+                                     AND e.kind = d.kind AND e.subject = d.subject
+                                     AND e.seq < d.seq)
+                 ORDER BY due_at, seq LIMIT ?"
+            ))?
+            .query_map(
+                params![tenant, connector, millis(now), size(rows_max)],
+                half,
+            )?
+            .collect::<rusqlite::Result<Vec<_>>>()?,
+    };
     let mut heads = Vec::with_capacity(first.len());
     for head in first {
         let mut run = Vec::new();

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; 9] = [
     SCOPES_AND_PRUNING,
     PROVISIONING,
     ENTRIES_OF_APPLICATIONS,
+    TOLD,
 ];
 
 pub(super) enum Refused {
@@ -388,6 +389,14 @@ CREATE TABLE remote_ids (
 const ENTRIES_OF_APPLICATIONS: &str = "
 DELETE FROM logins;
 UPDATE sessions SET body = x'05' || substr(body, 2);
+";
+
+/// What a peer was told last, so that what is gone here is taken away there; and the next that is due
+/// found without looking at the whole queue.
+const TOLD: &str = "
+ALTER TABLE remote_ids ADD COLUMN told TEXT NOT NULL DEFAULT '';
+DROP INDEX deliveries_by_due;
+CREATE INDEX deliveries_by_turn ON deliveries (tenant, connector, given_up, due_at, seq);
 ";
 
 #[cfg(test)]

@@ -60,6 +60,11 @@ pub fn routes() -> Router<WebState> {
             post(provisioning_retry),
         )
         .route(
+            "/admin/api/v1/provisioning/{name}/push",
+            post(provisioning_push),
+        )
+        .route("/admin/api/v1/resident", get(resident_show))
+        .route(
             "/admin/api/v1/provisioning/waiting/{id}",
             axum::routing::delete(provisioning_drop),
         )
@@ -453,6 +458,27 @@ async fn provisioning_retry(
     ok(&json!({ "retried": retried }))
 }
 
+async fn provisioning_push(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    Path(connector): Path<String>,
+) -> Answer {
+    state
+        .administration
+        .provisioning_push(&actor, &state.tenant, &connector)
+        .await
+        .map_err(problem)?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+async fn resident_show(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
+    let resident = state
+        .administration
+        .resident_show(&actor, &state.tenant)
+        .await;
+    ok(&resident.map_err(problem)?)
+}
+
 async fn provisioning_drop(
     SuperTenant(state): SuperTenant,
     Token(actor): Token,
@@ -632,12 +658,14 @@ fn tenant(name: &str) -> Result<TenantId, Problem> {
 
 // ---------------------------------------------------------------- definitions
 
-/// `idps`, `sps` or `claims` of the address.
+/// `idps`, `sps`, `claims`, `connectors` or `inbound` of the address.
 fn sort(of: &str) -> Result<Sort, Problem> {
     match of {
         "idps" => Ok(Sort::IdentityProvider),
         "sps" => Ok(Sort::ServiceProvider),
         "claims" => Ok(Sort::ClaimDialect),
+        "connectors" => Ok(Sort::Connector),
+        "inbound" => Ok(Sort::Inbound),
         _ => Err(Problem::new(&kinds::NOT_FOUND)),
     }
 }

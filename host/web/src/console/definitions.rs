@@ -1,5 +1,5 @@
-//! Identity providers, service providers and claim dialects: what the file defines, and what is
-//! defined here. One set of pages for all, drawn from their forms.
+//! Identity providers, service providers, claim dialects, connectors and the rule of inbound
+//! provisioning: what the file defines, and what is defined here. One set of pages for all, drawn from their forms.
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, segment, sentence};
 use crate::page::{self, see_other};
@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::StatusCode;
 use postern_admin::AdminError;
 use postern_admin::console::Console;
-use postern_admin::definitions::{FormName, Listed, Meaning, Shown, Sort, Wanted};
+use postern_admin::definitions::{FormName, Listed, Meaning, RESIDENT, Shown, Sort, Wanted};
 use postern_admin::form::{Field, FieldKind, Section, Values};
 
 /// The sections of the navigation that these pages make.
@@ -19,6 +19,24 @@ fn here(sort: Sort) -> &'static str {
         Sort::IdentityProvider => "/console/identity-providers",
         Sort::ServiceProvider => "/console/service-providers",
         Sort::ClaimDialect => "/console/claims",
+        Sort::Connector => "/console/connectors",
+        Sort::Inbound => "/console/inbound",
+    }
+}
+
+/// The section they are part of, where one comes from and goes back to.
+fn home(sort: Sort) -> &'static str {
+    match sort {
+        Sort::IdentityProvider | Sort::ServiceProvider | Sort::ClaimDialect => here(sort),
+        Sort::Connector | Sort::Inbound => super::resident::SERVICE_PROVIDER,
+    }
+}
+
+/// Whether there is something to enable: a dialect or a rule is there or not.
+fn switched(sort: Sort) -> bool {
+    match sort {
+        Sort::IdentityProvider | Sort::ServiceProvider | Sort::Connector => true,
+        Sort::ClaimDialect | Sort::Inbound => false,
     }
 }
 
@@ -27,6 +45,7 @@ fn title(sort: Sort) -> &'static str {
         Sort::IdentityProvider => "Identity providers",
         Sort::ServiceProvider => "Service providers",
         Sort::ClaimDialect => "Claims",
+        Sort::Connector | Sort::Inbound => "Resident service provider",
     }
 }
 
@@ -84,7 +103,9 @@ pub async fn list(
     };
     let meanings = match sort {
         Sort::ClaimDialect => acts.claim_meanings(actor, tenant).await,
-        Sort::IdentityProvider | Sort::ServiceProvider => Ok(Vec::new()),
+        Sort::IdentityProvider | Sort::ServiceProvider | Sort::Connector | Sort::Inbound => {
+            Ok(Vec::new())
+        }
     };
     let meanings = match meanings {
         Ok(meanings) => meanings,
@@ -92,8 +113,8 @@ pub async fn list(
     };
     page::draw(&ListPage {
         meanings,
-        switched: sort != Sort::ClaimDialect,
-        c: ConsoleFrame::new(&state, &at.console, here(sort)),
+        switched: switched(sort),
+        c: ConsoleFrame::new(&state, &at.console, home(sort)),
         done: done(query.as_deref()),
         title: title(sort),
         here: here(sort),
@@ -114,8 +135,12 @@ pub async fn list(
     })
 }
 
-fn path_of(sort: Sort, name: &str) -> String {
+pub(super) fn path_of(sort: Sort, name: &str) -> String {
     format!("{}/of/{}", here(sort), segment(name))
+}
+
+pub(super) fn new_path(sort: Sort, form: &str) -> String {
+    format!("{}/new/{}", here(sort), segment(form))
 }
 
 fn not_found(state: &TenantState, what: &str) -> Response {
@@ -133,7 +158,10 @@ struct FormPage<'a> {
     done: Option<&'static str>,
     title: &'static str,
     here: &'static str,
+    home: &'static str,
     what: &'static str,
+    /// There is one of its kind, whose name nobody chooses.
+    only: bool,
     /// Empty for a new one.
     name: &'a str,
     /// What was typed for a new one's.
@@ -293,7 +321,8 @@ pub async fn new(
         unset: Vec::new(),
         seen: None,
     };
-    draw(&state, &at.console, sort, "", &wanted, None, &[], None).await
+    let name = if sort == Sort::Inbound { RESIDENT } else { "" };
+    draw(&state, &at.console, sort, name, &wanted, None, &[], None).await
 }
 
 /// `GET /console/identity-providers/of/{name}`
@@ -386,11 +415,13 @@ async fn draw(
         (!notice.is_empty()).then(|| notice.join(" "))
     };
     let mut response = page::draw(&FormPage {
-        c: ConsoleFrame::new(state, console, here(sort)),
+        c: ConsoleFrame::new(state, console, home(sort)),
         done: said,
         title: title(sort),
         here: here(sort),
+        home: home(sort),
         what: sort.what(),
+        only: sort == Sort::Inbound,
         name: if wanted.seen.is_some() || place.is_some() {
             name
         } else {
@@ -402,8 +433,7 @@ async fn draw(
         enabled: wanted.enabled,
         default: wanted.default,
         sends: sends(&wanted.form),
-        // A dialect is there or not; nothing asks whether it is switched on.
-        switched: sort != Sort::ClaimDialect,
+        switched: switched(sort),
         seen: wanted.seen.map(|seen| seen.to_string()).unwrap_or_default(),
         place,
         used_by: shown.map_or(&[], |shown| &shown.used_by),
@@ -478,7 +508,7 @@ pub async fn put(
     }
     let wanted = Wanted {
         form: fields.text("form").to_owned(),
-        enabled: sort == Sort::ClaimDialect || fields.text("enabled") == "yes",
+        enabled: !switched(sort) || fields.text("enabled") == "yes",
         default: fields.text("default") == "yes",
         values,
         unset: fields
@@ -546,7 +576,7 @@ pub async fn delete(
         .definition_delete(&form.console.actor, &form.console.tenant, sort, name)
         .await;
     match deleted {
-        Ok(()) => see_other(&format!("{}?done=undefined", here(sort))),
+        Ok(()) => see_other(&format!("{}?done=undefined", home(sort))),
         Err(error) => refused(&state, error, here(sort)),
     }
 }

@@ -14,6 +14,7 @@ pub mod lines;
 pub mod overview;
 pub mod plugins;
 pub mod provisioning;
+pub mod resident;
 pub mod senders;
 pub mod sign_in;
 pub mod tenants;
@@ -103,7 +104,15 @@ pub fn routes() -> Router<WebState> {
         .route("/console/{of}/put", post(definitions::put))
         .route("/console/{of}/delete", post(definitions::delete))
         // other systems
-        .route("/console/provisioning", get(provisioning::list))
+        .route(
+            "/console/resident-service-provider",
+            get(resident::service_provider),
+        )
+        .route(
+            "/console/resident-identity-provider",
+            get(resident::identity_provider),
+        )
+        .route("/console/provisioning/push", post(provisioning::push))
         .route("/console/provisioning/retry", post(provisioning::retry))
         .route("/console/provisioning/drop", post(provisioning::drop_one))
         // sending
@@ -173,8 +182,12 @@ const SECTIONS: &[Section] = &[
         name: "Service providers",
     },
     Section {
-        path: "/console/provisioning",
-        name: "Provisioning",
+        path: "/console/resident-service-provider",
+        name: "Resident service provider",
+    },
+    Section {
+        path: "/console/resident-identity-provider",
+        name: "Resident identity provider",
     },
     Section {
         path: "/console/claims",
@@ -321,6 +334,7 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "tenant-off" => "The tenant is switched off.",
         "tenant-removed" => "The tenant was removed with everything it had.",
         "retried" => "The peers are being told again. Load this page again in a moment.",
+        "pushed" => "The peer is being told of everybody. The table below shows how far that is.",
         "dropped" => "That change was given up: the peer is not told.",
         "role" => "The role was changed. Open consoles of that account have closed.",
         "removed" => "That account administers no more.",

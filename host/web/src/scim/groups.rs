@@ -159,7 +159,10 @@ async fn members(
             continue;
         }
         let person = scim.people.person(asked.tenant(), id).await?;
-        match (person.filter(|person| scim.inbound.has(person)), strangers) {
+        match (
+            person.filter(|person| scim.inbound.now().has(person)),
+            strangers,
+        ) {
             (Some(person), _) => members.push((person.id, person.account)),
             (None, Strangers::PassedOver) => {}
             (None, Strangers::Refused) => {

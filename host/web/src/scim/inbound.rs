@@ -1,6 +1,7 @@
 //! Into which user store a client's user goes (the resident service provider's inbound provisioning).
 
 use postern_federation::scim::{Person, ScimError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The primary store where a name is expected.
 const PRIMARY: &str = "PRIMARY";
@@ -12,6 +13,24 @@ pub struct Inbound {
     domain: Option<String>,
     /// Without that: what may stand before a name. Upper case.
     domains: Vec<String>,
+}
+
+/// The one in effect. A request under way stays with the one it began with.
+#[derive(Debug, Clone, Default)]
+pub struct Rule(Arc<RwLock<Arc<Inbound>>>);
+
+impl Rule {
+    pub fn new(inbound: Inbound) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(inbound))))
+    }
+
+    pub fn now(&self) -> Arc<Inbound> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn replace(&self, inbound: Inbound) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(inbound);
+    }
 }
 
 impl Default for Inbound {
@@ -34,6 +53,11 @@ impl Inbound {
             domains = vec![PRIMARY.to_owned()];
         }
         Self { domain, domains }
+    }
+
+    /// Where everybody goes, if that is set.
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
     }
 
     pub fn domains(&self) -> &[String] {

@@ -10,7 +10,7 @@ mod inbound;
 mod search;
 mod users;
 
-pub use inbound::Inbound;
+pub use inbound::{Inbound, Rule};
 
 use crate::tenant::{SuperTenant, TenantState};
 use answer::{Answer, Dialect, Refused};
@@ -30,7 +30,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub struct Scim {
     pub people: Arc<dyn People>,
     pub groups: Arc<dyn Groups>,
-    pub inbound: Inbound,
+    pub inbound: Rule,
     pub turns: Turns,
 }
 

@@ -164,15 +164,10 @@ async fn users(
     base: &str,
 ) -> Result<Page<Value>, Refused> {
     let scim = &asked.state.scim;
+    let inbound = scim.inbound.now();
     let page = scim
         .people
-        .people(
-            asked.tenant(),
-            scim.inbound.domains(),
-            condition,
-            start,
-            count,
-        )
+        .people(asked.tenant(), inbound.domains(), condition, start, count)
         .await?;
     Ok(Page {
         total: page.total,

@@ -20,7 +20,7 @@ pub(super) async fn create(
 ) -> Result<Answer, Refused> {
     let wanted = Wanted::read(body)?;
     let shape = shape_of(asked)?;
-    let account = asked.state.scim.inbound.account(&wanted.user_name)?;
+    let account = asked.state.scim.inbound.now().account(&wanted.user_name)?;
     if wanted.number.is_some() {
         asked.needs(Scope::ScimPhone)?;
     }
@@ -91,7 +91,7 @@ pub(super) async fn change(
         }
     };
     let account = full(&person);
-    let named = asked.state.scim.inbound.account(&wanted.user_name)?;
+    let named = asked.state.scim.inbound.now().account(&wanted.user_name)?;
     if named.to_lowercase() != account.to_lowercase() {
         return Err(ScimError::mutability("`userName` does not change").into());
     }
@@ -138,7 +138,7 @@ pub(super) async fn delete(asked: &Asked<'_>, id: &str) -> Result<Answer, Refuse
 async fn person(asked: &Asked<'_>, id: &str) -> Result<Person, Refused> {
     let scim = &asked.state.scim;
     let found = scim.people.person(asked.tenant(), id).await?;
-    let found = found.filter(|person| scim.inbound.has(person));
+    let found = found.filter(|person| scim.inbound.now().has(person));
     Ok(found.ok_or_else(ScimError::not_found)?)
 }
 

@@ -149,6 +149,7 @@ impl World {
                 plugins: Arc::new(TwoPlugins),
                 senders: Arc::new(Bench),
                 definitions: Arc::new(Shelf),
+                resident: Arc::new(Itself),
                 codes: logins.clone(),
             }),
         }));
@@ -175,7 +176,7 @@ impl World {
             scim: postern_web::scim::Scim {
                 people: Arc::new(NoPeople),
                 groups: Arc::new(store.clone()),
-                inbound: postern_web::scim::Inbound::default(),
+                inbound: postern_web::scim::Rule::default(),
                 turns: postern_web::scim::Turns::default(),
             },
             administration: administration.clone(),
@@ -1000,6 +1001,7 @@ impl Definitions for Shelf {
             Sort::IdentityProvider => vec![name("oidc"), name("sms-otp/acme")],
             Sort::ServiceProvider => vec![name("oidc")],
             Sort::ClaimDialect => vec![name("dialect")],
+            Sort::Connector | Sort::Inbound => vec![name("scim")],
         }
     }
     fn form(&self, sort: Sort, form: &str) -> Option<Vec<Section>> {
@@ -1022,6 +1024,14 @@ impl Definitions for Shelf {
                     .of(FieldKind::Pairs)
                     .required(),
             ],
+            (Sort::Connector, "scim") => vec![
+                Field::text("user_endpoint", "User endpoint", "")
+                    .of(FieldKind::Url)
+                    .required(),
+                Field::text("token", "Token", "").secret(),
+                Field::text("identity_provider", "Identity provider", ""),
+            ],
+            (Sort::Inbound, "scim") => vec![Field::text("user_store", "User store", "")],
             (Sort::IdentityProvider, "sms-otp/acme") => vec![
                 Field::text("settings.from", "From", "").required(),
                 Field::text("code.length", "Length", "").of(FieldKind::Integer { min: 6, max: 10 }),
@@ -1046,11 +1056,14 @@ impl Definitions for Shelf {
             Sort::IdentityProvider => "filed",
             Sort::ServiceProvider => "shop",
             Sort::ClaimDialect => "openid",
+            Sort::Connector => "peer",
+            Sort::Inbound => return Vec::new(),
         };
         vec![Declared {
             name: name.to_owned(),
             form: match sort {
                 Sort::ClaimDialect => "dialect",
+                Sort::Connector | Sort::Inbound => "scim",
                 Sort::IdentityProvider | Sort::ServiceProvider => "oidc",
             }
             .to_owned(),
@@ -1060,7 +1073,10 @@ impl Definitions for Shelf {
                 Sort::ClaimDialect => {
                     [("claims".to_owned(), "name = http://<b>".to_owned())].into()
                 }
-                Sort::IdentityProvider | Sort::ServiceProvider => Values::new(),
+                Sort::IdentityProvider
+                | Sort::ServiceProvider
+                | Sort::Connector
+                | Sort::Inbound => Values::new(),
             },
         }]
     }
@@ -1097,8 +1113,50 @@ impl Definitions for Shelf {
     fn declared_sends_to(&self, _: &TenantId) -> Vec<(String, Vec<String>)> {
         vec![("shop".to_owned(), vec!["filed".to_owned()])]
     }
+    fn declared_connectors(&self, _: &TenantId) -> Vec<(String, String)> {
+        vec![("peer".to_owned(), "filed".to_owned())]
+    }
     async fn apply(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// What this host is to others.
+struct Itself;
+
+impl postern_admin::resident::Facts for Itself {
+    fn facts(&self) -> Result<postern_admin::resident::Resident, StoreError> {
+        use postern_admin::resident::{
+            CertificateFacts, OpenIdFacts, Resident, SamlFacts, ScimFacts,
+        };
+        let at = |path: &str| format!("https://login.example{path}");
+        Ok(Resident {
+            saml: SamlFacts {
+                entity_id: "urn:<b>login".to_owned(),
+                metadata: at("/saml/metadata"),
+                single_sign_on: at("/samlsso"),
+                single_logout: at("/samlsso"),
+                consumer: at("/commonauth"),
+                certificates: vec![CertificateFacts {
+                    signs: true,
+                    fingerprint: "0a1b".repeat(16),
+                    not_before: Some(1_795_310_100_000),
+                    not_after: None,
+                }],
+            },
+            openid: OpenIdFacts {
+                issuer: at(""),
+                discovery: at("/.well-known/openid-configuration"),
+                endpoints: vec![("token_endpoint".to_owned(), at("/oauth2/token"))],
+            },
+            scim: ScimFacts {
+                base: at("/scim/v2"),
+                users: at("/wso2/scim/Users"),
+                groups: at("/wso2/scim/Groups"),
+                user_store: None,
+                user_stores: vec!["PRIMARY".to_owned()],
+            },
+        })
     }
 }
 
@@ -1217,6 +1275,10 @@ struct NoPeople;
 
 #[async_trait]
 impl postern_federation::scim::People for NoPeople {
+    async fn accounts(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        Ok(Vec::new())
+    }
+
     async fn person(
         &self,
         _: &str,
@@ -1260,7 +1322,17 @@ struct NoPeers;
 #[async_trait]
 impl postern_admin::provisioning::Outgoing for NoPeers {
     fn connectors(&self) -> Vec<postern_admin::provisioning::ConnectorReport> {
-        Vec::new()
+        vec![postern_admin::provisioning::ConnectorReport {
+            name: "peer".to_owned(),
+            enabled: true,
+            identity_provider: Some("filed".to_owned()),
+            version: "2.0".to_owned(),
+            user_endpoint: "https://peer.example/Users".to_owned(),
+            group_endpoint: None,
+            user_store_domain: None,
+            blocking: true,
+            waiting: 0,
+        }]
     }
 
     async fn group_begins(&self, _: &TenantId, _: &str) -> Result<Vec<u64>, PortError> {
@@ -1278,4 +1350,8 @@ impl postern_admin::provisioning::Outgoing for NoPeers {
     }
 
     fn wake(&self) {}
+
+    async fn forget(&self, _: &TenantId, _: &str) -> Result<(), PortError> {
+        Ok(())
+    }
 }

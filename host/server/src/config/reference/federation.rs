@@ -31,6 +31,7 @@ pub(super) const TABLES: &[Table] = &[
         about: "A peer that is told of users and groups here, by SCIM.",
         keys: &[
             Key::new("enabled", Default("true"), "false tells it nothing; what waits for it goes on waiting"),
+            Key::new("identity_provider", Example("\"google\""), "the identity provider the peer is: it is told nothing while that is off, and that cannot be deleted before it"),
             Key::new("version", Default("\"2.0\""), "`2.0` or `1.1`"),
             Key::new("user_endpoint", Example("\"https://external.example/wso2/scim/Users\""), "where its users are"),
             Key::new("group_endpoint", Example("\"https://external.example/wso2/scim/Groups\""), "where its groups are; without it it is told of none"),

@@ -145,8 +145,8 @@ impl Servers {
     }
 
     /// Searches page by page, on a connection of its own; ends after `entries_max`, whatever there is
-    /// beyond.
-    pub(super) async fn search_all(&self, query: &Query) -> Outcome<Vec<SearchEntry>> {
+    /// beyond. Whether that is all there are.
+    pub(super) async fn search_all(&self, query: &Query) -> Outcome<(Vec<SearchEntry>, bool)> {
         const PAGE: i32 = 500;
         let _permit = self.permit(&self.permits).await?;
         let mut ldap = self.bound().await?;
@@ -176,14 +176,14 @@ impl Servers {
         let (entries, result) = self.within("search", searching).await?;
         match result {
             Some(result) if result.rc != 0 && result.rc != 4 => Err(Fault::Said(result)),
-            Some(result) if result.rc == 0 => Ok(entries),
+            Some(result) if result.rc == 0 => Ok((entries, true)),
             Some(_) | None => {
                 tracing::warn!(
                     store = %self.name,
                     entries = entries.len(),
                     "not all users of the directory are listed: there are more than it gives"
                 );
-                Ok(entries)
+                Ok((entries, false))
             }
         }
     }

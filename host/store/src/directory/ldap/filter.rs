@@ -8,6 +8,17 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Filter {
     Equal(String, String),
+    /// It has a value.
+    Present(String),
+    /// A value with this in it; where it begins or ends, if so said.
+    Part {
+        attribute: String,
+        text: String,
+        begins: bool,
+        ends: bool,
+    },
+    /// No entry: every one has a class.
+    Nobody,
     And(Vec<Filter>),
     Or(Vec<Filter>),
     /// The operator's own, checked when the configuration was read.
@@ -33,6 +44,18 @@ impl fmt::Display for Filter {
             Self::Equal(attribute, value) => {
                 write!(f, "({attribute}={})", ldap_escape(value.as_str()))
             }
+            Self::Present(attribute) => write!(f, "({attribute}=*)"),
+            Self::Part {
+                attribute,
+                text,
+                begins,
+                ends,
+            } => {
+                let star = |fixed: &bool| if *fixed { "" } else { "*" };
+                let text = ldap_escape(text.as_str());
+                write!(f, "({attribute}={}{text}{})", star(begins), star(ends))
+            }
+            Self::Nobody => f.write_str("(!(objectClass=*))"),
             Self::And(parts) => list(f, '&', parts),
             Self::Or(parts) => list(f, '|', parts),
             Self::Given(text) => f.write_str(text),

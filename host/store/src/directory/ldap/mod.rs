@@ -6,6 +6,7 @@
 
 mod connection;
 mod filter;
+mod narrow;
 mod policy;
 mod settings;
 
@@ -17,13 +18,14 @@ use super::kept::Kept;
 use super::mapping::{Found, Mapping};
 use super::name::{self, Name, NameRefused};
 use super::password::PASSWORD_BYTES_MAX;
-use super::user_store::{Draft, Record, UserStore};
+use super::user_store::{Candidates, Draft, Record, UserStore};
 use super::users::{User, Users};
 use async_trait::async_trait;
 use connection::{Fault, Query, Servers, Write, words};
 use filter::Filter;
 use ldap3::{LdapResult, Mod, SearchEntry};
 use policy::Refusal;
+use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::backup_claim::claimed_codes;
 use postern_login::error::StoreError;
@@ -752,7 +754,7 @@ impl UserStore for Ldap {
             .and_then(name::key);
         // Few directories sort, so everybody is fetched and the page is cut here.
         let query = self.query(Filter::Given(PRESENT.to_owned()), LIST_MAX);
-        let entries = self.parts.servers.search_all(&query).await?;
+        let (entries, _) = self.parts.servers.search_all(&query).await?;
         let mut entries: Vec<Entry> = entries
             .into_iter()
             .filter_map(|entry| self.read(entry))
@@ -816,6 +818,42 @@ impl UserStore for Ldap {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    async fn candidates(
+        &self,
+        tenant: &TenantId,
+        condition: &Condition,
+        rows_max: usize,
+    ) -> Result<Option<Candidates>, DirectoryError> {
+        if tenant != self.kept().tenant() {
+            return Ok(None);
+        }
+        let narrow = narrow::Narrow {
+            naming: &self.parts.settings.name_attribute,
+            mapping: self.mapping(),
+            kept: self.kept(),
+        };
+        let Some(who) = narrow.filter(condition).await? else {
+            return Ok(None);
+        };
+        // One more tells that there are more.
+        let query = self.query(who, rows_max.saturating_add(1));
+        let (found, all) = self.parts.servers.search_all(&query).await?;
+        let all = all && found.len() <= rows_max;
+        let mut entries: Vec<Entry> = found
+            .into_iter()
+            .filter_map(|entry| self.read(entry))
+            .collect();
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        entries.truncate(rows_max);
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let kept = self.kept().of(&entry.key).await?;
+            let domain = &self.parts.domain;
+            records.push(self.mapping().record(domain, &entry.found, kept.as_ref()));
+        }
+        Ok(Some(Candidates { records, all }))
     }
 
     fn takes_users(&self) -> bool {
