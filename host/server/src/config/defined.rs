@@ -140,7 +140,7 @@ mod tests {
         let problems = identity_provider("corp", reference).unwrap_err();
         assert!(problems.iter().any(|p| p.key == "client_secret"));
         let peer: toml::Table = toml::from_str(
-            "user_endpoint = \"https://peer.example/Users\"\ntoken = { env = \"PATH\" }\nca_files = \"/etc/passwd\"\ndefault_password = { file = \"/etc/passwd\" }",
+            "user_endpoint = \"https://peer.example/Users\"\ntoken = { env = \"PATH\" }\nca_files = \"/etc/passwd\"\ndefault_password = { file = \"/etc/shadow\" }",
         )
         .unwrap();
         let problems = connector("peer", peer).unwrap_err();
