@@ -124,40 +124,51 @@ pub fn names(event: &AuditEvent) -> (String, Option<String>, Option<String>) {
     (text("event").unwrap_or_default(), text("act"), text("on"))
 }
 
-/// What the event says beside its name, one `name: value` each.
+/// What the event says beside its name, one `name: value` each, for people: what does not apply is left
+/// out, and so are the moments, which an export has.
 pub fn details(event: &AuditEvent) -> Vec<String> {
+    let mut said = Vec::new();
     let what = serde_json::to_value(&event.what).unwrap_or_default();
-    let Some(fields) = what.as_object() else {
-        return Vec::new();
-    };
-    fields
-        .iter()
-        .filter(|(name, value)| {
-            !matches!(name.as_str(), "event" | "act" | "on" | "role") && !value.is_null()
-        })
-        .map(|(name, value)| {
-            let name = name.replace('_', " ");
-            match value {
-                serde_json::Value::String(text) => format!("{name}: {text}"),
-                serde_json::Value::Array(items) => {
-                    let items: Vec<_> = items
-                        .iter()
-                        .map(|item| {
-                            item.as_str()
-                                .map_or_else(|| item.to_string(), str::to_owned)
-                        })
-                        .collect();
-                    if name == "details" {
-                        items.join(", ")
-                    } else {
-                        format!("{name}: {}", items.join(", "))
-                    }
-                }
-                other => format!("{name}: {other}"),
+    for (name, value) in what.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "event" | "act" | "on" | "role") {
+            say(name, value, &mut said);
+        }
+    }
+    said
+}
+
+fn say(name: &str, value: &serde_json::Value, said: &mut Vec<String>) {
+    use serde_json::Value;
+    if name.ends_with("_at") {
+        return;
+    }
+    let words = name.replace('_', " ");
+    match value {
+        Value::Null | Value::Bool(false) => {}
+        Value::Bool(true) => said.push(words),
+        Value::String(text) => said.push(format!("{words}: {text}")),
+        Value::Number(number) => said.push(format!("{words}: {number}")),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                say(name, value, said);
             }
-        })
-        .filter(|line| !line.is_empty())
-        .collect()
+        }
+        Value::Array(items) if items.is_empty() => {}
+        Value::Array(items) => {
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.to_string(), str::to_owned)
+                })
+                .collect();
+            let items = items.join(", ");
+            said.push(match name {
+                "details" => items,
+                _ => format!("{words}: {items}"),
+            });
+        }
+    }
 }
 
 /// One page of rows.
@@ -372,7 +383,7 @@ fn anew(seq: u64) -> Verified {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postern_login::audit::What;
+    use postern_login::audit::{Occasion, What};
 
     fn event(who: &str, what: What) -> AuditEvent {
         AuditEvent {
@@ -413,5 +424,33 @@ mod tests {
         assert!(!filter(|f| f.until = Some(Timestamp(1_000))));
         assert!(filter(|f| f.address = "203.0.113.7".into()));
         assert_eq!(details(&set), ["number ******0142"]);
+    }
+
+    #[test]
+    fn what_is_said_of_an_event_is_for_people() {
+        let sent = event(
+            "alice",
+            What::CodeSent {
+                sender: "twilio".into(),
+                number: "******0142".into(),
+                attempt: 1,
+                occasion: Occasion {
+                    application: Some("shop".into()),
+                    sent_at: Some(Timestamp(1)),
+                    resend: true,
+                    ..Occasion::default()
+                },
+            },
+        );
+        let mut said = details(&sent);
+        said.sort();
+        let expected = [
+            "application: shop",
+            "attempt: 1",
+            "number: ******0142",
+            "resend",
+            "sender: twilio",
+        ];
+        assert_eq!(said, expected);
     }
 }
