@@ -41,7 +41,7 @@ pub(super) fn form() -> Vec<Section> {
                 text(
                     "group_endpoint",
                     "Group endpoint",
-                    "Without it it is told of no groups.",
+                    "Left empty, it is told of no groups.",
                 )
                 .of(FieldKind::Url),
                 text("username", "User name", "With the password: HTTP Basic."),
