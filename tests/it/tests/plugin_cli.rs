@@ -154,7 +154,8 @@ fn the_initial_configuration_is_in_order_but_for_its_sender() -> Result<()> {
 fn check_config_names_every_problem_and_exits_with_one() -> Result<()> {
     let installation = Installation::lay_out(
         &[],
-        "[sms_otp]\nsenders = [\"nobody\"]\ntoken_length = 4\ntoken_expiry_time = 900\nmandatry = true\n",
+        "[sms_otp]\nsenders = [\"nobody\"]\ntoken_length = 4\ntoken_expiry_time = 900\nmandatry = true\n\
+         [sender.ghost]\nplugin = \"ghost\"\n",
     )?;
     let config = installation.config().display().to_string();
     let checked = postern(&["check-config", "--config", &config]);
@@ -165,6 +166,8 @@ fn check_config_names_every_problem_and_exits_with_one() -> Result<()> {
         "sms_otp.token_expiry_time",
         "sms_otp.mandatry",
         "sms_otp.senders",
+        // What the plugins say of their senders is not kept for later.
+        "sender.ghost",
     ] {
         assert!(said.contains(key), "{key} is missing in:\n{said}");
     }
@@ -173,9 +176,46 @@ fn check_config_names_every_problem_and_exits_with_one() -> Result<()> {
 }
 
 #[test]
+fn a_resolver_is_told_that_it_has_no_message_to_try() -> Result<()> {
+    let file = paths::plugins()?.join("local.wasm");
+    let tried = postern(&[
+        "plugin",
+        "try",
+        &file.display().to_string(),
+        "--to",
+        "+12025550142",
+    ]);
+    assert!(!tried.status.success());
+    let said = text(&tried.stderr);
+    assert!(said.contains("is a user-resolver"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn a_password_is_never_an_argument() {
     let help = text(&postern(&["user", "add", "--help"]).stdout);
     assert!(!help.contains("--password "), "{help}");
+}
+
+/// The secret is where the host runs, not in the shell of whoever adds a user.
+#[test]
+fn a_sender_without_its_secret_keeps_nobody_from_the_store() -> Result<()> {
+    let installation = Installation::lay_out(
+        &["twilio"],
+        "[sender.tw]\nplugin = \"twilio\"\n\
+         settings = { account_sid = \"AC0123456789abcdef0123456789abcdef\", from = \"+15005550006\", \
+         auth_token = { env = \"POSTERN_NOT_SET_ANYWHERE\" } }\n",
+    )?;
+    installation.add_user("alice", "correct horse battery", "+12025550142")?;
+    assert!(
+        installation
+            .postern(&["user", "list"], "")?
+            .contains("alice")
+    );
+    let refused = installation.postern(&["check-config"], "").unwrap_err();
+    let refused = refused.to_string();
+    assert!(refused.contains("POSTERN_NOT_SET_ANYWHERE"), "{refused}");
+    Ok(())
 }
 
 #[test]

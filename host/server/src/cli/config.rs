@@ -57,17 +57,21 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
 /// Exit code 1 if there is a problem; warnings alone are fine.
 pub(super) fn check(check: &Check) -> anyhow::Result<()> {
     let path = &check.file.config;
-    let (problems, warnings) = match Config::load(path) {
-        Ok(config) => {
-            let mut problems = crate::assemble::sender_problems(&config)?;
-            problems.extend(crate::assemble::user_store_problems(&config)?);
-            (problems, config.warnings)
-        }
-        Err(ConfigError::Wrong {
-            problems, warnings, ..
-        }) => (problems, warnings),
+    let (mut problems, config) = match Config::load(path) {
+        Ok(config) => (Vec::new(), config),
+        // Whoever mends a file wants to know all of it: what could be read is asked about as well.
+        Err(ConfigError::Wrong { problems, rest, .. }) => (problems, *rest),
         Err(other) => return Err(other.into()),
     };
+    for problem in crate::assemble::sender_problems(&config)?
+        .into_iter()
+        .chain(crate::assemble::user_store_problems(&config)?)
+    {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    let warnings = config.warnings;
     if check.json {
         let pair = |key: &str, message: &str| serde_json::json!({ "key": key, "message": message });
         output::json(&serde_json::json!({

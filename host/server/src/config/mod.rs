@@ -175,6 +175,16 @@ impl Config {
                 findings.problem(&key, message);
             }
         }
+        for connector in &connectors {
+            if let Some(domain) = &connector.user_store_domain
+                && !user_stores.stores.is_empty()
+            {
+                findings.warning(
+                    &format!("provisioning.{}.user_store_domain", connector.name),
+                    format!("the users of every store go by `{domain}/` to this peer: of two with the same name it gets one, and the other one waits with its reason"),
+                );
+            }
+        }
         together(
             &server,
             tls.as_ref(),
@@ -186,32 +196,34 @@ impl Config {
         );
 
         let Findings { problems, warnings } = findings;
-        match (server, problems.is_empty()) {
-            (server, true) => Ok(Self {
-                server,
-                tls: tls.flatten(),
-                plugins,
-                senders,
-                sms_otp,
-                federation,
-                saml_entity_id,
-                inbound,
-                connectors,
-                user_stores,
-                limits,
-                outbox: outbox.flatten(),
-                log,
-                audit_kept_for,
-                warnings,
-                files,
-                tenants_folder: base.join(tenant::FOLDER),
-            }),
-            (_, false) => Err(ConfigError::Wrong {
-                file: path.to_owned(),
-                problems,
-                warnings,
-            }),
+        let config = Self {
+            server,
+            tls: tls.flatten(),
+            plugins,
+            senders,
+            sms_otp,
+            federation,
+            saml_entity_id,
+            inbound,
+            connectors,
+            user_stores,
+            limits,
+            outbox: outbox.flatten(),
+            log,
+            audit_kept_for,
+            warnings,
+            files,
+            tenants_folder: base.join(tenant::FOLDER),
+        };
+        if problems.is_empty() {
+            return Ok(config);
         }
+        Err(ConfigError::Wrong {
+            file: path.to_owned(),
+            problems,
+            warnings: config.warnings.clone(),
+            rest: Box::new(config),
+        })
     }
 }
 

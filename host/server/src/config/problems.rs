@@ -46,6 +46,8 @@ pub enum ConfigError {
         file: PathBuf,
         problems: Vec<Problem>,
         warnings: Vec<Warning>,
+        /// What could be read in spite of them; nothing is started by it.
+        rest: Box<super::Config>,
     },
 }
 

@@ -569,7 +569,7 @@ pub async fn serve() -> Response {
         .into_response()
 }
 
-/// The document as text, for `postern openapi --admin`.
+/// The document as text.
 pub fn text() -> &'static str {
     &DOCUMENT
 }

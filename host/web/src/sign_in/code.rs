@@ -97,7 +97,8 @@ impl<'a> CodePage<'a> {
         };
         let valid = ask
             .expires_at
-            .map(|at| at.since(ask.now).as_secs() / 60)
+            // To the nearest: a code that was just sent is good for as long as its message says.
+            .map(|at| (at.since(ask.now).as_secs() + 30) / 60)
             .filter(|minutes| *minutes >= 2)
             .map(|minutes| counted("", t.code_valid, minutes));
         let resend = match ask.resend_at {

@@ -751,6 +751,8 @@ impl Directory for People {
         })
     }
     async fn find(&self, _: &TenantId, name: &str) -> Result<Option<AccountRef>, DirectoryError> {
+        // All of them are in the primary store.
+        let name = name.strip_prefix("PRIMARY/").unwrap_or(name);
         Ok(self
             .profiles
             .lock()

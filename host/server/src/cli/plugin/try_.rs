@@ -17,6 +17,7 @@ use postern_login::text::{Encoding, MessageText};
 use postern_otp::{Alphabet, Code, CodeFormat, PhoneNumber};
 use postern_store::directory::Local;
 use postern_store::memory::Memory;
+use postern_wasm::manifest::Kind;
 use postern_wasm::vectors::{Evaluate, StandIns};
 use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, WorkerCommand, provider, types};
 use std::path::PathBuf;
@@ -85,6 +86,13 @@ pub(super) fn run(arguments: Try) -> anyhow::Result<()> {
             .map_err(|refusal| {
                 anyhow::anyhow!("`{}` would be refused: {refusal}", arguments.file.display())
             })?;
+        if loaded.manifest.kind != Kind::SmsProvider {
+            bail!(
+                "`{}` is a {}: only an sms-provider has a message to try; `postern plugin test` runs the vectors of either",
+                arguments.file.display(),
+                loaded.manifest.kind.as_str()
+            );
+        }
         if arguments.send {
             send(
                 &arguments, &bytes, plugins, &loaded, settings, secrets, to, text,
