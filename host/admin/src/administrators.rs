@@ -132,6 +132,33 @@ impl Administration {
         })
     }
 
+    /// The role that a name still has whose account is gone. The account is not there to be asked how
+    /// its name is spelled, so any spelling counts.
+    pub(crate) async fn role_left_for(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<Option<Role>, AdminError> {
+        let bare = |name: &str| {
+            let lower = name.trim_matches(' ').to_lowercase();
+            lower
+                .strip_prefix("primary/")
+                .map_or(lower.clone(), str::to_owned)
+        };
+        let wanted = bare(name);
+        for left in self.administrators(tenant).await? {
+            // One whose account is there is refused as a name that is taken.
+            if bare(&left.account) != wanted {
+                continue;
+            }
+            let there = self.ports.directory.find(tenant, &left.account).await?;
+            if there.is_none_or(|there| there.name != left.account) {
+                return Ok(Some(left.role));
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) async fn make_administrator(
         &self,
         tenant: &TenantId,

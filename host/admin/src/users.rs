@@ -2,8 +2,10 @@
 
 use crate::{Act, Actor, AdminError, Administration, Password, Proof, Role, act};
 use async_trait::async_trait;
+use postern_federation::scim::People;
 use postern_login::TenantId;
 use postern_login::audit::What;
+use postern_login::error::StoreError;
 use postern_login::ports::{AccountRef, DirectoryError, Subject};
 use postern_login::session::Session;
 use postern_otp::BackupCode;
@@ -256,18 +258,47 @@ impl Administration {
                 "user `{name}` needs a password"
             )));
         }
+        // A role outlives an account that is deleted by another door; whoever makes users would make an
+        // administrator.
+        if let Some(left) = self.role_left_for(tenant, name).await? {
+            return Err(AdminError::InUse {
+                name: name.to_owned(),
+                by: vec![format!(
+                    "the console, as {}, from before the account was gone",
+                    left.as_str()
+                )],
+            });
+        }
         let (change, details) = self.read_edit(edit)?;
         self.announce(actor, tenant, act, Some(name), details)
             .await?;
-        let outcome = match self.ports.accounts.create(tenant, name, &change).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(AdminError::Exists {
+        let outcome = self.make(tenant, name, &change).await;
+        self.conclude(actor, tenant, act, Some(name), outcome).await
+    }
+
+    async fn make(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        change: &UserChange,
+    ) -> Result<(), AdminError> {
+        if !self.ports.accounts.create(tenant, name, change).await? {
+            return Err(AdminError::Exists {
                 what: "user",
                 name: name.to_owned(),
-            }),
-            Err(error) => Err(error.into()),
+            });
+        }
+        // A name alone was made in the primary store, whoever else has it.
+        let whole = if name.contains('/') {
+            name.to_owned()
+        } else {
+            format!("PRIMARY/{name}")
         };
-        self.conclude(actor, tenant, act, Some(name), outcome).await
+        let account = self.account(tenant, &whole).await?;
+        // Whoever had the name before, and went by another door, gets in with no code of theirs.
+        let subject = subject(tenant, &account.name);
+        let replaced = self.ports.backup_codes.replace(&subject, &[], self.now());
+        Ok(replaced.await?)
     }
 
     /// An administrator's word holds at once: a code on its way to the old number is dead (attack
@@ -470,16 +501,8 @@ impl Administration {
         self.allow(actor, tenant, act, Some(name)).await?;
         let (change, details) = self.read_edit(edit)?;
         let account = self.account(tenant, name).await?;
-        // Else a client's token would be worth a console: it could give an administrator a password and
-        // a number of its own.
-        if actor.proof == Proof::Client
-            && let Some(role) = self.role_of(tenant, &account.name).await?
-        {
-            return Err(AdminError::InUse {
-                name: account.name,
-                by: vec![format!("the console, as {}", role.as_str())],
-            });
-        }
+        self.no_administrator_for_clients(actor, tenant, &account)
+            .await?;
         if change.locked == Some(true) && actor.who == account.name {
             return Err(AdminError::Invalid(
                 "nobody locks their own account: another administrator can".to_owned(),
@@ -493,6 +516,53 @@ impl Administration {
             let unlocked = self.ports.attempts.unlock(&subject).await;
             outcome = unlocked.map_err(AdminError::from);
         }
+        self.conclude(actor, tenant, act, Some(&account.name), outcome)
+            .await
+    }
+
+    /// Else a client's token would be worth a console: it could give an administrator a password and a
+    /// number of its own.
+    async fn no_administrator_for_clients(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<(), AdminError> {
+        if actor.proof == Proof::Client
+            && let Some(role) = self.role_of(tenant, &account.name).await?
+        {
+            return Err(AdminError::InUse {
+                name: account.name.clone(),
+                by: vec![format!("the console, as {}", role.as_str())],
+            });
+        }
+        Ok(())
+    }
+
+    /// What whoever provisions the user calls them (`externalId`): a change like any other.
+    pub async fn user_name_outside(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+        people: &dyn People,
+        external_id: Option<&str>,
+    ) -> Result<(), AdminError> {
+        let act = act::USER_SET;
+        self.allow(actor, tenant, act, Some(name)).await?;
+        let account = self.account(tenant, name).await?;
+        self.no_administrator_for_clients(actor, tenant, &account)
+            .await?;
+        let details = vec!["external id".to_owned()];
+        self.announce(actor, tenant, act, Some(&account.name), details)
+            .await?;
+        let named = people.set_external_id(tenant.as_str(), &account.name, external_id);
+        let outcome = named.await.map_err(|error| {
+            AdminError::Unavailable(StoreError {
+                what: error.what,
+                source: error.source,
+            })
+        });
         self.conclude(actor, tenant, act, Some(&account.name), outcome)
             .await
     }

@@ -9,7 +9,7 @@ use crate::shutdown::Shutdown;
 use async_trait::async_trait;
 use postern_admin::provisioning::{ConnectorReport, Outgoing};
 use postern_federation::ports::{Outbound, PortError};
-use postern_federation::scim::outbound::{Connector, Failure, Peer, Version};
+use postern_federation::scim::outbound::{Connector, Failure, Holders, Peer, Version};
 use postern_federation::scim::ports::{Deliveries, Delivery, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
@@ -18,7 +18,7 @@ use postern_login::error::StoreError;
 use postern_login::ports::{Clock, DirectoryError};
 use postern_store::directory::watched::BLOCKED;
 use postern_store::directory::{Happened, Journal};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -40,6 +40,11 @@ const AT_ONCE: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long whoever made a change waits for a blocking peer.
 const BLOCKS_FOR: Duration = Duration::from_secs(10);
+/// A peer that did not answer in time may still do what it was asked: it is told only after this that it
+/// is gone. Longer than a request lives on either side.
+const LATE: Duration = Duration::from_secs(60);
+/// Changes of one user that a blocking peer is told before the one it must agree to.
+const BEFORE_MAX: usize = 16;
 
 /// What the engine needs of the stores.
 pub(crate) struct Parts {
@@ -117,6 +122,15 @@ impl Provisioning {
             .collect()
     }
 
+    /// Those that send passwords on. For no others one is kept.
+    fn take_passwords(&self) -> Vec<String> {
+        self.current()
+            .iter()
+            .filter(|connector| connector.enabled && connector.password_provisioning)
+            .map(|connector| connector.name.clone())
+            .collect()
+    }
+
     async fn announce(
         &self,
         tenant: &TenantId,
@@ -146,9 +160,13 @@ impl Provisioning {
             return Ok(());
         }
         let password = password.map(Secret::new);
+        let take = self.take_passwords();
+        let password = password
+            .as_ref()
+            .map(|password| (password, take.as_slice()));
         self.parts
             .deliveries
-            .confirm(tenant.as_str(), begun, gone, password.as_ref(), self.now())
+            .confirm(tenant.as_str(), begun, gone, password, self.now())
             .await?;
         self.work.notify_one();
         Ok(())
@@ -218,8 +236,17 @@ impl Provisioning {
             if due.is_empty() {
                 return Ok(());
             }
-            let told = due.iter().map(|delivery| self.tell(connector, delivery));
-            for outcome in futures_util::future::join_all(told).await {
+            // Two of ours that are one name there come one after the other: else neither sees that the
+            // other one has the account already.
+            let mut names = HashSet::new();
+            let apart = due.iter().filter(|delivery| {
+                let name = connector.user_name(&delivery.subject).to_lowercase();
+                delivery.what != What::User || names.insert(name)
+            });
+            let told = apart.map(|delivery| self.tell(connector, delivery));
+            let outcomes = futures_util::future::join_all(told).await;
+            // One that could not even be written down stops no other of them.
+            for outcome in outcomes {
                 outcome?;
             }
         }
@@ -230,12 +257,22 @@ impl Provisioning {
         &self,
         connector: &Connector,
         delivery: &Delivery,
-    ) -> Result<Option<String>, PortError> {
+    ) -> Result<Option<Failure>, PortError> {
         let tenant = self.parts.tenant.as_str();
         let outcome = match delivery.what {
-            What::User => self.user(connector, delivery).await?,
-            What::Group => self.group(connector, delivery).await?,
+            What::User => self.user(connector, delivery).await,
+            What::Group => self.group(connector, delivery).await,
         };
+        // A fault of our own (a user store that is away) waits like a peer that is away, so that others
+        // get their turn, and is never given up: the peer has said nothing.
+        let ours = outcome.is_err();
+        let outcome = outcome.unwrap_or_else(|source| {
+            Err(Failure {
+                words: format!("a fault here, not the peer's: {}", source.what),
+                refused: false,
+                source: Some(source),
+            })
+        });
         let Err(failure) = outcome else {
             self.parts.deliveries.told(tenant, delivery).await?;
             return Ok(None);
@@ -246,7 +283,7 @@ impl Provisioning {
         } else {
             ATTEMPTS_MAX
         };
-        let given_up = attempts >= most;
+        let given_up = !ours && attempts >= most;
         let wait = FIRST_WAIT
             .saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);
@@ -269,7 +306,7 @@ impl Provisioning {
             .deliveries
             .failed(tenant, delivery.seq, &words, due, given_up)
             .await?;
-        Ok(Some(words))
+        Ok(Some(failure))
     }
 
     /// The outer error is ours, the inner one the peer's.
@@ -294,20 +331,35 @@ impl Provisioning {
         } else {
             self.parts.people.person_named(tenant, account).await?
         };
+        let holders = Others {
+            deliveries: deliveries.as_ref(),
+            tenant,
+            connector: name,
+            account,
+        };
         let done = match &person {
             Some(person) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
-                peer.put_user(person, password, remote.as_deref()).await
+                peer.put_user_unless(person, password, remote.as_deref(), &holders)
+                    .await
             }
-            None => peer.delete_user(account, remote.as_deref()).await,
+            None if remote.is_some() => peer.delete_user(account, remote.as_deref()).await,
+            None => match peer.user_id(account).await {
+                Ok(Some(found)) if holders.another_holds(&found).await? => {
+                    // Another one's of ours by that name: this one was never there.
+                    return Ok(Ok(()));
+                }
+                Ok(Some(found)) => peer.delete_user(account, Some(&found)).await,
+                Ok(None) => return Ok(Ok(())),
+                Err(failure) => Err(failure),
+            },
         };
         Ok(match done {
             Ok(done) => {
                 let id = done.remote_id.as_deref();
-                if id != remote.as_deref() {
-                    deliveries.remember(tenant, name, what, account, id).await?;
-                }
-                Ok(())
+                let kept = id == remote.as_deref()
+                    || deliveries.remember(tenant, name, what, account, id).await?;
+                if kept { Ok(()) } else { Err(Failure::held()) }
             }
             Err(failure) => Err(failure),
         })
@@ -353,7 +405,14 @@ impl Provisioning {
             let known = match known {
                 Some(known) => Some(known),
                 None => match peer.user_id(account).await {
-                    Ok(known) => known,
+                    Ok(Some(found)) => {
+                        let holder = deliveries.holder(tenant, name, What::User, &found).await?;
+                        // Another one's of ours is not this member.
+                        holder
+                            .is_none_or(|holder| holder == *account)
+                            .then_some(found)
+                    }
+                    Ok(None) => None,
                     Err(failure) => return Ok(Err(failure)),
                 },
             };
@@ -376,17 +435,17 @@ impl Provisioning {
         Ok(match put {
             Ok(done) => {
                 let new = done.remote_id.as_deref();
-                if new != remote.as_deref() {
-                    deliveries.remember(tenant, name, what, id, new).await?;
-                }
-                Ok(())
+                let kept = new == remote.as_deref()
+                    || deliveries.remember(tenant, name, what, id, new).await?;
+                if kept { Ok(()) } else { Err(Failure::held()) }
             }
             Err(failure) => Err(failure),
         })
     }
 
-    /// Tells the blocking ones now; what the first of them that did not take it said.
-    async fn block(&self, account: &str) -> Result<(), String> {
+    /// Tells the blocking ones now, up to the change that was begun; what the first of them that did not
+    /// take it said.
+    async fn block(&self, account: &str, begun: &[u64]) -> Result<(), Blocked> {
         let connectors = self.current();
         let blocking: Vec<_> = connectors
             .iter()
@@ -395,34 +454,161 @@ impl Provisioning {
         if blocking.is_empty() || self.outbound.get().is_none() {
             return Ok(());
         }
+        // Whom the peer is that was asked last.
+        let asked: Mutex<Option<String>> = Mutex::default();
         let all = async {
-            let (tenant, deliveries) = (self.parts.tenant.as_str(), &self.parts.deliveries);
             for connector in blocking {
-                let name = connector.name.as_str();
-                let turns = self.turns_of(name);
+                let turns = self.turns_of(&connector.name);
                 let _turn = turns.telling.lock().await;
-                let mine = deliveries
-                    .due_of(tenant, name, What::User, account, self.now())
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let Some(mine) = mine else {
-                    let waits = deliveries.waits(tenant, name, What::User, account).await;
-                    if waits.map_err(|error| error.to_string())? {
-                        return Err(format!("{name}: it was not told of this user yet"));
-                    }
-                    continue;
-                };
-                let outcome = self.tell(connector, &mine).await;
-                if let Some(words) = outcome.map_err(|error| error.to_string())? {
-                    return Err(format!("{name}: {words}"));
-                }
+                *asked.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(connector.name.clone());
+                self.agree(connector, account, begun).await?;
             }
             Ok(())
         };
         match tokio::time::timeout(BLOCKS_FOR, all).await {
             Ok(outcome) => outcome,
-            Err(_) => Err("it took too long".to_owned()),
+            Err(_) => Err(Blocked {
+                words: "it took too long".to_owned(),
+                untouched: None,
+                late: asked.into_inner().unwrap_or_else(PoisonError::into_inner),
+            }),
         }
+    }
+
+    /// What waits for the blocking peer of this user, in order, up to what was begun.
+    async fn agree(
+        &self,
+        connector: &Connector,
+        account: &str,
+        begun: &[u64],
+    ) -> Result<(), Blocked> {
+        let (tenant, deliveries) = (self.parts.tenant.as_str(), &self.parts.deliveries);
+        let name = connector.name.as_str();
+        let plainly = |words: String| Blocked {
+            words,
+            untouched: None,
+            late: None,
+        };
+        let fault = |error: PortError| plainly(format!("{name}: {}", error.what));
+        // A deletion that could not be told yet goes before whoever is made now.
+        deliveries
+            .hasten(tenant, name, What::User, account, self.now())
+            .await
+            .map_err(fault)?;
+        for _ in 0..BEFORE_MAX {
+            let mine = deliveries
+                .due_of(tenant, name, What::User, account, self.now())
+                .await
+                .map_err(fault)?;
+            let Some(mine) = mine else {
+                let waits = deliveries.waits(tenant, name, What::User, account).await;
+                if waits.map_err(fault)? {
+                    break;
+                }
+                return Ok(());
+            };
+            if let Some(failure) = self.tell(connector, &mine).await.map_err(fault)? {
+                return Err(Blocked {
+                    words: format!("{name}: {failure}"),
+                    untouched: failure.left_no_trace().then(|| name.to_owned()),
+                    late: None,
+                });
+            }
+            if begun
+                .iter()
+                .any(|seq| (mine.seq..=mine.through).contains(seq))
+            {
+                return Ok(());
+            }
+        }
+        Err(plainly(format!(
+            "{name}: an earlier change of this user waits for it"
+        )))
+    }
+
+    /// A creation that does not stay. Whoever took it, or may have taken it, is told that the user is
+    /// gone, whatever is there by that name later; whoever was not asked yet is told nothing.
+    async fn taken_back(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        begun: &[u64],
+        blocked: &Blocked,
+    ) -> Result<(), PortError> {
+        let deliveries = &self.parts.deliveries;
+        let mut rows = Vec::with_capacity(begun.len());
+        for seq in begun {
+            let row = deliveries.waiting(tenant.as_str(), seq - 1, 1).await?.pop();
+            rows.extend(row.filter(|row| row.seq == *seq));
+        }
+        let mut gone = Vec::new();
+        let mut late = Vec::new();
+        for connector in self.told_of(What::User) {
+            let row = rows.iter().find(|row| row.connector == connector);
+            // While it is held nobody tells this peer anything.
+            let turns = self.turns_of(&connector);
+            let turn = turns.telling.try_lock();
+            let timely = turn.is_ok() && blocked.late.as_deref() != Some(connector.as_str());
+            let never = timely && row.is_some_and(|row| row.attempts == 0);
+            // By the one attempt there was.
+            let untouched = row.is_some_and(|row| row.attempts <= 1)
+                && blocked.untouched.as_deref() == Some(connector.as_str());
+            match row {
+                Some(row) if never || untouched => {
+                    deliveries.withdraw(tenant.as_str(), &[row.seq]).await?;
+                }
+                _ if timely => gone.push(connector),
+                _ => late.push(connector),
+            }
+        }
+        for (connectors, due) in [(gone, self.now()), (late, self.now().plus(LATE))] {
+            let announced = deliveries
+                .announce(
+                    tenant.as_str(),
+                    &connectors,
+                    What::User,
+                    account,
+                    due.plus(ANNOUNCED_FOR),
+                    self.now(),
+                )
+                .await?;
+            deliveries
+                .confirm(tenant.as_str(), &announced, true, None, due)
+                .await?;
+        }
+        // Only now: a host that dies before has both, and ends with the deletion.
+        deliveries.withdraw(tenant.as_str(), begun).await?;
+        self.work.notify_one();
+        Ok(())
+    }
+}
+
+/// Why a blocking peer did not agree.
+struct Blocked {
+    words: String,
+    /// It is sure to have made nobody.
+    untouched: Option<String>,
+    /// It did not answer in time, and may still do it.
+    late: Option<String>,
+}
+
+/// All of our accounts at a peer but one.
+struct Others<'a> {
+    deliveries: &'a dyn Deliveries,
+    tenant: &'a str,
+    connector: &'a str,
+    account: &'a str,
+}
+
+#[async_trait]
+impl Holders for Others<'_> {
+    async fn another_holds(&self, remote_id: &str) -> Result<bool, PortError> {
+        let holder = self
+            .deliveries
+            .holder(self.tenant, self.connector, What::User, remote_id)
+            .await?;
+        Ok(holder.is_some_and(|holder| holder != self.account))
     }
 }
 
@@ -444,26 +630,45 @@ impl Journal for Provisioning {
             Happened::Created(password) | Happened::Changed(password) => (false, password),
             Happened::Deleted => (true, None),
         };
-        self.finish(tenant, &begun, gone, password)
-            .await
-            .map_err(directory)?;
         if begun.is_empty() {
             return Ok(());
         }
-        match (self.block(account).await, what) {
-            (Ok(()), _) => Ok(()),
-            (Err(words), Happened::Created(_)) => {
-                // The creation is undone, and nobody is told of it.
-                self.nothing(tenant, begun).await?;
-                Err(DirectoryError::Refused(format!("{BLOCKED} {words}")))
-            }
-            (Err(words), Happened::Changed(_) | Happened::Deleted) => {
-                // Done here; it goes on waiting for the peer.
-                Err(DirectoryError::Refused(format!(
-                    "{BLOCKED} {words}; the change stands here and waits for the peer"
-                )))
-            }
+        let finished = self.finish(tenant, &begun, gone, password).await;
+        let blocked = match finished {
+            Ok(()) => self.block(account, &begun).await.err(),
+            Err(error) => Some(Blocked {
+                words: error.what,
+                untouched: None,
+                late: None,
+            }),
+        };
+        let Some(blocked) = blocked else {
+            return Ok(());
+        };
+        if !matches!(what, Happened::Created(_)) {
+            // Done here. It goes on waiting for the peer, and is no reason to leave out what follows.
+            tracing::error!(
+                "a change of {} stands here and waits for a peer that must agree: {}",
+                printable(account),
+                blocked.words
+            );
+            return Ok(());
         }
+        if let Err(error) = self.taken_back(tenant, account, &begun, &blocked).await {
+            tracing::error!(
+                "the creation of {} is undone, and peers that took it may keep the account: {error}",
+                printable(account)
+            );
+            return Err(directory(PortError::caused(
+                "a peer refused the user, and others could not be told that it is undone: look for \
+                 the account there",
+                error,
+            )));
+        }
+        Err(DirectoryError::Refused(format!(
+            "{BLOCKED} {}",
+            blocked.words
+        )))
     }
 
     async fn nothing(&self, tenant: &TenantId, begun: Vec<u64>) -> Result<(), DirectoryError> {
@@ -545,4 +750,233 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use http::{Method, Request, Response};
+    use postern_federation::identity_provider::Network;
+    use postern_federation::scim::outbound::Credentials;
+    use postern_federation::scim::{Condition, Page, Person, SearchError};
+    use postern_otp::Timestamp;
+    use postern_store::memory::Memory;
+    use serde_json::{Value, json};
+
+    const TENANT: &str = "carbon.super";
+
+    struct Now;
+
+    impl Clock for Now {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_700_000_000_000)
+        }
+    }
+
+    /// Everybody is there, except in a store that is away.
+    struct Everybody;
+
+    #[async_trait]
+    impl People for Everybody {
+        async fn person(&self, _: &str, _: &str) -> Result<Option<Person>, PortError> {
+            Ok(None)
+        }
+        async fn person_named(&self, _: &str, account: &str) -> Result<Option<Person>, PortError> {
+            if account.starts_with("AWAY/") {
+                return Err(PortError::new("the user store failed"));
+            }
+            Ok(Some(Person {
+                id: format!("id-{account}"),
+                account: account.to_owned(),
+                display_name: None,
+                number: None,
+                locked: false,
+                claims: Vec::new(),
+                external_id: None,
+                created_at: Moment(0),
+                changed_at: Moment(0),
+                groups: Vec::new(),
+            }))
+        }
+        async fn people(
+            &self,
+            _: &str,
+            _: &[String],
+            _: &Condition,
+            _: usize,
+            _: usize,
+        ) -> Result<Page<Person>, SearchError> {
+            Ok(Page {
+                total: 0,
+                items: Vec::new(),
+            })
+        }
+        async fn set_external_id(
+            &self,
+            _: &str,
+            _: &str,
+            _: Option<&str>,
+        ) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    /// Keeps the users it is told of, and what it was asked.
+    #[derive(Default)]
+    struct Peer {
+        users: Mutex<Vec<Value>>,
+        asked: Mutex<Vec<Method>>,
+    }
+
+    #[async_trait]
+    impl Outbound for Peer {
+        async fn fetch(
+            &self,
+            _: &str,
+            _: &str,
+            _: &Network,
+            request: Request<Vec<u8>>,
+        ) -> Result<Response<Vec<u8>>, PortError> {
+            self.asked.lock().unwrap().push(request.method().clone());
+            let mut users = self.users.lock().unwrap();
+            let (status, body) = match *request.method() {
+                Method::GET => (200, json!({ "Resources": *users })),
+                Method::POST => {
+                    let mut user: Value = serde_json::from_slice(request.body()).unwrap();
+                    user["id"] = json!(format!("r-{}", users.len()));
+                    users.push(user.clone());
+                    (201, user)
+                }
+                _ => (200, json!({})),
+            };
+            let answer = Response::builder().status(status);
+            Ok(answer.body(body.to_string().into_bytes()).unwrap())
+        }
+    }
+
+    fn connector() -> Connector {
+        Connector {
+            tenant: TENANT.to_owned(),
+            name: "peer".to_owned(),
+            enabled: true,
+            version: Version::Two,
+            user_endpoint: "https://peer.example/Users".to_owned(),
+            group_endpoint: None,
+            credentials: Credentials::Bearer(Secret::new("t")),
+            user_store_domain: Some("EXT".to_owned()),
+            password_provisioning: true,
+            default_password: None,
+            blocking: false,
+            network: Network::default(),
+        }
+    }
+
+    fn engine(store: &Memory, connectors: Vec<Connector>) -> (Provisioning, Arc<Peer>) {
+        let parts = Parts {
+            tenant: TenantId::super_tenant(),
+            deliveries: Arc::new(store.clone()),
+            people: Arc::new(Everybody),
+            groups: Arc::new(store.clone()),
+            clock: Arc::new(Now),
+        };
+        let engine = Provisioning::new(parts, connectors);
+        let peer = Arc::new(Peer::default());
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        (engine, peer)
+    }
+
+    async fn changed(engine: &Provisioning, account: &str) {
+        let tenant = TenantId::super_tenant();
+        let begun = engine.begin(&tenant, account).await.unwrap();
+        let what = Happened::Changed(Some("pass word"));
+        engine
+            .happened(&tenant, account, begun, what)
+            .await
+            .unwrap();
+    }
+
+    async fn worked_off(engine: &Provisioning) {
+        let turns = engine.turns_of("peer");
+        engine.work_off("peer", &turns.telling).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_again() {
+        let store = Memory::new();
+        let (engine, peer) = engine(&store, vec![connector()]);
+        for n in 0..=AT_ONCE {
+            changed(&engine, &format!("AWAY/u{n}")).await;
+        }
+        changed(&engine, "alice").await;
+        worked_off(&engine).await;
+        assert_eq!(peer.users.lock().unwrap().len(), 1);
+        for attempt in 1..=ATTEMPTS_MAX + 1 {
+            let waiting = store.waiting(TENANT, 0, 100).await.unwrap();
+            assert_eq!(waiting.len(), AT_ONCE + 1);
+            for row in waiting {
+                assert_eq!((row.attempts, row.given_up), (attempt, false));
+                assert!(row.due_at > engine.now());
+                assert!(row.trouble.unwrap().contains("a fault here"));
+                let hastened = store.hasten(TENANT, "peer", What::User, &row.subject, engine.now());
+                hastened.await.unwrap();
+            }
+            worked_off(&engine).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn two_users_of_ours_never_become_one_at_the_peer() {
+        let store = Memory::new();
+        let (engine, peer) = engine(&store, vec![connector()]);
+        changed(&engine, "alice").await;
+        changed(&engine, "JDBC/alice").await;
+        worked_off(&engine).await;
+        let names = |peer: &Peer| -> Vec<Value> {
+            let users = peer.users.lock().unwrap();
+            users
+                .iter()
+                .map(|user| user["externalId"].clone())
+                .collect()
+        };
+        assert_eq!(names(&peer), [json!("id-alice")]);
+        assert!(!peer.asked.lock().unwrap().contains(&Method::PATCH));
+        let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+        let subjects: Vec<_> = waiting.iter().map(|row| row.subject.as_str()).collect();
+        assert_eq!(subjects, ["JDBC/alice"]);
+        let trouble = waiting[0].trouble.clone().unwrap();
+        assert!(trouble.contains("another user's of ours"), "{trouble}");
+        // Nor does the end of the one who was never there end the other one.
+        let tenant = TenantId::super_tenant();
+        store.drop_one(TENANT, waiting[0].seq).await.unwrap();
+        let begun = engine.begin(&tenant, "JDBC/alice").await.unwrap();
+        let gone = engine.happened(&tenant, "JDBC/alice", begun, Happened::Deleted);
+        gone.await.unwrap();
+        worked_off(&engine).await;
+        assert!(!peer.asked.lock().unwrap().contains(&Method::DELETE));
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_kept_for_those_alone_who_send_it_on() {
+        let store = Memory::new();
+        let named = |name: &str, enabled: bool, password_provisioning: bool| Connector {
+            name: name.to_owned(),
+            enabled,
+            password_provisioning,
+            ..connector()
+        };
+        let connectors = vec![
+            named("sends", true, true),
+            named("keeps", true, false),
+            named("off", false, true),
+        ];
+        let (engine, _) = engine(&store, connectors);
+        changed(&engine, "alice").await;
+        for (name, kept) in [("sends", true), ("keeps", false), ("off", false)] {
+            let due = store.due_of(TENANT, name, What::User, "alice", engine.now());
+            let password = due.await.unwrap().unwrap().password;
+            assert_eq!(password.is_some(), kept, "{name}");
+        }
+    }
 }

@@ -163,6 +163,10 @@ suite! {
     an_identity_is_given_once_and_never_again
     a_group_is_as_it_was_put_and_its_name_is_its_own
     what_a_peer_waits_for_is_told_in_order_of_each_subject
+    a_peers_id_is_one_subjects_and_no_others
+    a_password_waits_only_where_it_is_sent_on
+    what_failed_is_due_at_once_if_it_is_hastened
+    who_is_forgotten_by_id_leaves_the_name_to_the_next
 }
 
 // ---------------------------------------------------------------- logins

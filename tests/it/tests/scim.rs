@@ -120,6 +120,11 @@ async fn a_user_is_made_changed_and_deleted_and_every_act_is_in_the_audit_log() 
         "a locked account"
     );
 
+    let operations = json!([{ "op": "replace", "path": "externalId", "value": "ext-2" }]);
+    let answer = scim.patch(&path, &patch(operations)).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()?["externalId"], "ext-2");
+
     // A whole resource: what is not in it goes; `active` is not said and stays.
     let answer = scim.put(&path, &person("alice")).await?;
     let whole = answer.json()?;
@@ -146,7 +151,7 @@ async fn a_user_is_made_changed_and_deleted_and_every_act_is_in_the_audit_log() 
         panic!("expected rows");
     };
     let log = serde_json::to_string(&page.rows)?;
-    for act in ["user add", "user set", "user delete"] {
+    for act in ["user add", "user set", "user delete", "external id"] {
         assert!(log.contains(act), "{log}");
     }
     assert!(log.contains("client hr"), "{log}");
@@ -228,9 +233,13 @@ async fn a_client_does_what_its_scopes_allow_and_no_more() -> Result<()> {
             })
             .await?,
         codes.get(&path).await?,
+        // Made anew, she would enrol whatever number comes first.
+        writer.delete(&path).await?,
     ] {
         assert_eq!(refusal(&answer).0, 403, "{}", answer.text());
     }
+    let nobody = made(&writer, USERS, &person("nobody")).await?;
+    assert_eq!(writer.delete(&at(USERS, &nobody)).await?.status, 204);
     // A whole resource of a client that may not see to the number leaves it alone.
     assert_eq!(writer.put(&path, &person("alice")).await?.status, 200);
     let now = all.get(&path).await?.json()?;
@@ -303,6 +312,8 @@ async fn an_account_that_administers_is_no_clients_to_change() -> Result<()> {
     let path = at(USERS, &found["Resources"][0]);
     let takeover = patch(json!([{ "op": "replace", "value": { "password": "another password" } }]));
     assert_eq!(refusal(&scim.patch(&path, &takeover).await?).0, 403);
+    let renamed = patch(json!([{ "op": "replace", "path": "externalId", "value": "mine" }]));
+    assert_eq!(refusal(&scim.patch(&path, &renamed).await?).0, 403);
     assert_eq!(refusal(&scim.delete(&path).await?).0, 403);
     assert!(sign_in(&host, "root", PASSWORD).await?);
     Ok(())
@@ -830,6 +841,308 @@ async fn a_blocking_peer_that_does_not_take_a_user_stops_the_creation() -> Resul
     };
     assert!(users.is_empty(), "{users:?}");
     assert_eq!(queue(&host).await?.waiting, []);
+    Ok(())
+}
+
+/// A peer that does as it is told: takes, refuses, or answers late.
+#[derive(Clone)]
+struct Scripted(std::sync::Arc<Script>);
+
+struct Script {
+    origin: String,
+    mood: tokio::sync::watch::Sender<Mood>,
+    /// Id and name.
+    users: std::sync::Mutex<Vec<(String, Value)>>,
+    asked: std::sync::Mutex<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Takes,
+    Refuses,
+    /// What it is asked to make it makes, but only once it takes again.
+    Stalls,
+}
+
+impl Scripted {
+    async fn start() -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let peer = Self(std::sync::Arc::new(Script {
+            origin: format!("http://{}", listener.local_addr()?),
+            mood: tokio::sync::watch::Sender::new(Mood::Takes),
+            users: Default::default(),
+            asked: Default::default(),
+        }));
+        let serving = peer.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let peer = serving.clone();
+                tokio::spawn(async move {
+                    let _ = peer.serve(stream).await;
+                });
+            }
+        });
+        Ok(peer)
+    }
+
+    fn section(&self, name: &str, more: &str) -> String {
+        let origin = &self.0.origin;
+        format!(
+            "[provisioning.{name}]\nuser_endpoint = \"{origin}/Users\"\ntoken = \"t\"\nallow_private_networks = true\n{more}\n"
+        )
+    }
+
+    fn is(&self, mood: Mood) {
+        self.0.mood.send_replace(mood);
+    }
+
+    fn names(&self) -> Vec<Value> {
+        let users = self.0.users.lock().unwrap();
+        users.iter().map(|(_, name)| name.clone()).collect()
+    }
+
+    fn was_asked_to(&self, method: &str) -> usize {
+        let asked = self.0.asked.lock().unwrap();
+        asked.iter().filter(|known| *known == method).count()
+    }
+
+    async fn serve(&self, mut stream: tokio::net::TcpStream) -> Result<()> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut text = Vec::new();
+        let head = loop {
+            let mut more = [0; 4096];
+            let count = stream.read(&mut more).await?;
+            postern_kit::anyhow::ensure!(count > 0, "it hung up");
+            text.extend_from_slice(&more[..count]);
+            if let Some(at) = text.windows(4).position(|four| four == b"\r\n\r\n") {
+                break String::from_utf8(text[..at].to_vec())?;
+            }
+        };
+        let length: usize = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(Ok(0), |(_, length)| length.trim().parse())?;
+        let mut body = text.split_off(head.len() + 4);
+        while body.len() < length {
+            let mut more = [0; 4096];
+            let count = stream.read(&mut more).await?;
+            postern_kit::anyhow::ensure!(count > 0, "it hung up");
+            body.extend_from_slice(&more[..count]);
+        }
+        let mut words = head.split(' ');
+        let method = words.next().unwrap_or_default().to_owned();
+        let path = words.next().unwrap_or_default().to_owned();
+        self.0.asked.lock().unwrap().push(method.clone());
+        let (status, body) = self.answer(&method, &path, &body).await?;
+        let body = body.to_string();
+        let answer = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/scim+json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Ok(stream.write_all(answer.as_bytes()).await?)
+    }
+
+    async fn answer(&self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Value)> {
+        if method == "GET" {
+            let users = self.0.users.lock().unwrap();
+            let all: Vec<Value> = users
+                .iter()
+                .map(|(id, name)| json!({ "id": id, "userName": name }))
+                .collect();
+            return Ok((200, json!({ "Resources": all })));
+        }
+        let mut mood = self.0.mood.subscribe();
+        if *mood.borrow() == Mood::Refuses {
+            return Ok((400, json!({})));
+        }
+        let _ = mood.wait_for(|mood| *mood != Mood::Stalls).await?;
+        let mut users = self.0.users.lock().unwrap();
+        let known = users.iter().position(|(id, _)| path.ends_with(id.as_str()));
+        Ok(match (method, known) {
+            ("POST", _) => {
+                let user: Value = serde_json::from_slice(body)?;
+                if users.iter().any(|(_, name)| *name == user["userName"]) {
+                    return Ok((409, json!({})));
+                }
+                let id = format!("r{}", self.0.asked.lock().unwrap().len());
+                users.push((id.clone(), user["userName"].clone()));
+                (201, json!({ "id": id }))
+            }
+            (_, None) => (404, json!({})),
+            ("DELETE", Some(at)) => {
+                users.remove(at);
+                (200, json!({}))
+            }
+            (_, Some(_)) => (200, json!({})),
+        })
+    }
+}
+
+async fn shown(host: &TestHost, name: &str) -> Result<postern_admin::users::UserView> {
+    let acts = &host.host().parts.desk.administration;
+    let (actor, tenant) = (Actor::command_line("test"), TenantId::super_tenant());
+    Ok(acts.user_show(&actor, &tenant, name).await?)
+}
+
+/// Else whoever runs the peer keeps a locked account's sessions open, and its old codes alive.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_blocking_peer_says_to_a_change_stops_nothing_of_what_follows_it() -> Result<()> {
+    let peer = Scripted::start().await?;
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(&peer.section("peer", "blocking = true"))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    assert_eq!(peer.names(), ["alice"]);
+    host.backup_codes("alice").await?;
+    let mut browser = host.browser();
+    let page = browser.sign_in("alice", PASSWORD).await?;
+    let code = host.phone(ALICE).next_code().await?;
+    browser.enter_code(&page, &code).await?;
+    assert_eq!(shown(&host, "alice").await?.sessions.len(), 1);
+    let mut waits = host.browser();
+    let page = waits.sign_in("alice", PASSWORD).await?;
+    let old = host.phone(ALICE).next_code().await?;
+
+    peer.is(Mood::Refuses);
+    let number = postern_server::desk::Change {
+        number: Some(Some(BOB.to_owned())),
+        ..Default::default()
+    };
+    host.change_user("alice", number).await?;
+    waits.enter_code(&page, &old).await?;
+    let after = shown(&host, "alice").await?;
+    assert_eq!(after.sessions.len(), 1, "a code to the old number is dead");
+    let name = || "alice".to_owned();
+    let desk = &host.host().parts.desk;
+    desk.answer(Request::UserLock { name: name() }).await?;
+    assert_eq!(shown(&host, "alice").await?.sessions.len(), 0);
+    assert!(
+        !queue(&host).await?.waiting.is_empty(),
+        "the peer is not told yet"
+    );
+    desk.answer(Request::UserDelete { name: name() }).await?;
+
+    // Who has the name next is told to the peer after the end of the one before, and has nothing of
+    // theirs.
+    peer.is(Mood::Takes);
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    assert_eq!(shown(&host, "alice").await?.backup_codes_left, 0);
+    assert_eq!(
+        (peer.names(), peer.was_asked_to("DELETE")),
+        (vec![json!("alice")], 1)
+    );
+    assert_eq!(queue(&host).await?.waiting, []);
+    Ok(())
+}
+
+/// One peer took the user, the next one did not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_undone_leaves_no_account_at_a_peer_that_took_it() -> Result<()> {
+    let (takes, refuses, theirs) = (
+        Scripted::start().await?,
+        Scripted::start().await?,
+        Scripted::start().await?,
+    );
+    refuses.is(Mood::Refuses);
+    // Somebody of that name who has nothing to do with us.
+    theirs.is(Mood::Refuses);
+    theirs
+        .0
+        .users
+        .lock()
+        .unwrap()
+        .push(("own".into(), json!("alice")));
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(&takes.section("a", "blocking = true"))
+        .config(&refuses.section("b", "blocking = true"))
+        .start()
+        .await?;
+    let refused = host.add_user("alice", PASSWORD, ALICE).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("a peer that must agree"),
+        "{refused}"
+    );
+    assert!(host.number_of("alice").await.is_err(), "nobody is made");
+    assert!(takes.was_asked_to("POST") >= 1);
+    eventually(async || Ok(takes.names().is_empty())).await?;
+    eventually(async || Ok(queue(&host).await?.waiting.is_empty())).await?;
+    assert_eq!(refuses.was_asked_to("DELETE"), 0);
+
+    // And a peer that refuses loses nobody of its own.
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(&theirs.section("c", "blocking = true"))
+        .start()
+        .await?;
+    assert!(host.add_user("alice", PASSWORD, ALICE).await.is_err());
+    theirs.is(Mood::Takes);
+    assert_eq!(queue(&host).await?.waiting, []);
+    assert_eq!(theirs.names(), ["alice"]);
+    Ok(())
+}
+
+/// The peer answers after whoever made the user has gone, and makes it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_a_user_too_late_is_told_that_it_is_gone() -> Result<()> {
+    let peer = Scripted::start().await?;
+    peer.is(Mood::Stalls);
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(&peer.section("peer", "blocking = true"))
+        .start()
+        .await?;
+    let refused = host.add_user("alice", PASSWORD, ALICE).await.unwrap_err();
+    assert!(refused.to_string().contains("too long"), "{refused}");
+    assert!(host.number_of("alice").await.is_err(), "nobody is made");
+    peer.is(Mood::Takes);
+    eventually(async || Ok(!peer.names().is_empty())).await?;
+    let waiting = queue(&host).await?.waiting;
+    assert!(
+        waiting
+            .last()
+            .is_some_and(|row| row.gone && row.subject == "alice"),
+        "{waiting:?}"
+    );
+    let retry = Request::ProvisioningRetry {
+        connector: "peer".into(),
+        number: None,
+    };
+    host.host().parts.desk.answer(retry).await?;
+    eventually(async || Ok(peer.names().is_empty())).await?;
+    eventually(async || Ok(queue(&host).await?.waiting.is_empty())).await?;
+    Ok(())
+}
+
+/// An account that is deleted by another door than ours leaves its role and its backup codes.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gets_a_name_gets_nothing_of_whoever_had_it() -> Result<()> {
+    let host = host().await?;
+    let scim = client(&host, "hr", &ALL).await?;
+    let tenant = TenantId::super_tenant();
+    let accounts = &host.host().parts.stores.accounts;
+    for name in ["root", "dave"] {
+        host.add_user(name, PASSWORD, ALICE).await?;
+        host.backup_codes(name).await?;
+    }
+    let acts = &host.host().parts.desk.administration;
+    let actor = Actor::command_line("test");
+    acts.admin_appoint(&actor, &tenant, "root", Role::Administrator)
+        .await?;
+    for name in ["root", "dave"] {
+        assert!(accounts.delete(&tenant, name).await?);
+    }
+    for name in ["root", "ROOT", "PRIMARY/root"] {
+        let made = host.add_user(name, PASSWORD, BOB).await;
+        assert!(made.is_err(), "{name}");
+    }
+    let answer = scim.post(USERS, &person("root")).await?;
+    assert_eq!(refusal(&answer).0, 403, "{}", answer.text());
+    host.add_user("dave", PASSWORD, BOB).await?;
+    assert_eq!(shown(&host, "dave").await?.backup_codes_left, 0);
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use super::schema::{GROUP, PATCH, USER};
 use super::{Group, Person, group, user, v1};
 use crate::identity_provider::Network;
 use crate::name::{self, is_name};
-use crate::ports::Outbound;
+use crate::ports::{Outbound, PortError};
 use crate::{Problem, Secret};
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, Response, StatusCode, header};
@@ -122,6 +123,8 @@ pub struct Done {
     pub status: u16,
 }
 
+const SEARCH: &str = "the search";
+
 /// Why the peer was not told; fit for an administrator's page, without anything the peer said.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
@@ -130,7 +133,7 @@ pub struct Failure {
     /// The peer answered, and will answer the same again.
     pub refused: bool,
     #[source]
-    pub source: Option<crate::ports::PortError>,
+    pub source: Option<PortError>,
 }
 
 impl Failure {
@@ -145,12 +148,46 @@ impl Failure {
         }
     }
 
+    /// Nobody was made or changed there: the peer said no, or it came to no more than a look. What got
+    /// no answer may have been done.
+    pub fn left_no_trace(&self) -> bool {
+        self.refused || self.words.contains(SEARCH)
+    }
+
+    /// The peer has one account where there are two here.
+    pub fn held() -> Self {
+        Self {
+            words: "the peer's account of that name is another user's of ours: give the two \
+                    different names, or their stores a connector each"
+                .to_owned(),
+            refused: true,
+            source: None,
+        }
+    }
+
     fn unreadable(what: &str) -> Self {
         Self {
             words: format!("the peer's answer to {what} cannot be read"),
             refused: false,
             source: None,
         }
+    }
+}
+
+/// Whose the peer's accounts are here: two accounts of ours never become one there.
+#[async_trait]
+pub trait Holders: Send + Sync {
+    async fn another_holds(&self, remote_id: &str) -> Result<bool, PortError>;
+}
+
+/// A peer that nobody is at yet.
+#[derive(Debug)]
+pub struct Nobody;
+
+#[async_trait]
+impl Holders for Nobody {
+    async fn another_holds(&self, _: &str) -> Result<bool, PortError> {
+        Ok(false)
     }
 }
 
@@ -174,14 +211,26 @@ impl Peer<'_> {
         password: Option<&str>,
         remote_id: Option<&str>,
     ) -> Result<Done, Failure> {
+        self.put_user_unless(person, password, remote_id, &Nobody)
+            .await
+    }
+
+    /// The same, but an account there that another one of ours holds is left alone.
+    pub async fn put_user_unless(
+        &self,
+        person: &Person,
+        password: Option<&str>,
+        remote_id: Option<&str>,
+        holders: &dyn Holders,
+    ) -> Result<Done, Failure> {
         let name = self.connector.user_name(&person.account);
         let endpoint = self.connector.user_endpoint.as_str();
-        if let Some(id) = remote_id
+        if let Some(id) = remote_id.filter(|id| usable(id))
             && let Some(done) = self.change_user(id, &name, person, password).await?
         {
             return Ok(done);
         }
-        if let Some(id) = self.find(endpoint, "userName", &name).await?
+        if let Some(id) = self.free(&name, holders).await?
             && let Some(done) = self.change_user(&id, &name, person, password).await?
         {
             return Ok(done);
@@ -209,12 +258,28 @@ impl Peer<'_> {
             status.as_u16()
         );
         if status == StatusCode::CONFLICT
-            && let Some(id) = self.find(endpoint, "userName", &name).await?
+            && let Some(id) = self.free(&name, holders).await?
             && let Some(done) = self.change_user(&id, &name, person, password).await?
         {
             return Ok(done);
         }
         created(&answer, "create user")
+    }
+
+    /// The peer's id of whom it calls so, unless that is another user's of ours.
+    async fn free(&self, name: &str, holders: &dyn Holders) -> Result<Option<String>, Failure> {
+        let endpoint = self.connector.user_endpoint.as_str();
+        let found = self.find(endpoint, "userName", name).await?;
+        if let Some(id) = &found
+            && holders.another_holds(id).await.map_err(|source| Failure {
+                words: "it cannot be looked up here whose the peer's account is".to_owned(),
+                refused: false,
+                source: Some(source),
+            })?
+        {
+            return Err(Failure::held());
+        }
+        Ok(found)
     }
 
     /// `None`: the peer has nobody of that id any more.
@@ -256,7 +321,7 @@ impl Peer<'_> {
         remote_id: Option<&str>,
     ) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        let known = match remote_id {
+        let known = match remote_id.filter(|id| usable(id)) {
             Some(id) => Some(id.to_owned()),
             None => {
                 self.find(endpoint, "displayName", &told.display_name)
@@ -327,7 +392,7 @@ impl Peer<'_> {
         attribute: &str,
         name: &str,
     ) -> Result<Option<String>, Failure> {
-        const WHAT: &str = "the search";
+        const WHAT: &str = SEARCH;
         let filter = format!("{attribute} eq {}", Value::String(name.to_owned()));
         let mut url = Url::parse(endpoint).map_err(|_| Failure::unreadable(WHAT))?;
         // A space as `%20`: older peers do not read `+`.
@@ -344,15 +409,31 @@ impl Peer<'_> {
         let body = read(&answer, WHAT)?;
         let found = body.get("Resources").and_then(Value::as_array);
         // Only the very name: a peer that does not know the filter answers with everybody.
-        let mut same = found.into_iter().flatten().filter(|one| {
-            one.get(attribute)
-                .and_then(Value::as_str)
-                .is_some_and(|known| same_name(known, name))
+        let named: Vec<(&str, &Value)> = found
+            .into_iter()
+            .flatten()
+            .filter_map(|one| Some((one.get(attribute)?.as_str()?, one)))
+            .collect();
+        let very = if attribute == "userName" {
+            same_name
+        } else {
+            same_text
+        };
+        let mut same = named.iter().filter(|(known, _)| very(known, name));
+        let same = same.next().or_else(|| {
+            // A peer with a store of its own for all that comes from us answers under that store's name.
+            let elsewhere = attribute == "userName" && self.connector.user_store_domain.is_some();
+            let mut alike = named.iter().filter(|(known, _)| same_in_store(known, name));
+            match (elsewhere, alike.next(), alike.next()) {
+                (true, Some(only), None) => Some(only),
+                // Two of them: nobody knows which is meant.
+                _ => None,
+            }
         });
-        match same.next().map(|one| one.get("id").and_then(Value::as_str)) {
+        match same.map(|(_, one)| one.get("id").and_then(Value::as_str)) {
             None => Ok(None),
-            Some(Some(id)) => Ok(Some(id.to_owned())),
-            Some(None) => Err(Failure::unreadable(WHAT)),
+            Some(Some(id)) if usable(id) => Ok(Some(id.to_owned())),
+            Some(_) => Err(Failure::unreadable(WHAT)),
         }
     }
 
@@ -402,7 +483,7 @@ impl Peer<'_> {
         remote_id: Option<&str>,
         operation: &'static str,
     ) -> Result<Done, Failure> {
-        let known = match remote_id {
+        let known = match remote_id.filter(|id| usable(id)) {
             Some(id) => Some(id.to_owned()),
             None => self.find(endpoint, attribute, name).await?,
         };
@@ -514,6 +595,7 @@ fn created(answer: &Response<Vec<u8>>, operation: &'static str) -> Result<Done, 
     }
     let body = read(answer, WHAT)?;
     let id = body.get("id").and_then(Value::as_str);
+    let id = id.filter(|id| usable(id));
     Ok(Done {
         remote_id: Some(id.ok_or_else(|| Failure::unreadable(WHAT))?.to_owned()),
         operation,
@@ -536,6 +618,10 @@ fn read(answer: &Response<Vec<u8>>, what: &str) -> Result<Value, Failure> {
     serde_json::from_slice(answer.body()).map_err(|_| Failure::unreadable(what))
 }
 
+fn same_text(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}
+
 /// Names in any case, and `PRIMARY/` is what no prefix is.
 fn same_name(a: &str, b: &str) -> bool {
     let bare = |name: &str| {
@@ -544,16 +630,29 @@ fn same_name(a: &str, b: &str) -> bool {
             .strip_prefix("primary/")
             .map_or(lower.clone(), str::to_owned)
     };
-    // A peer with an inbound domain of its own answers under that.
+    bare(a) == bare(b)
+}
+
+/// The same name, in whatever store.
+fn same_in_store(a: &str, b: &str) -> bool {
     let last = |name: &str| name.to_lowercase().rsplit('/').next().map(str::to_owned);
-    bare(a) == bare(b) || (!a.contains('/') && last(a) == last(b))
+    last(a) == last(b)
+}
+
+/// An id that can be remembered and asked for.
+fn usable(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= 256
+        && id != "."
+        && id != ".."
+        && !id.chars().any(char::is_control)
 }
 
 /// The peer's id is a text of its own choice: one segment of a path, whatever is in it.
 fn below(endpoint: &str, id: &str) -> Result<String, Failure> {
     let wrong = || Failure::unreadable("an earlier message");
     let mut url = Url::parse(endpoint).map_err(|_| wrong())?;
-    if id.is_empty() || id.len() > 256 || id == "." || id == ".." {
+    if !usable(id) {
         return Err(wrong());
     }
     url.path_segments_mut()
@@ -568,8 +667,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::Moment;
-    use crate::ports::PortError;
-    use async_trait::async_trait;
     use std::sync::Mutex;
 
     fn connector(version: Version) -> Connector {
@@ -752,6 +849,134 @@ mod tests {
         let done = peer.delete_user("CORP/alice", None).await.unwrap();
         assert_eq!(done.status, 404);
         assert_eq!(script.asked.lock().unwrap().len(), 1);
+    }
+
+    /// Another store's user of the same name is somebody else, and so is a group below another's name.
+    #[tokio::test]
+    async fn a_name_in_another_store_is_nobodys_unless_the_connector_has_a_store_there() {
+        for (domain, known, wanted, found) in [
+            (None, "alice", "JDBC/alice", false),
+            (None, "JDBC/alice", "alice", false),
+            (None, "primary/Alice", "alice", true),
+            (None, "jdbc/alice", "JDBC/alice", true),
+            (Some("EXT"), "alice", "JDBC/alice", true),
+            (Some("EXT"), "HR/alice", "alice", true),
+            (Some("EXT"), "HR/alice2", "alice", false),
+        ] {
+            let mut connector = connector(Version::Two);
+            connector.user_store_domain = domain.map(str::to_owned);
+            let answer = (200, json!({"Resources": [{"id": "1", "userName": known}]}));
+            let script = script(&[answer]);
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let id = peer.user_id(wanted).await.unwrap();
+            assert_eq!(id.is_some(), found, "{known} for {wanted} in {domain:?}");
+        }
+        // Two that could be meant are nobody; the very name is.
+        for (names, found) in [
+            (["HR/alice", "IT/alice"], None),
+            (["HR/alice", "WSO2/alice"], Some("1")),
+        ] {
+            let both = json!({"Resources": [
+                {"id": "0", "userName": names[0]}, {"id": "1", "userName": names[1]}
+            ]});
+            let (connector, script) = (connector(Version::Two), script(&[(200, both)]));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            assert_eq!(peer.user_id("alice").await.unwrap().as_deref(), found);
+        }
+        let mut connector = connector(Version::Two);
+        connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
+        let other = json!({"Resources": [{"id": "1", "displayName": "staff"}]});
+        let script = script(&[(200, other), (201, json!({"id": "2"}))]);
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let group = Group {
+            id: "g".into(),
+            display_name: "HR/staff".into(),
+            external_id: None,
+            created_at: Moment(0),
+            changed_at: Moment(0),
+            members: Vec::new(),
+        };
+        peer.put_group(&group, &[], None).await.unwrap();
+        assert_eq!(script.asked.lock().unwrap()[1].0, "POST");
+    }
+
+    struct Another;
+
+    #[async_trait]
+    impl Holders for Another {
+        async fn another_holds(&self, remote_id: &str) -> Result<bool, PortError> {
+            Ok(remote_id == "r-1")
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
+        let theirs = || json!({"Resources": [{"id": "r-1", "userName": "WSO2/alice"}]});
+        for answers in [
+            vec![(200, theirs())],
+            vec![
+                (200, json!({"Resources": []})),
+                (409, json!({})),
+                (200, theirs()),
+            ],
+        ] {
+            let (connector, script) = (connector(Version::Two), script(&answers));
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            let alice = alice();
+            let put = peer.put_user_unless(&alice, Some("pass word"), None, &Another);
+            let failure = put.await.unwrap_err();
+            assert!(failure.refused, "{failure}");
+            let asked = script.asked.lock().unwrap();
+            assert!(
+                asked
+                    .iter()
+                    .all(|(method, ..)| method != "PATCH" && method != "PUT")
+            );
+        }
+    }
+
+    /// A peer chooses its ids; one that cannot be asked for must not stop its user for ever.
+    #[tokio::test]
+    async fn an_id_that_cannot_be_asked_for_is_not_kept_and_not_used() {
+        let long = "x".repeat(257);
+        for bad in ["", ".", "..", "a\nb", long.as_str()] {
+            let nobody = || (200, json!({"Resources": []}));
+            let (connector, found) = (
+                connector(Version::Two),
+                json!({"Resources": [{"id": bad, "userName": "WSO2/alice"}]}),
+            );
+            for answers in [
+                vec![nobody(), (201, json!({"id": bad}))],
+                vec![(200, found)],
+            ] {
+                let script = script(&answers);
+                let peer = Peer {
+                    connector: &connector,
+                    outbound: &script,
+                };
+                assert!(peer.put_user(&alice(), None, None).await.is_err(), "{bad}");
+            }
+            // Remembered from before: the user is looked for.
+            let script = script(&[nobody(), (201, json!({"id": "r-1"})), nobody()]);
+            let peer = Peer {
+                connector: &connector,
+                outbound: &script,
+            };
+            assert!(peer.put_user(&alice(), None, Some(bad)).await.is_ok());
+            assert!(peer.delete_user("alice", Some(bad)).await.is_ok());
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use super::limits::{
 use super::schema::{Attribute, Kind, Mutability, PATCH, Resource};
 use scim_v2::filter::{AttrPath, PatchPath, PatchValuePath};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashSet};
 
 type Object = Map<String, Value>;
 
@@ -198,12 +199,14 @@ impl Patched {
             if more.iter().any(primary) {
                 values.iter_mut().for_each(not_primary);
             }
+            // By hash: a group of thousands gets thousands, in each of a hundred operations.
+            let mut known: HashSet<String> = values.iter().map(sameness).collect();
             for one in more {
-                if !values.iter().any(|known| same(known, &one)) {
+                if known.insert(sameness(&one)) {
                     values.push(one);
+                    within(attribute, values.len())?;
                 }
             }
-            within(attribute, values.len())?;
             self.object
                 .insert(attribute.name.to_owned(), Value::Array(values));
             return Ok(());
@@ -234,7 +237,8 @@ impl Patched {
             && let Some(Value::Array(going)) = fitting(attribute, value)?
         {
             if let Some(Value::Array(values)) = self.object.get_mut(attribute.name) {
-                values.retain(|known| !going.iter().any(|one| same(known, one)));
+                let going: HashSet<String> = going.iter().map(sameness).collect();
+                values.retain(|known| !going.contains(&sameness(known)));
             }
             return Ok(());
         }
@@ -394,13 +398,19 @@ fn set(object: &mut Object, name: &str, value: Option<Value>) {
     }
 }
 
-/// By `value` where there is one.
-fn same(a: &Value, b: &Value) -> bool {
-    a == b
-        || matches!(
-            (a.get("value"), b.get("value"), a.get("type"), b.get("type")),
-            (Some(a), Some(b), None, None) if a == b
-        )
+/// What two values have in common that are the same: `value` alone where no `type` stands beside it.
+fn sameness(one: &Value) -> String {
+    match (one.get("value"), one.get("type")) {
+        (Some(value), None) => format!("value {value}"),
+        _ => match one.as_object() {
+            // In one order, however they were written.
+            Some(parts) => {
+                let parts: BTreeMap<&String, &Value> = parts.iter().collect();
+                format!("whole {parts:?}")
+            }
+            None => format!("whole {one}"),
+        },
+    }
 }
 
 fn primary(value: &Value) -> bool {
@@ -529,6 +539,21 @@ mod tests {
             body.as_object().unwrap(),
         )
         .map(Value::Object)
+    }
+
+    /// Compared one with another these would be billions of comparisons.
+    #[test]
+    fn members_of_a_large_group_are_told_apart_in_time() {
+        let members: Vec<Value> = (0..9_000)
+            .map(|n| json!({"value": format!("m{n}")}))
+            .collect();
+        let mut operations = vec![json!({"op": "add", "path": "members", "value": members}); 10];
+        operations.push(json!({"op": "remove", "path": "members", "value": members[1..]}));
+        let began = std::time::Instant::now();
+        let before = json!({"displayName": "Staff", "members": members});
+        let after = patched(Resource::Group, before, json!(operations)).unwrap();
+        assert_eq!(after["members"], json!([{"value": "m0"}]));
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
     }
 
     #[test]

@@ -168,19 +168,29 @@ pub trait Deliveries: Send + Sync {
         due_at: Moment,
         now: Moment,
     ) -> Result<Vec<u64>, PortError>;
-    /// The change was made: they are due now.
+    /// The change was made: they are due now. The password is kept for the connectors that are named
+    /// with it, and for no others.
     async fn confirm(
         &self,
         tenant: &str,
         announced: &[u64],
         gone: bool,
-        password: Option<&Secret>,
+        password: Option<(&Secret, &[String])>,
+        now: Moment,
+    ) -> Result<(), PortError>;
+    /// What of the subject was tried already, and is not given up, is due now.
+    async fn hasten(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
         now: Moment,
     ) -> Result<(), PortError>;
     /// The change was not made.
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;
     /// The first of each subject of these connectors that is due; what follows it of the same subject
-    /// is told with it, up to the next deletion.
+    /// is told with it, up to the next deletion. What cannot be read is given up, and stops no other.
     async fn due(
         &self,
         tenant: &str,
@@ -207,6 +217,7 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<bool, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
+    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for.
     async fn failed(
         &self,
         tenant: &str,
@@ -241,7 +252,8 @@ pub trait Deliveries: Send + Sync {
         what: What,
         subject: &str,
     ) -> Result<Option<String>, PortError>;
-    /// `None` forgets.
+    /// `None` forgets. False, and nothing is kept, if the id is another subject's of the connector: two
+    /// of ours are never one there.
     async fn remember(
         &self,
         tenant: &str,
@@ -249,5 +261,13 @@ pub trait Deliveries: Send + Sync {
         what: What,
         subject: &str,
         remote_id: Option<&str>,
-    ) -> Result<(), PortError>;
+    ) -> Result<bool, PortError>;
+    /// Whose the peer's id is here.
+    async fn holder(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        remote_id: &str,
+    ) -> Result<Option<String>, PortError>;
 }

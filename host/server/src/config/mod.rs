@@ -175,6 +175,16 @@ impl Config {
                 );
             }
         }
+        for connector in &connectors {
+            if let Some(domain) = &connector.user_store_domain
+                && !user_stores.stores.is_empty()
+            {
+                findings.warning(
+                    &format!("provisioning.{}.user_store_domain", connector.name),
+                    format!("the users of every store go by `{domain}/` to this peer: of two with the same name it gets one, and the other one waits with its reason"),
+                );
+            }
+        }
         together(
             &server,
             tls.as_ref(),

@@ -487,6 +487,24 @@ fn every_problem_of_a_user_store_is_told_with_its_key() {
 }
 
 #[test]
+fn users_of_several_stores_under_one_name_at_a_peer_are_warned_of() {
+    let store = "[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldap://x\"]\nbase_dn = \"dc=x\"\nstart_tls = true\n";
+    let peer =
+        "[provisioning.peer]\nuser_endpoint = \"https://peer.example/Users\"\ntoken = \"t\"\n";
+    let domain = "user_store_domain = \"EXT\"\n";
+    for (text, expected) in [
+        (format!("{store}{peer}{domain}"), true),
+        (format!("{store}{peer}"), false),
+        (format!("{peer}{domain}"), false),
+    ] {
+        let config = load(&text).unwrap();
+        let key = "provisioning.peer.user_store_domain";
+        let warned = config.warnings.iter().any(|warning| warning.key == key);
+        assert_eq!(warned, expected, "{text}");
+    }
+}
+
+#[test]
 fn what_weakens_a_user_store_is_warned_of_or_refused() {
     let plain =
         "[user_store.corp]\nkind = \"ldap\"\nservers = [\"ldap://x\"]\nbase_dn = \"dc=x\"\n";

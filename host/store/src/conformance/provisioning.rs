@@ -149,7 +149,7 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
 
     let secret = Secret::new("pass word");
     store
-        .confirm(tenant, &first, false, Some(&secret), now())
+        .confirm(tenant, &first, false, Some((&secret, &peer)), now())
         .await
         .expect("confirm");
     for (subject, gone) in [
@@ -216,10 +216,139 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
     };
     assert_eq!(known().await, None);
     for id in [Some("r-1"), Some("r-2"), None] {
-        store
+        let kept = store
             .remember(tenant, "peer", What::User, "alice", id)
-            .await
-            .expect("remember");
+            .await;
+        assert!(kept.expect("remember"));
         assert_eq!(known().await.as_deref(), id);
     }
+}
+
+/// Two of ours are never one there.
+pub async fn a_peers_id_is_one_subjects_and_no_others(store: &impl Store) {
+    let tenant = format!("{}.example", unique("r"));
+    let tenant = tenant.as_str();
+    let remember = async |connector: &str, what: What, subject: &str, id: Option<&str>| {
+        let kept = store.remember(tenant, connector, what, subject, id).await;
+        kept.expect("remember")
+    };
+    let holder = async |connector: &str, what: What| {
+        let holder = store.holder(tenant, connector, what, "r-1").await;
+        holder.expect("holder")
+    };
+    assert_eq!(holder("peer", What::User).await, None);
+    assert!(remember("peer", What::User, "alice", Some("r-1")).await);
+    assert!(remember("peer", What::User, "alice", Some("r-1")).await);
+    assert!(!remember("peer", What::User, "JDBC/alice", Some("r-1")).await);
+    let other = store.remote_id(tenant, "peer", What::User, "JDBC/alice");
+    assert_eq!(other.await.expect("remote id"), None);
+    assert!(remember("peer", What::Group, "alice", Some("r-1")).await);
+    assert!(remember("other", What::User, "bob", Some("r-1")).await);
+    assert_eq!(holder("peer", What::User).await.as_deref(), Some("alice"));
+    assert_eq!(holder("other", What::User).await.as_deref(), Some("bob"));
+    assert_eq!(holder("other", What::Group).await, None);
+    // Somebody who has another one keeps it.
+    assert!(remember("peer", What::User, "JDBC/alice", Some("r-2")).await);
+    assert!(!remember("peer", What::User, "JDBC/alice", Some("r-1")).await);
+    let other = store.remote_id(tenant, "peer", What::User, "JDBC/alice");
+    assert_eq!(other.await.expect("remote id").as_deref(), Some("r-2"));
+    assert!(remember("peer", What::User, "alice", None).await);
+    assert!(remember("peer", What::User, "JDBC/alice", Some("r-1")).await);
+}
+
+/// Where a password is not sent on it is not kept, and not longer than it may be of use.
+pub async fn a_password_waits_only_where_it_is_sent_on(store: &impl Store) {
+    let tenant = format!("{}.example", unique("p"));
+    let tenant = tenant.as_str();
+    let both = ["sends", "keeps"].map(String::from);
+    let secret = Secret::new("pass word");
+    let mut begun = Vec::new();
+    for subject in ["alice", "bob"] {
+        let announced = store
+            .announce(tenant, &both, What::User, subject, later(120), now())
+            .await
+            .expect("announce");
+        store
+            .confirm(
+                tenant,
+                &announced,
+                false,
+                Some((&secret, &both[..1])),
+                now(),
+            )
+            .await
+            .expect("confirm");
+        begun.push(announced);
+    }
+    let password = async |connector: &str, subject: &str| {
+        let due = store.due_of(tenant, connector, What::User, subject, now());
+        let due = due.await.expect("due").expect("it is due");
+        due.password
+    };
+    assert_eq!(password("sends", "alice").await, Some(secret.clone()));
+    assert_eq!(password("keeps", "alice").await, None);
+    store
+        .failed(tenant, begun[0][0], "never", now(), true)
+        .await
+        .expect("failed");
+    store
+        .retry(tenant, "sends", None, now())
+        .await
+        .expect("retry");
+    assert_eq!(password("sends", "alice").await, None);
+    assert_eq!(password("sends", "bob").await, Some(secret));
+}
+
+/// Whoever waits for a peer does not wait for the next attempt of what came before.
+pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
+    let tenant = format!("{}.example", unique("h"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let mut begun = Vec::new();
+    for subject in ["tried", "announced", "hopeless"] {
+        let announced = store
+            .announce(tenant, &peer, What::User, subject, later(120), now())
+            .await;
+        begun.push(announced.expect("announce")[0]);
+    }
+    for (at, given_up) in [(0, false), (2, true)] {
+        store
+            .failed(tenant, begun[at], "away", later(3600), given_up)
+            .await
+            .expect("failed");
+    }
+    for subject in ["tried", "announced", "hopeless", "nobody"] {
+        store
+            .hasten(tenant, "peer", What::User, subject, now())
+            .await
+            .expect("hasten");
+    }
+    let due = store.due(tenant, &peer, now(), 10).await.expect("due");
+    let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["tried"]);
+}
+
+pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {
+    let tenant = tenant(&format!("{}.example", unique("f")));
+    let account = [unique("alice")];
+    let first = store.identities(&tenant, &account, NOW).await;
+    let first = first.expect("identities").remove(0);
+    let staff = Group {
+        id: unique("1"),
+        display_name: "Staff".to_owned(),
+        external_id: None,
+        created_at: now(),
+        changed_at: now(),
+        members: vec![(first.id.clone(), account[0].clone())],
+    };
+    let put = store.put_group(tenant.as_str(), &staff, true).await;
+    assert!(put.expect("put"));
+    store.forget_id(&tenant, &first.id).await.expect("forget");
+    let group = Groups::group(store, tenant.as_str(), &staff.id).await;
+    assert_eq!(group.expect("group").expect("it is there").members, []);
+    let next = store.identities(&tenant, &account, NOW).await;
+    let next = next.expect("identities").remove(0);
+    store.forget_id(&tenant, &first.id).await.expect("forget");
+    let kept = store.identity(&tenant, &next.id).await;
+    assert_eq!(kept.expect("identity"), Some(next));
 }

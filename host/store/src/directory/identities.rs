@@ -44,6 +44,8 @@ pub trait Identities: Send + Sync {
     ) -> Result<(), StoreError>;
     /// The account is gone: whoever gets its name is somebody else, and in no group.
     async fn forget(&self, tenant: &TenantId, account: &str) -> Result<(), StoreError>;
+    /// The same of one that was looked at: whoever has the account's name now keeps theirs.
+    async fn forget_id(&self, tenant: &TenantId, id: &str) -> Result<(), StoreError>;
     /// The groups of somebody, by id and name.
     async fn groups_of(
         &self,

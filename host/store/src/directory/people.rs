@@ -85,6 +85,10 @@ impl Provisionable {
     ) -> Result<Option<Person>, DirectoryError> {
         let (domain, bare) = name::split(account);
         let domain = domain.unwrap_or_default();
+        if !self.stores.knows(&domain) {
+            // Nobody knows whether they are there: they are not gone.
+            return Err(StoreError::new("the account's user store is not configured").into());
+        }
         let Some(record) = self
             .stores
             .get_in(tenant, &domain, &name::qualified(&domain, bare))
@@ -102,6 +106,9 @@ impl Provisionable {
         domain: &str,
         condition: &Condition,
     ) -> Result<Vec<Person>, SearchError> {
+        if !self.stores.knows(domain) {
+            return Ok(Vec::new());
+        }
         if let Condition::Compare(Field::UserName, Operator::Equal, Compared::Text(name)) =
             condition
         {
@@ -148,12 +155,17 @@ impl People for Provisionable {
         let Some(identity) = identity.map_err(to_port)? else {
             return Ok(None);
         };
+        let (domain, _) = name::split(&identity.account);
+        if !self.stores.knows(&domain.unwrap_or_default()) {
+            // Not shown, and not forgotten: the store may come back, and with it whoever is in it.
+            return Ok(None);
+        }
         let found = self.one(&tenant, &identity.account).await;
         let found = found.map_err(port)?.filter(|person| person.id == id);
         if found.is_none() {
             // Gone from its store by another door than ours.
             self.identities
-                .forget(&tenant, &identity.account)
+                .forget_id(&tenant, id)
                 .await
                 .map_err(to_port)?;
         }
@@ -223,14 +235,18 @@ impl People for Provisionable {
         self.identities
             .name_outside(&tenant, &one[0], external_id)
             .await
-            .map_err(to_port)
+            .map_err(to_port)?;
+        let touched = self.identities.touch(&tenant, &one[0], now).await;
+        touched.map_err(to_port)
     }
 }
 
 impl Provisionable {
-    /// Everybody gets an identity before they are searched by its times.
+    /// Everybody gets an identity before they are searched by its times. As many as are looked at, and
+    /// no more.
     async fn complete(&self, tenant: &TenantId, domain: &str) -> Result<(), SearchError> {
         let mut from: Option<String> = None;
+        let mut looked_at = 0;
         loop {
             let page = self
                 .stores
@@ -238,6 +254,10 @@ impl Provisionable {
                 .await
                 .map_err(failed)?;
             let full = page.len() >= PAGE as usize;
+            looked_at += page.len();
+            if looked_at > LOOKED_AT_MAX {
+                return Err(SearchError::TooMany);
+            }
             from = page.last().map(|record| record.name.clone());
             let accounts: Vec<_> = page
                 .iter()

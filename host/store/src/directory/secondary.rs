@@ -104,6 +104,11 @@ impl Secondary {
             .collect()
     }
 
+    /// Whether there is a store of that domain; empty is the primary one.
+    pub(super) fn knows(&self, domain: &str) -> bool {
+        self.now().of(domain).is_some()
+    }
+
     /// As the store of that domain finds them (empty is the primary one); `None` also if there is no
     /// such store.
     pub(super) async fn matching_in(

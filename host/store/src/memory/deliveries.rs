@@ -68,7 +68,7 @@ impl Deliveries for Memory {
         tenant: &str,
         announced: &[u64],
         gone: bool,
-        password: Option<&Secret>,
+        password: Option<(&Secret, &[String])>,
         now: Moment,
     ) -> Result<(), PortError> {
         let mut tables = self.tables();
@@ -78,7 +78,32 @@ impl Deliveries for Memory {
             {
                 row.delivery.due_at = now;
                 row.delivery.gone = gone;
-                row.delivery.password = password.cloned();
+                row.delivery.password = password
+                    .filter(|(_, connectors)| connectors.contains(&row.delivery.connector))
+                    .map(|(password, _)| password.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn hasten(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        for row in self.tables().deliveries.values_mut() {
+            let told = &mut row.delivery;
+            if row.tenant == tenant
+                && told.connector == connector
+                && told.what == what
+                && told.subject == subject
+                && told.attempts > 0
+                && !told.given_up
+            {
+                told.due_at = told.due_at.min(now);
             }
         }
         Ok(())
@@ -151,13 +176,24 @@ impl Deliveries for Memory {
         due_at: Moment,
         given_up: bool,
     ) -> Result<(), PortError> {
-        if let Some(row) = self.tables().deliveries.get_mut(&seq)
-            && row.tenant == tenant
-        {
-            row.delivery.attempts += 1;
-            row.delivery.trouble = Some(trouble.to_owned());
-            row.delivery.due_at = due_at;
-            row.delivery.given_up = given_up;
+        let mut tables = self.tables();
+        let Some(row) = tables.deliveries.get_mut(&seq) else {
+            return Ok(());
+        };
+        if row.tenant != tenant {
+            return Ok(());
+        }
+        row.delivery.attempts += 1;
+        row.delivery.trouble = Some(trouble.to_owned());
+        row.delivery.due_at = due_at;
+        row.delivery.given_up = given_up;
+        if given_up {
+            let whose = row.whose();
+            for (_, row) in tables.deliveries.range_mut(seq..) {
+                if row.whose() == whose {
+                    row.delivery.password = None;
+                }
+            }
         }
         Ok(())
     }
@@ -243,19 +279,38 @@ impl Deliveries for Memory {
         what: What,
         subject: &str,
         remote_id: Option<&str>,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         let whose = (
             tenant.to_owned(),
             connector.to_owned(),
             what,
             subject.to_owned(),
         );
-        let mut tables = self.tables();
-        match remote_id {
-            Some(id) => tables.remote_ids.insert(whose, id.to_owned()),
-            None => tables.remote_ids.remove(&whose),
+        let Some(id) = remote_id else {
+            self.tables().remote_ids.remove(&whose);
+            return Ok(true);
         };
-        Ok(())
+        let holder = self.holder(tenant, connector, what, id).await?;
+        if holder.is_some_and(|holder| holder != subject) {
+            return Ok(false);
+        }
+        self.tables().remote_ids.insert(whose, id.to_owned());
+        Ok(true)
+    }
+
+    async fn holder(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        remote_id: &str,
+    ) -> Result<Option<String>, PortError> {
+        let tables = self.tables();
+        let found = tables.remote_ids.iter().find(|(whose, id)| {
+            (whose.0.as_str(), whose.1.as_str(), whose.2) == (tenant, connector, what)
+                && id.as_str() == remote_id
+        });
+        Ok(found.map(|(whose, _)| whose.3.clone()))
     }
 }
 

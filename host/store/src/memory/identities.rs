@@ -86,6 +86,18 @@ impl Identities for Memory {
         Ok(())
     }
 
+    async fn forget_id(&self, tenant: &TenantId, id: &str) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let place = (tenant.as_str().to_owned(), id.to_owned());
+        tables.identities.remove(&place);
+        for ((whose, _), group) in &mut tables.groups {
+            if whose == tenant.as_str() {
+                group.members.retain(|member| member != id);
+            }
+        }
+        Ok(())
+    }
+
     async fn groups_of(
         &self,
         tenant: &TenantId,

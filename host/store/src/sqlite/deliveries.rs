@@ -42,20 +42,19 @@ impl Deliveries for Sqlite {
         tenant: &str,
         announced: &[u64],
         gone: bool,
-        password: Option<&Secret>,
+        password: Option<(&Secret, &[String])>,
         now: Moment,
     ) -> Result<(), PortError> {
-        let sealed = password
-            .map(|password| {
-                self.parts
-                    .seal
-                    .close_text(&bound(tenant), password.expose())
-            })
-            .transpose()
-            .map_err(to_port)?;
+        let sealed = match password {
+            Some((password, connectors)) => self
+                .passwords(tenant, announced, password, connectors)
+                .map_err(to_port)?,
+            None => Vec::new(),
+        };
         let (tenant, announced) = (tenant.to_owned(), announced.to_vec());
         self.write(move |db| {
             for seq in &announced {
+                let mine = sealed.iter().find(|(row, _)| row == seq);
                 db.prepare_cached(
                     "UPDATE deliveries SET due_at = ?, gone = ?, password = ?
                      WHERE tenant = ? AND seq = ?",
@@ -63,11 +62,39 @@ impl Deliveries for Sqlite {
                 .execute(params![
                     millis(now),
                     gone,
-                    sealed,
+                    mine.map(|(_, sealed)| sealed),
                     tenant,
                     number(*seq)
                 ])?;
             }
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn hasten(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        subject: &str,
+        now: Moment,
+    ) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        let subject = subject.to_owned();
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE deliveries SET due_at = ?1 WHERE tenant = ?2 AND connector = ?3
+                 AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
+            )?
+            .execute(params![
+                millis(now),
+                tenant,
+                connector,
+                what.as_str(),
+                subject
+            ])?;
             Ok(())
         })
         .await
@@ -100,7 +127,7 @@ impl Deliveries for Sqlite {
                 .read(|db| heads(db, tenant, connector, None, now, left))
                 .map_err(to_port)?;
             for rows in heads {
-                found.extend(self.in_one(tenant, rows).map_err(to_port)?);
+                found.extend(self.readable(tenant, rows).await?);
             }
         }
         Ok(found)
@@ -119,7 +146,7 @@ impl Deliveries for Sqlite {
             .read(|db| heads(db, tenant, connector, of, now, 1))
             .map_err(to_port)?;
         match heads.pop() {
-            Some(rows) => self.in_one(tenant, rows).map_err(to_port),
+            Some(rows) => self.readable(tenant, rows).await,
             None => Ok(None),
         }
     }
@@ -180,6 +207,16 @@ impl Deliveries for Sqlite {
                  WHERE tenant = ? AND seq = ?",
             )?
             .execute(params![trouble, millis(due_at), given_up, tenant, number(seq)])?;
+            if given_up {
+                db.prepare_cached(
+                    "UPDATE deliveries SET password = NULL
+                     WHERE tenant = ?1 AND seq >= ?2 AND password IS NOT NULL
+                       AND (connector, kind, subject) =
+                           (SELECT connector, kind, subject FROM deliveries
+                            WHERE tenant = ?1 AND seq = ?2)",
+                )?
+                .execute(params![tenant, number(seq)])?;
+            }
             Ok(())
         })
         .await
@@ -282,34 +319,109 @@ impl Deliveries for Sqlite {
         what: What,
         subject: &str,
         remote_id: Option<&str>,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
         let (subject, remote_id) = (subject.to_owned(), remote_id.map(str::to_owned));
         self.write(move |db| {
-            match &remote_id {
-                Some(id) => db
-                    .prepare_cached("INSERT OR REPLACE INTO remote_ids VALUES (?, ?, ?, ?, ?)")?
-                    .execute(params![tenant, connector, what.as_str(), subject, id])?,
-                None => db
-                    .prepare_cached(
-                        "DELETE FROM remote_ids
-                         WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?",
-                    )?
-                    .execute(params![tenant, connector, what.as_str(), subject])?,
+            let Some(id) = &remote_id else {
+                db.prepare_cached(
+                    "DELETE FROM remote_ids
+                     WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?",
+                )?
+                .execute(params![tenant, connector, what.as_str(), subject])?;
+                return Ok(true);
             };
-            Ok(())
+            // The index on the peer's id is there for what this does not see.
+            let rows = db
+                .prepare_cached(
+                    "INSERT INTO remote_ids (tenant, connector, kind, subject, remote_id)
+                     SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS
+                         (SELECT 1 FROM remote_ids WHERE tenant = ?1 AND connector = ?2
+                          AND kind = ?3 AND remote_id = ?5 AND subject <> ?4)
+                     ON CONFLICT (tenant, connector, kind, subject)
+                     DO UPDATE SET remote_id = excluded.remote_id",
+                )?
+                .execute(params![tenant, connector, what.as_str(), subject, id])?;
+            Ok(rows == 1)
         })
         .await
+        .map_err(to_port)
+    }
+
+    async fn holder(
+        &self,
+        tenant: &str,
+        connector: &str,
+        what: What,
+        remote_id: &str,
+    ) -> Result<Option<String>, PortError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT subject FROM remote_ids
+                     WHERE tenant = ? AND connector = ? AND kind = ? AND remote_id = ?",
+                )?
+                .query_row(
+                    params![tenant, connector, what.as_str(), remote_id],
+                    |row| row.get(0),
+                )
+                .optional()?)
+        })
         .map_err(to_port)
     }
 }
 
 impl Sqlite {
-    /// Rows that are told together, as the first of them.
-    fn in_one(&self, tenant: &str, rows: Vec<Half>) -> Result<Option<Delivery>, StoreError> {
+    /// The password for those of the rows whose connector is to get it, each sealed for its row's
+    /// connector and subject.
+    fn passwords(
+        &self,
+        tenant: &str,
+        announced: &[u64],
+        password: &Secret,
+        connectors: &[String],
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let rows = self.read(|db| {
+            let mut rows = Vec::with_capacity(announced.len());
+            for seq in announced {
+                let row: Option<(String, String)> = db
+                    .prepare_cached(
+                        "SELECT connector, subject FROM deliveries WHERE tenant = ? AND seq = ?",
+                    )?
+                    .query_row(params![tenant, number(*seq)], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                rows.extend(row.map(|(connector, subject)| (*seq, connector, subject)));
+            }
+            Ok(rows)
+        })?;
+        rows.into_iter()
+            .filter(|(_, connector, _)| connectors.contains(connector))
+            .map(|(seq, connector, subject)| {
+                let bound = bound(tenant, &connector, &subject);
+                let sealed = self.parts.seal.close_text(&bound, password.expose())?;
+                Ok((seq, sealed))
+            })
+            .collect()
+    }
+
+    /// Rows that are told together, as the first of them, up to one that cannot be read: that one is
+    /// given up, and waits for an administrator.
+    async fn readable(&self, tenant: &str, rows: Vec<Half>) -> Result<Option<Delivery>, PortError> {
         let mut told: Option<Delivery> = None;
         for (row, kind, password) in rows {
-            let row = self.open_delivery(tenant, row, &kind, password)?;
+            let (seq, due_at, connector) = (row.seq, row.due_at, row.connector.clone());
+            let row = match self.open_delivery(tenant, row, &kind, password) {
+                Ok(row) => row,
+                Err(error) => {
+                    tracing::error!(%connector, seq, "a change on its way to a peer cannot be read: {error}");
+                    let why = "what is kept of it cannot be read: the password on its way was sealed \
+                               with another key, or changed";
+                    Deliveries::failed(self, tenant, seq, why, due_at, true).await?;
+                    break;
+                }
+            };
             match &mut told {
                 None => told = Some(row),
                 Some(told) => {
@@ -331,7 +443,10 @@ impl Sqlite {
         let what = What::parse(kind)
             .ok_or_else(|| StoreError::new("a delivery is of no kind that is known"))?;
         let password = password
-            .map(|sealed| self.parts.seal.open_text(&bound(tenant), &sealed))
+            .map(|sealed| {
+                let bound = bound(tenant, &row.connector, &row.subject);
+                self.parts.seal.open_text(&bound, &sealed)
+            })
             .transpose()?
             .map(|password| Secret::new(password.as_str()));
         Ok(Delivery {
@@ -342,8 +457,15 @@ impl Sqlite {
     }
 }
 
-fn bound(tenant: &str) -> String {
-    format!("postern password on its way {}:{tenant}", tenant.len())
+/// A sealed password opens in the row it was sealed for, and in no other one.
+fn bound(tenant: &str, connector: &str, subject: &str) -> String {
+    let part = |text: &str| format!("{}:{text}", text.len());
+    format!(
+        "postern password on its way {}{}{}",
+        part(tenant),
+        part(connector),
+        part(subject)
+    )
 }
 
 fn insert(
@@ -477,4 +599,58 @@ fn number(seq: u64) -> i64 {
 
 fn size(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sqlite::Options;
+    use std::time::Duration;
+
+    /// A password that was moved to another row, or sealed with another key.
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_given_up_and_stops_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(dir.path(), Options::default()).unwrap();
+        let (peer, now) = ([String::from("peer")], Moment(1_000));
+        for subject in ["alice", "bob", "carol"] {
+            let announced = store
+                .announce("t", &peer, What::User, subject, now, now)
+                .await
+                .unwrap();
+            let password = Secret::new("pass word");
+            store
+                .confirm("t", &announced, false, Some((&password, &peer)), now)
+                .await
+                .unwrap();
+        }
+        store
+            .write(|db| {
+                db.execute(
+                    "UPDATE deliveries SET password =
+                         (SELECT password FROM deliveries WHERE subject = 'bob')
+                     WHERE subject = 'alice'",
+                    [],
+                )?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let later = now.plus(Duration::from_secs(1));
+        let due = store.due("t", &peer, later, 10).await.unwrap();
+        let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
+        assert_eq!(subjects, ["bob", "carol"]);
+        let waiting = store.waiting("t", 0, 10).await.unwrap();
+        let alice = waiting.iter().find(|row| row.subject == "alice").unwrap();
+        assert!(
+            alice.given_up && alice.trouble.is_some(),
+            "{:?}",
+            alice.trouble
+        );
+        // Whoever looks at it tells it without the password, which is gone.
+        store.retry("t", "peer", None, now).await.unwrap();
+        let alice = store.due_of("t", "peer", What::User, "alice", later).await;
+        assert_eq!(alice.unwrap().unwrap().password, None);
+    }
 }

@@ -107,6 +107,18 @@ impl Identities for Sqlite {
         .await
     }
 
+    async fn forget_id(&self, tenant: &TenantId, id: &str) -> Result<(), StoreError> {
+        let (tenant, id) = (tenant.as_str().to_owned(), id.to_owned());
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM group_members WHERE tenant = ? AND member = ?")?
+                .execute(params![tenant, id])?;
+            db.prepare_cached("DELETE FROM identities WHERE tenant = ? AND id = ?")?
+                .execute(params![tenant, id])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn groups_of(
         &self,
         tenant: &TenantId,

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 8] = [
     TENANTS,
     SCOPES_AND_PRUNING,
     PROVISIONING,
+    REMOTE_IDS_ONCE,
 ];
 
 pub(super) enum Refused {
@@ -57,10 +58,10 @@ pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<i64, Ref
 
     // FULL: a commit is on disk before anyone is told. 8 MiB of page cache hold the rows in use;
     // what does not fit is read from the system's. Checkpoints are the writer's own; SQLite's come
-    // in only if those fail.
+    // in only if those fail. What is deleted is overwritten in the pages that are written anyway.
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
-         PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;
+         PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;
          PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864;",
     )?;
     if let Some(pages) = options.pages_max {
@@ -380,6 +381,16 @@ CREATE TABLE remote_ids (
     remote_id TEXT NOT NULL,
     PRIMARY KEY (tenant, connector, kind, subject)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// A peer's id is one subject's of ours and no other's: where it was two's, both are looked for anew.
+/// Passwords on their way were sealed for no row in particular.
+const REMOTE_IDS_ONCE: &str = "
+DELETE FROM remote_ids WHERE (tenant, connector, kind, remote_id) IN
+    (SELECT tenant, connector, kind, remote_id FROM remote_ids
+     GROUP BY tenant, connector, kind, remote_id HAVING count(*) > 1);
+CREATE UNIQUE INDEX remote_ids_once ON remote_ids (tenant, connector, kind, remote_id);
+UPDATE deliveries SET password = NULL;
 ";
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ impl From<AdminError> for Refused {
             }
             // An account that administers is not a client's to change.
             AdminError::InUse { .. } => {
-                ScimError::forbidden("the account administers this service: no client changes it")
+                ScimError::forbidden("the name administers this service: no client changes it")
             }
             AdminError::Invalid(_) | AdminError::Fields(_) => ScimError::value(words),
             AdminError::NotFound { .. } => ScimError::not_found(),

@@ -192,7 +192,11 @@ async fn groups(
     count: usize,
     base: &str,
 ) -> Result<Page<Value>, Refused> {
-    const PAGE: usize = 200;
+    // With their members, of which each may have 10,000.
+    const PAGE: usize = 10;
+    /// Members in one answer, of all its groups: some megabytes.
+    const MEMBERS_SHOWN_MAX: usize = 50_000;
+    let mut members = 0;
     let mut fitting: Vec<Group> = Vec::new();
     let mut after: Option<String> = None;
     let (mut total, mut looked_at) = (0, 0);
@@ -212,6 +216,10 @@ async fn groups(
         for group in page {
             if condition.holds_of_group(&group) {
                 if total >= start && fitting.len() < count {
+                    members += group.members.len();
+                    if members > MEMBERS_SHOWN_MAX {
+                        return Err(SearchError::TooMany.into());
+                    }
                     fitting.push(group);
                 }
                 total += 1;

@@ -45,9 +45,7 @@ pub(super) async fn create(
     tracing::info!(client = %asked.caller.client.name, "User: {account} is created through SCIM.");
     let people = &asked.state.scim.people;
     if let Some(id) = &wanted.external_id {
-        people
-            .set_external_id(asked.tenant(), &account, Some(id))
-            .await?;
+        name_outside(asked, &account, Some(id)).await?;
     }
     let person = people.person_named(asked.tenant(), &account).await?;
     let person = person.ok_or_else(ScimError::not_found)?;
@@ -106,12 +104,7 @@ pub(super) async fn change(
         tracing::info!(client = %asked.caller.client.name, "User: {account} is updated through SCIM.");
     }
     if wanted.external_id != person.external_id {
-        asked
-            .state
-            .scim
-            .people
-            .set_external_id(asked.tenant(), &account, wanted.external_id.as_deref())
-            .await?;
+        name_outside(asked, &account, wanted.external_id.as_deref()).await?;
     }
     let person = self::person(asked, id).await?;
     let whole = user::resource(&person, &asked.base());
@@ -123,6 +116,11 @@ pub(super) async fn delete(asked: &Asked<'_>, id: &str) -> Result<Answer, Refuse
     let _turn = asked.state.scim.turns.of(id).await;
     let person = person(asked, id).await?;
     unchanged(&asked.head, &version(asked, &person))?;
+    // Who may not touch the number may not get rid of it either: an account that is made anew in its
+    // place has none, and takes whatever number proves itself first.
+    if person.number.is_some() {
+        asked.needs(Scope::ScimPhone)?;
+    }
     let account = full(&person);
     let (actor, tenant) = (&asked.caller.actor, &asked.caller.client.tenant);
     asked
@@ -132,6 +130,21 @@ pub(super) async fn delete(asked: &Asked<'_>, id: &str) -> Result<Answer, Refuse
         .await?;
     tracing::info!(client = %asked.caller.client.name, "User: {account} is deleted through SCIM.");
     Ok(Answer::empty(StatusCode::NO_CONTENT, None))
+}
+
+async fn name_outside(
+    asked: &Asked<'_>,
+    account: &str,
+    external_id: Option<&str>,
+) -> Result<(), Refused> {
+    let (actor, tenant) = (&asked.caller.actor, &asked.caller.client.tenant);
+    let people = asked.state.scim.people.as_ref();
+    let named =
+        asked
+            .state
+            .administration
+            .user_name_outside(actor, tenant, account, people, external_id);
+    Ok(named.await?)
 }
 
 /// Whoever is in a store that is open; anybody else is not there (attack E-04).
