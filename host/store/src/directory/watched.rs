@@ -444,11 +444,12 @@ mod tests {
     }
 
     fn two_stores(memory: &Memory) -> Arc<Secondary> {
-        let local = |memory: &Memory| Local::new(memory.clone(), Hashing::default());
-        let jdbc: Arc<dyn UserStore> = Arc::new(local(&Memory::new()));
+        let primary = Local::new(memory.clone(), Hashing::default());
+        let jdbc = Local::secondary(Memory::new(), Hashing::default(), "JDBC").unwrap();
+        let jdbc: Arc<dyn UserStore> = Arc::new(jdbc);
         let order = ["JDBC".to_owned(), "primary".to_owned()];
         let others = vec![("JDBC".to_owned(), jdbc)];
-        let stores = Secondary::ordered(Arc::new(local(memory)), others, &order);
+        let stores = Secondary::ordered(Arc::new(primary), others, &order);
         Arc::new(stores.unwrap())
     }
 
