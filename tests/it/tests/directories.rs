@@ -804,7 +804,7 @@ async fn a_filter_finds_the_same_in_a_directory_as_looking_at_everybody() -> Res
 
     let mut dice = Dice(7);
     let (mut narrowed, mut fewer, mut found_some) = (0, 0, 0);
-    for round in 0..1500 {
+    for round in 0..300 {
         let text = random_filter(&mut dice, 3);
         let Ok(condition) = Condition::parse(Resource::User, &text) else {
             continue;
@@ -827,7 +827,7 @@ async fn a_filter_finds_the_same_in_a_directory_as_looking_at_everybody() -> Res
     }
     // Else it proves nothing.
     assert!(
-        narrowed > 300 && fewer > 200 && found_some > 300,
+        narrowed > 60 && fewer > 40 && found_some > 60,
         "{narrowed}, {fewer}, {found_some}"
     );
     // More than are looked at is said, and no page of some of them is given.
