@@ -509,7 +509,7 @@ impl Provisioning {
 
     /// Tells the blocking ones now, up to the change that was begun; what the first of them that did not
     /// take it said.
-    async fn block(&self, account: &str, begun: &[u64]) -> Result<(), Blocked> {
+    async fn block(&self, account: &str, begun: &[u64], held: &Held) -> Result<(), Blocked> {
         let connectors = self.current();
         let blocking: Vec<_> = connectors
             .iter()
@@ -518,12 +518,17 @@ impl Provisioning {
         if blocking.is_empty() || self.outbound.get().is_none() {
             return Ok(());
         }
+        if let Some(missing) = blocking.iter().find(|c| !held.contains_key(&c.name)) {
+            return Err(Blocked {
+                words: format!("{}: it is being told of others all the time", missing.name),
+                untouched: None,
+                late: None,
+            });
+        }
         // Whom the peer is that was asked last.
         let asked: Mutex<Option<String>> = Mutex::default();
         let all = async {
             for connector in blocking {
-                let turns = self.turns_of(&connector.name);
-                let _turn = turns.telling.lock().await;
                 *asked.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(connector.name.clone());
                 self.agree(connector, account, begun).await?;
@@ -538,6 +543,21 @@ impl Provisioning {
                 late: asked.into_inner().unwrap_or_else(PoisonError::into_inner),
             }),
         }
+    }
+
+    /// The turns of the blocking peers, as far as they are to be had in time: whoever makes a user takes
+    /// them before the user is due, so that a peer is asked once and what it did is known.
+    async fn hold(&self) -> Held {
+        let mut held = Held::new();
+        let all = async {
+            for connector in self.current().iter().filter(|c| c.blocking && c.enabled) {
+                let turn = self.turns_of(&connector.name).telling.lock_owned().await;
+                held.insert(connector.name.clone(), turn);
+            }
+        };
+        // Whose turn is missing then has not agreed.
+        let _ = tokio::time::timeout(BLOCKS_FOR, all).await;
+        held
     }
 
     /// What waits for the blocking peer of this user, in order, up to what was begun.
@@ -599,6 +619,7 @@ impl Provisioning {
         account: &str,
         begun: &[u64],
         blocked: &Blocked,
+        held: &Held,
     ) -> Result<(), PortError> {
         let deliveries = &self.parts.deliveries;
         let mut rows = Vec::with_capacity(begun.len());
@@ -613,7 +634,8 @@ impl Provisioning {
             // While it is held nobody tells this peer anything.
             let turns = self.turns_of(&connector);
             let turn = turns.telling.try_lock();
-            let timely = turn.is_ok() && blocked.late.as_deref() != Some(connector.as_str());
+            let ours = turn.is_ok() || held.contains_key(&connector);
+            let timely = ours && blocked.late.as_deref() != Some(connector.as_str());
             let never = timely && row.is_some_and(|row| row.attempts == 0);
             // By the one attempt there was.
             let untouched = row.is_some_and(|row| row.attempts <= 1)
@@ -647,6 +669,9 @@ impl Provisioning {
         Ok(())
     }
 }
+
+/// Turns by connector, held.
+type Held = HashMap<String, tokio::sync::OwnedMutexGuard<()>>;
 
 /// Why a blocking peer did not agree.
 struct Blocked {
@@ -697,9 +722,10 @@ impl Journal for Provisioning {
         if begun.is_empty() {
             return Ok(());
         }
+        let held = self.hold().await;
         let finished = self.finish(tenant, &begun, gone, password).await;
         let blocked = match finished {
-            Ok(()) => self.block(account, &begun).await.err(),
+            Ok(()) => self.block(account, &begun, &held).await.err(),
             Err(error) => Some(Blocked {
                 words: error.what,
                 untouched: None,
@@ -718,7 +744,10 @@ impl Journal for Provisioning {
             );
             return Ok(());
         }
-        if let Err(error) = self.taken_back(tenant, account, &begun, &blocked).await {
+        if let Err(error) = self
+            .taken_back(tenant, account, &begun, &blocked, &held)
+            .await
+        {
             tracing::error!(
                 "the creation of {} is undone, and peers that took it may keep the account: {error}",
                 printable(account)
