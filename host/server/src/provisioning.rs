@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A change that was announced and neither made nor given up is looked at after this: its host died.
 /// Longer than any request lives.
@@ -397,7 +398,7 @@ impl Provisioning {
         let done = match &person {
             Some(person) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
-                peer.put_user_unless(person, password, remote.as_ref(), &holders)
+                peer.put_user(person, password, remote.as_ref(), &holders)
                     .await
             }
             None if remote.is_some() => peer.delete_user(account, remote.as_ref()).await,
@@ -509,7 +510,13 @@ impl Provisioning {
 
     /// Tells the blocking ones now, up to the change that was begun; what the first of them that did not
     /// take it said.
-    async fn block(&self, account: &str, begun: &[u64], held: &Held) -> Result<(), Blocked> {
+    async fn block(
+        &self,
+        account: &str,
+        begun: &[u64],
+        held: &Held,
+        until: Instant,
+    ) -> Result<(), Blocked> {
         let connectors = self.current();
         let blocking: Vec<_> = connectors
             .iter()
@@ -535,7 +542,7 @@ impl Provisioning {
             }
             Ok(())
         };
-        match tokio::time::timeout(BLOCKS_FOR, all).await {
+        match tokio::time::timeout_at(until, all).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Blocked {
                 words: "it took too long".to_owned(),
@@ -545,9 +552,8 @@ impl Provisioning {
         }
     }
 
-    /// The turns of the blocking peers, as far as they are to be had in time: whoever makes a user takes
-    /// them before the user is due, so that a peer is asked once and what it did is known.
-    async fn hold(&self) -> Held {
+    /// The turns of the blocking peers, as far as they are to be had in time.
+    async fn hold(&self, until: Instant) -> Held {
         let mut held = Held::new();
         let all = async {
             for connector in self.current().iter().filter(|c| c.blocking && c.enabled) {
@@ -556,7 +562,7 @@ impl Provisioning {
             }
         };
         // Whose turn is missing then has not agreed.
-        let _ = tokio::time::timeout(BLOCKS_FOR, all).await;
+        let _ = tokio::time::timeout_at(until, all).await;
         held
     }
 
@@ -722,10 +728,19 @@ impl Journal for Provisioning {
         if begun.is_empty() {
             return Ok(());
         }
-        let held = self.hold().await;
-        let finished = self.finish(tenant, &begun, gone, password).await;
+        let until = Instant::now() + BLOCKS_FOR;
+        let finish = self.finish(tenant, &begun, gone, password);
+        let (held, finished) = if matches!(what, Happened::Created(_)) {
+            // Before the user is due: each peer is asked once, and what it did is known.
+            let held = self.hold(until).await;
+            (held, finish.await)
+        } else {
+            // What stands here waits for nobody to be written down.
+            let finished = finish.await;
+            (self.hold(until).await, finished)
+        };
         let blocked = match finished {
-            Ok(()) => self.block(account, &begun, &held).await.err(),
+            Ok(()) => self.block(account, &begun, &held, until).await.err(),
             Err(error) => Some(Blocked {
                 words: error.what,
                 untouched: None,

@@ -183,17 +183,6 @@ pub trait Holders: Send + Sync {
     async fn another_holds(&self, remote_id: &str) -> Result<bool, PortError>;
 }
 
-/// A peer that nobody is at yet.
-#[derive(Debug)]
-pub struct Nobody;
-
-#[async_trait]
-impl Holders for Nobody {
-    async fn another_holds(&self, _: &str) -> Result<bool, PortError> {
-        Ok(false)
-    }
-}
-
 /// A connector with the way out.
 pub struct Peer<'a> {
     pub connector: &'a Connector,
@@ -207,19 +196,9 @@ impl std::fmt::Debug for Peer<'_> {
 }
 
 impl Peer<'_> {
-    /// The user there as here. `remote` is what is remembered of it.
+    /// The user there as here. `remote` is what is remembered of it; an account there that another one of
+    /// ours holds is left alone.
     pub async fn put_user(
-        &self,
-        person: &Person,
-        password: Option<&str>,
-        remote: Option<&Remote>,
-    ) -> Result<Done, Failure> {
-        self.put_user_unless(person, password, remote, &Nobody)
-            .await
-    }
-
-    /// The same, but an account there that another one of ours holds is left alone.
-    pub async fn put_user_unless(
         &self,
         person: &Person,
         password: Option<&str>,
@@ -860,7 +839,7 @@ mod tests {
             outbound: &script,
         };
         let done = peer
-            .put_user(&alice(), Some("pass word"), None)
+            .put_user(&alice(), Some("pass word"), None, &Nobody)
             .await
             .unwrap();
         assert_eq!((id(&done), done.status), (Some("r-1"), 201));
@@ -892,7 +871,9 @@ mod tests {
                 outbound: &script,
             };
             let known = remote("r/../1", "");
-            peer.put_user(&alice(), None, Some(&known)).await.unwrap();
+            peer.put_user(&alice(), None, Some(&known), &Nobody)
+                .await
+                .unwrap();
             let asked = script.asked.lock().unwrap();
             let sent: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
             assert_eq!(sent, methods);
@@ -919,7 +900,10 @@ mod tests {
                 outbound: &script,
             };
             let known = remote("r-1", before);
-            let done = peer.put_user(&person, None, Some(&known)).await.unwrap();
+            let done = peer
+                .put_user(&person, None, Some(&known), &Nobody)
+                .await
+                .unwrap();
             let told = done.remote.unwrap().told;
             assert_eq!(told, "displayName externalId name.familyName");
             let asked = script.asked.lock().unwrap();
@@ -954,7 +938,9 @@ mod tests {
                 outbound: &script,
             };
             let known = remote("r-1", before);
-            peer.put_user(&person, None, Some(&known)).await.unwrap();
+            peer.put_user(&person, None, Some(&known), &Nobody)
+                .await
+                .unwrap();
             assert!(!script.asked.lock().unwrap()[0].2.contains("remove"));
         }
     }
@@ -973,7 +959,9 @@ mod tests {
             outbound: &script,
         };
         let known = remote("r-1", "displayName externalId nickName title");
-        peer.put_user(&alice(), None, Some(&known)).await.unwrap();
+        peer.put_user(&alice(), None, Some(&known), &Nobody)
+            .await
+            .unwrap();
         let asked = script.asked.lock().unwrap();
         let methods: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
         assert_eq!(methods, ["PATCH", "GET", "PATCH"]);
@@ -1012,7 +1000,10 @@ mod tests {
                 outbound: &script,
             };
             let known = known.map(|id| remote(id, ""));
-            let done = peer.put_user(&alice(), None, known.as_ref()).await.unwrap();
+            let done = peer
+                .put_user(&alice(), None, known.as_ref(), &Nobody)
+                .await
+                .unwrap();
             assert_eq!(id(&done), Some(expected));
         }
     }
@@ -1092,6 +1083,16 @@ mod tests {
         assert_eq!(script.asked.lock().unwrap()[1].0, "POST");
     }
 
+    /// A peer that nobody is at yet.
+    struct Nobody;
+
+    #[async_trait]
+    impl Holders for Nobody {
+        async fn another_holds(&self, _: &str) -> Result<bool, PortError> {
+            Ok(false)
+        }
+    }
+
     struct Another;
 
     #[async_trait]
@@ -1118,7 +1119,7 @@ mod tests {
                 outbound: &script,
             };
             let alice = alice();
-            let put = peer.put_user_unless(&alice, Some("pass word"), None, &Another);
+            let put = peer.put_user(&alice, Some("pass word"), None, &Another);
             let failure = put.await.unwrap_err();
             assert!(failure.refused, "{failure}");
             let asked = script.asked.lock().unwrap();
@@ -1149,7 +1150,10 @@ mod tests {
                     connector: &connector,
                     outbound: &script,
                 };
-                assert!(peer.put_user(&alice(), None, None).await.is_err(), "{bad}");
+                assert!(
+                    peer.put_user(&alice(), None, None, &Nobody).await.is_err(),
+                    "{bad}"
+                );
             }
             // Remembered from before: the user is looked for.
             let script = script(&[nobody(), (201, json!({"id": "r-1"})), nobody()]);
@@ -1161,7 +1165,11 @@ mod tests {
                 id: bad.to_owned(),
                 told: String::new(),
             };
-            assert!(peer.put_user(&alice(), None, Some(&bad)).await.is_ok());
+            assert!(
+                peer.put_user(&alice(), None, Some(&bad), &Nobody)
+                    .await
+                    .is_ok()
+            );
             assert!(peer.delete_user("alice", Some(&bad)).await.is_ok());
         }
     }
@@ -1186,7 +1194,10 @@ mod tests {
                 connector: &connector,
                 outbound: &script,
             };
-            let failure = peer.put_user(&alice(), None, None).await.unwrap_err();
+            let failure = peer
+                .put_user(&alice(), None, None, &Nobody)
+                .await
+                .unwrap_err();
             assert_eq!(failure.refused, refused, "{status}");
             assert_eq!(
                 failure.to_string(),
