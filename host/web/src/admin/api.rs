@@ -6,6 +6,7 @@ use crate::api::bearer::token;
 use crate::api::json::answer;
 use crate::api::problem::{self as kinds, Problem};
 use crate::extract::Client;
+use crate::extract::authorization::authorization;
 use crate::state::WebState;
 use crate::tenant::{SuperTenant, TenantState};
 use axum::Router;
@@ -110,11 +111,9 @@ impl FromRequestParts<WebState> for Token {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, web: &WebState) -> Result<Self, Response> {
-        let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let right = lines
-            .next()
-            .filter(|_| lines.next().is_none())
-            .and_then(|value| value.to_str().ok())
+        let right = authorization(&parts.headers)
+            .ok()
+            .flatten()
             .and_then(token)
             .zip(web.admin_token.as_ref())
             .is_some_and(|(token, admin)| admin.matches(token));

@@ -1,10 +1,10 @@
 //! Which application calls, and whether its token is good for what it calls.
 
 use crate::api::problem::{self, Problem};
+use crate::extract::authorization::authorization;
 use crate::state::WebState;
 use crate::tenant;
 use axum::extract::FromRequestParts;
-use http::header;
 use http::request::Parts;
 use postern_login::ports::{ApiClient, Scope};
 use sha2::{Digest, Sha256};
@@ -34,11 +34,9 @@ impl FromRequestParts<WebState> for MessageCaller {
 }
 
 async fn caller(parts: &Parts, state: &WebState, scope: Scope) -> Result<ApiClient, Problem> {
-    let mut lines = parts.headers.get_all(header::AUTHORIZATION).iter();
-    let token = lines
-        .next()
-        .filter(|_| lines.next().is_none())
-        .and_then(|value| value.to_str().ok())
+    let token = authorization(&parts.headers)
+        .ok()
+        .flatten()
         .and_then(token)
         .ok_or_else(|| Problem::new(&problem::UNAUTHORIZED))?;
     // The token is 256 random bits: its plain hash is found, or it is nobody's.

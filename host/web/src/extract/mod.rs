@@ -1,5 +1,6 @@
 //! What a handler may ask of a request, as types.
 
+pub mod authorization;
 pub mod client;
 pub mod fields;
 pub mod forms;

@@ -2,6 +2,7 @@
 
 use super::now;
 use crate::error::{PageError, chain};
+use crate::extract::authorization::authorization;
 use crate::extract::fields::Fields;
 use crate::tenant::Tenant;
 use axum::Json;
@@ -81,16 +82,6 @@ pub async fn userinfo(Tenant(state): Tenant, headers: HeaderMap) -> Response {
             tracing::error!(error = chain(&error), "userinfo could not be read");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
-    }
-}
-
-/// Nothing if there is none; an error if there are two, of which two readers could pick two.
-fn authorization(headers: &HeaderMap) -> Result<Option<&str>, ()> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    match (all.next(), all.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
-        (Some(_), Some(_)) => Err(()),
     }
 }
 

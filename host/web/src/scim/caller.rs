@@ -2,11 +2,11 @@
 
 use super::answer::Refused;
 use crate::api::bearer::token;
+use crate::extract::authorization::authorization;
 use crate::extract::client::Peer;
 use crate::tenant::TenantState;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header;
 use http::request::Parts;
 use postern_admin::Actor;
 use postern_federation::scim::ScimError;
@@ -21,11 +21,9 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) async fn of(head: &Parts, state: &TenantState) -> Result<Self, Refused> {
-        let mut lines = head.headers.get_all(header::AUTHORIZATION).iter();
-        let credentials = lines
-            .next()
-            .filter(|_| lines.next().is_none())
-            .and_then(|value| value.to_str().ok())
+        let credentials = authorization(&head.headers)
+            .ok()
+            .flatten()
             .and_then(read)
             .ok_or_else(Refused::unauthorized)?;
         // 256 random bits: the plain hash is found, or it is nobody's.
