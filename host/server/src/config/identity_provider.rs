@@ -1,13 +1,14 @@
 //! `[identity_provider.NAME]`: a server that says who somebody is.
 
+use super::network;
 use super::saml;
 use super::secret::{self, Surroundings};
 use super::section::Section;
-use postern_federation::identity_provider::{ClaimMapping, Network, Protocol};
+use postern_federation::IdentityProvider;
+use postern_federation::identity_provider::{ClaimMapping, Protocol};
 use postern_federation::oidc::upstream::{ClientAuthentication, OAuth2, OpenId, Registration};
-use postern_federation::{IdentityProvider, Secret};
 use postern_login::tenant::SUPER_TENANT;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 #[derive(Clone, Copy)]
@@ -79,25 +80,7 @@ pub(super) fn read(
         .collect();
     let user_attribute = s.optional("user_attribute", "the name of an attribute");
     let mobile_attribute = s.optional("mobile_attribute", "the name of an attribute");
-    let allow_private_networks = s.flag("allow_private_networks", false);
-    if allow_private_networks {
-        s.warning(
-            "allow_private_networks",
-            "this provider may be at a loopback or private address: meant for one in your own network",
-        );
-    }
-    let files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
-    let mut ca_pems = Vec::new();
-    for file in files {
-        let path = base.join(file);
-        match surroundings.read(&path, 1 << 20) {
-            Ok(pem) => ca_pems.push(pem),
-            Err(reason) => s.problem(
-                "ca_files",
-                format!("cannot read `{}`: {reason}", path.display()),
-            ),
-        }
-    }
+    let network = network::read(s, "provider", base, surroundings);
     let provider = IdentityProvider {
         tenant: SUPER_TENANT.to_owned(),
         name: name.to_owned(),
@@ -107,10 +90,7 @@ pub(super) fn read(
         claims,
         user_attribute,
         mobile_attribute,
-        network: Network {
-            allow_private_networks,
-            ca_pems,
-        },
+        network,
     };
     for problem in provider.check() {
         s.problem(&problem.key, problem.message);
@@ -129,20 +109,7 @@ fn registration(
     base: &Path,
     surroundings: &Surroundings,
 ) -> Registration {
-    let client_secret = s
-        .optional::<toml::Value>("client_secret", "a text or a reference")
-        .and_then(|value| match secret::resolve(&value, base, surroundings) {
-            Ok(resolved) => {
-                if !resolved.referenced {
-                    s.warning("client_secret", "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
-                }
-                Some(Secret::new(resolved.value.expose()))
-            }
-            Err(message) => {
-                s.problem("client_secret", message);
-                None
-            }
-        });
+    let client_secret = secret::read(s, "client_secret", base, surroundings);
     let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
     Registration {
         client_id: s.or("client_id", "a text", String::new()),

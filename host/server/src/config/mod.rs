@@ -10,6 +10,7 @@ pub(crate) mod defined;
 mod identity_provider;
 mod limits;
 mod log;
+mod network;
 mod outbox;
 mod plugins;
 mod problems;

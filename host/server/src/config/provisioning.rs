@@ -1,14 +1,14 @@
 //! `[scim]`: into which user store others put users. `[provisioning.NAME]`: a peer that is told of ours.
 
+use super::network;
 use super::secret::{self, Surroundings};
 use super::section::Section;
 use super::user_store::{PRIMARY, UserStores};
-use postern_federation::identity_provider::Network;
 use postern_federation::scim::outbound::{Connector, Credentials, Version};
 use postern_federation::{Entries, Secret};
 use postern_login::tenant::SUPER_TENANT;
 use postern_web::scim::Inbound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) fn read_inbound(mut section: Section<'_>) -> Inbound {
     let domain: Option<String> = section.optional("user_store", "the name of a user store");
@@ -82,8 +82,8 @@ pub(super) fn read(
     let user_endpoint = s.or("user_endpoint", "an address", String::new());
     let group_endpoint = s.optional("group_endpoint", "an address");
     let username: Option<String> = s.optional("username", "a text");
-    let password = hidden(s, "password", base, surroundings);
-    let token = hidden(s, "token", base, surroundings);
+    let password = secret::read(s, "password", base, surroundings);
+    let token = secret::read(s, "token", base, surroundings);
     let credentials = match (username, password, token) {
         (Some(username), Some(password), None) => Credentials::Basic { username, password },
         (None, None, Some(token)) => Credentials::Bearer(token),
@@ -94,27 +94,9 @@ pub(super) fn read(
     };
     let user_store_domain = s.optional("user_store_domain", "the name of a user store");
     let password_provisioning = s.flag("password_provisioning", true);
-    let default_password = hidden(s, "default_password", base, surroundings);
+    let default_password = secret::read(s, "default_password", base, surroundings);
     let blocking = s.flag("blocking", false);
-    let allow_private_networks = s.flag("allow_private_networks", false);
-    if allow_private_networks {
-        s.warning(
-            "allow_private_networks",
-            "this peer may be at a loopback or private address: meant for one in your own network",
-        );
-    }
-    let files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
-    let mut ca_pems = Vec::new();
-    for file in files {
-        let path = base.join(file);
-        match surroundings.read(&path, 1 << 20) {
-            Ok(pem) => ca_pems.push(pem),
-            Err(reason) => s.problem(
-                "ca_files",
-                format!("cannot read `{}`: {reason}", path.display()),
-            ),
-        }
-    }
+    let network = network::read(s, "peer", base, surroundings);
     let connector = Connector {
         tenant: SUPER_TENANT.to_owned(),
         name: name.to_owned(),
@@ -128,35 +110,11 @@ pub(super) fn read(
         password_provisioning,
         default_password,
         blocking,
-        network: Network {
-            allow_private_networks,
-            ca_pems,
-        },
+        network,
     };
     for problem in connector.check() {
         s.problem(&problem.key, problem.message);
     }
     section.finish();
     connector
-}
-
-fn hidden(
-    s: &mut Section<'_>,
-    key: &str,
-    base: &Path,
-    surroundings: &Surroundings,
-) -> Option<Secret> {
-    let value = s.optional::<toml::Value>(key, "a text or a reference")?;
-    match secret::resolve(&value, base, surroundings) {
-        Ok(resolved) => {
-            if !resolved.referenced {
-                s.warning(key, "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
-            }
-            Some(Secret::new(resolved.value.expose()))
-        }
-        Err(message) => {
-            s.problem(key, message);
-            None
-        }
-    }
 }

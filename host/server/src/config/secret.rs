@@ -201,3 +201,26 @@ pub(super) fn resolve(
         _ => Err(EXPECTED.into()),
     }
 }
+
+/// What stands under a key of a section about another server. A warning tells one that stands there in
+/// the clear.
+pub(super) fn read(
+    s: &mut super::section::Section<'_>,
+    key: &str,
+    base: &Path,
+    surroundings: &Surroundings,
+) -> Option<postern_federation::Secret> {
+    let value = s.optional::<toml::Value>(key, "a text or a reference")?;
+    match resolve(&value, base, surroundings) {
+        Ok(resolved) => {
+            if !resolved.referenced {
+                s.warning(key, "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
+            }
+            Some(postern_federation::Secret::new(resolved.value.expose()))
+        }
+        Err(message) => {
+            s.problem(key, message);
+            None
+        }
+    }
+}
