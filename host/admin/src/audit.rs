@@ -125,7 +125,7 @@ pub fn names(event: &AuditEvent) -> (String, Option<String>, Option<String>) {
 }
 
 /// What the event says beside its name, one `name: value` each, for people: what does not apply is left
-/// out, and so are the moments, which an export has.
+/// out, and so is when it was, which the row says.
 pub fn details(event: &AuditEvent) -> Vec<String> {
     let mut said = Vec::new();
     let what = serde_json::to_value(&event.what).unwrap_or_default();
@@ -147,7 +147,10 @@ fn say(name: &str, value: &serde_json::Value, said: &mut Vec<String>) {
         Value::Null | Value::Bool(false) => {}
         Value::Bool(true) => said.push(words),
         Value::String(text) => said.push(format!("{words}: {text}")),
-        Value::Number(number) => said.push(format!("{words}: {number}")),
+        Value::Number(number) => said.push(match name {
+            "until" => format!("{words}: {}", second(number.as_i64())),
+            _ => format!("{words}: {number}"),
+        }),
         Value::Object(fields) => {
             for (name, value) in fields {
                 say(name, value, said);
@@ -169,6 +172,13 @@ fn say(name: &str, value: &serde_json::Value, said: &mut Vec<String>) {
             });
         }
     }
+}
+
+fn second(millis: Option<i64>) -> String {
+    millis
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default()
 }
 
 /// One page of rows.
@@ -452,5 +462,8 @@ mod tests {
             "sender: twilio",
         ];
         assert_eq!(said, expected);
+        let until = Timestamp(1_800_000_000_000);
+        let locked = event("alice", What::FactorLocked { until });
+        assert_eq!(details(&locked), ["until: 2027-01-15 08:00:00 UTC"]);
     }
 }
