@@ -44,6 +44,9 @@ pub const PLUGIN_RESCAN: Act = act("plugin rescan", Changing);
 pub const PLUGIN_ROLL_BACK: Act = act("plugin roll-back", FreshProof);
 pub const SENDER_LIST: Act = act("sender list", Reading);
 pub const SENDER_TEST: Act = act("sender test", Changing);
+pub const OUTBOX_LIST: Act = act("outbox list", Changing);
+pub const OUTBOX_ANSWER: Act = act("outbox answer", Changing);
+pub const OUTBOX_CLEAR: Act = act("outbox clear", Changing);
 pub const TENANT_LIST: Act = act("tenant list", Reading);
 pub const TENANT_SHOW: Act = act("tenant show", Reading);
 pub const TENANT_ADD: Act = act("tenant add", FreshProof);
@@ -93,7 +96,7 @@ pub const CLAIM_DELETE: Act = act("claim delete", FreshProof);
 pub const BY_CLIENTS: [Act; 3] = [GROUP_ADD, GROUP_SET, GROUP_DELETE];
 
 /// All others, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 59] = [
+pub const ALL: [Act; 62] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -112,6 +115,9 @@ pub const ALL: [Act; 59] = [
     PLUGIN_ROLL_BACK,
     SENDER_LIST,
     SENDER_TEST,
+    OUTBOX_LIST,
+    OUTBOX_ANSWER,
+    OUTBOX_CLEAR,
     TENANT_LIST,
     TENANT_SHOW,
     TENANT_ADD,

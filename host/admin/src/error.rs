@@ -33,6 +33,10 @@ pub enum AdminError {
     /// Only a running host can do it.
     #[error("no host runs on this data folder: start it with `postern serve`")]
     NoHost,
+    #[error(
+        "the test outbox is off: `[outbox]` in the configuration switches it on, never beside a real sender"
+    )]
+    NoOutbox,
     #[error("not available: {0}")]
     Unavailable(#[from] StoreError),
 }
@@ -50,6 +54,7 @@ impl AdminError {
             Self::InUse { .. } => "in use",
             Self::ReadOnly { .. } => "read-only",
             Self::NoHost => "no host",
+            Self::NoOutbox => "no outbox",
             Self::Unavailable(_) => "not available",
         }
     }

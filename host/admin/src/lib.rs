@@ -16,6 +16,7 @@ pub mod documents;
 pub mod error;
 pub mod form;
 pub mod invitations;
+pub mod outbox;
 pub mod password;
 pub mod plugins;
 pub mod ports;

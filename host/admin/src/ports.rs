@@ -3,6 +3,7 @@
 use crate::audit::AuditTrail;
 use crate::definitions::Definitions;
 use crate::documents::Documents;
+use crate::outbox::TestOutbox;
 use crate::plugins::Plugins;
 use crate::provisioning::Outgoing;
 use crate::resident::Facts;
@@ -49,6 +50,8 @@ pub struct Host {
     pub senders: Arc<dyn TestSender>,
     pub definitions: Arc<dyn Definitions>,
     pub resident: Arc<dyn Facts>,
+    /// Only where the configuration switches it on.
+    pub outbox: Option<Arc<dyn TestOutbox>>,
     /// Sends and checks codes.
     pub codes: Logins,
 }

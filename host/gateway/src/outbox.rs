@@ -31,8 +31,6 @@ pub struct OutboxMessage {
     pub to: String,
     pub text: String,
     #[serde(default)]
-    pub code: Option<String>,
-    #[serde(default)]
     pub message_id: String,
     #[serde(default)]
     pub attempt: u32,

@@ -4,7 +4,7 @@
 use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Isolation, Problem, Sender};
-use crate::console::{LoadedPlugins, TestMessages};
+use crate::console::{Answering, LoadedPlugins, TestMessages};
 use crate::defined::{Defined, Sending, connectors};
 use crate::desk::Desk;
 use crate::directories::Directories;
@@ -25,6 +25,7 @@ use anyhow::Context;
 use postern_admin::audit::AuditTrail;
 use postern_admin::definitions::Definitions;
 use postern_admin::documents::Documents;
+use postern_admin::outbox::TestOutbox;
 use postern_admin::tenants::{TenantDocuments, Tenants};
 use postern_admin::users::Accounts;
 use postern_admin::{Administration, ports};
@@ -422,6 +423,9 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             inbound: inbound.clone(),
             clock: clock.clone(),
         }),
+        outbox: outbox
+            .clone()
+            .map(|outbox| Arc::new(Answering(outbox)) as Arc<dyn TestOutbox>),
         codes: logins.clone(),
     };
     let world = (clock.clone(), entropy.clone());

@@ -9,6 +9,7 @@ mod config;
 mod definition;
 mod import;
 mod openapi;
+mod outbox;
 mod output;
 mod plugin;
 mod provisioning;
@@ -89,6 +90,9 @@ enum Command {
     /// The peers that are told of users and groups, and what waits for them.
     #[command(subcommand)]
     Provisioning(provisioning::Command),
+    /// The test outbox of the plugin `fake`: what it was sent, what it answers.
+    #[command(subcommand)]
+    Outbox(outbox::Command),
     /// How the senders stand, and a test message.
     #[command(subcommand)]
     Sender(sender::Command),
@@ -161,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Admin(command) => admin::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Provisioning(command) => provisioning::run(command),
+        Command::Outbox(command) => outbox::run(command),
         Command::Sender(command) => sender::run(command),
         Command::Tenant(command) => tenant::run(command),
         Command::Plugin(command) => plugin::run(command),

@@ -4,9 +4,11 @@ use crate::defined::Defined;
 use async_trait::async_trait;
 use postern_admin::definitions::{Definitions, Sort};
 use postern_admin::form::{Field, FieldKind};
+use postern_admin::outbox::{OutboxAnswer, OutboxMessage, TestOutbox};
 use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
 use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
-use postern_gateway::Gateway;
+use postern_gateway::outbox::{Answer, AnswerKind};
+use postern_gateway::{Gateway, Outbox};
 use postern_login::TenantId;
 use postern_login::ports::{Delivery, Message, SendFailure};
 use postern_wasm::Limits;
@@ -190,6 +192,54 @@ impl TestSender for TestMessages {
             detail,
             took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// The gateway's test outbox.
+pub(crate) struct Answering(pub(crate) Outbox);
+
+impl TestOutbox for Answering {
+    fn messages(&self) -> Vec<OutboxMessage> {
+        let messages = self.0.messages().into_iter();
+        messages
+            .map(|message| OutboxMessage {
+                tenant: message.tenant,
+                sender: message.sender,
+                to: message.to,
+                text: message.text,
+                message_id: message.message_id,
+                attempt: message.attempt,
+                locale: message.locale,
+                purpose: message.purpose,
+            })
+            .collect()
+    }
+
+    fn answer(&self, wanted: &OutboxAnswer) {
+        let kind = match (wanted.verdict.as_deref(), wanted.status) {
+            (Some("accepted"), _) => AnswerKind::Accept,
+            (Some("silence"), _) => AnswerKind::Silence,
+            (Some("unreachable"), _) => AnswerKind::Unreachable,
+            (Some(reason), _) => AnswerKind::Refuse {
+                reason: reason.to_owned(),
+                retry_after: wanted.retry_after,
+                detail: wanted.detail.clone(),
+            },
+            (None, status) => AnswerKind::Status(status.unwrap_or(500)),
+        };
+        let answer = Answer::from(kind).after(Duration::from_millis(wanted.delay_ms));
+        match wanted.times {
+            Some(times) => {
+                let sender = wanted.sender.as_deref().unwrap_or_default();
+                self.0
+                    .script_for(sender, std::iter::repeat_n(answer, times as usize));
+            }
+            None => self.0.otherwise(answer),
+        }
+    }
+
+    fn clear(&self) {
+        self.0.clear();
     }
 }
 

@@ -11,6 +11,7 @@ use postern_admin::audit::{Filter, Link, Page, Pruned, Verified};
 use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
 use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
+use postern_admin::outbox::{OutboxAnswer, OutboxMessage};
 use postern_admin::plugins::PluginReport;
 use postern_admin::provisioning::Queue;
 use postern_admin::resident::Resident;
@@ -100,6 +101,11 @@ pub enum Request {
         name: String,
         number: String,
     },
+    OutboxList {
+        to: Option<String>,
+    },
+    OutboxAnswer(OutboxAnswer),
+    OutboxClear,
     AuditList {
         filter: Filter,
         before: Option<u64>,
@@ -191,6 +197,7 @@ impl Request {
             | Self::ClientRevoke { .. }
             | Self::SenderList
             | Self::SenderTest { .. }
+            | Self::OutboxList { .. }
             | Self::AuditList { .. }
             | Self::AuditExport { .. } => true,
             Self::PluginList
@@ -201,6 +208,8 @@ impl Request {
             | Self::ProvisioningDrop { .. }
             | Self::ProvisioningPush { .. }
             | Self::ResidentShow
+            | Self::OutboxAnswer(_)
+            | Self::OutboxClear
             | Self::AuditVerify { .. }
             | Self::AuditPrune { .. }
             | Self::DefinitionForm { .. }
@@ -249,6 +258,7 @@ pub enum Reply {
     Resident(Box<Resident>),
     Senders(Vec<SenderReport>),
     Test(TestOutcome),
+    Outbox(Vec<OutboxMessage>),
     Rows(Page),
     Verified(Verified),
     Pruned(Option<Pruned>),
@@ -376,6 +386,17 @@ impl Desk {
             Request::SenderList => Reply::Senders(acts.sender_list(actor, tenant).await?),
             Request::SenderTest { name, number } => {
                 Reply::Test(acts.sender_test(actor, tenant, &name, &number).await?)
+            }
+            Request::OutboxList { to } => {
+                Reply::Outbox(acts.outbox_list(actor, tenant, to.as_deref()).await?)
+            }
+            Request::OutboxAnswer(answer) => {
+                acts.outbox_answer(actor, tenant, &answer).await?;
+                Reply::Done
+            }
+            Request::OutboxClear => {
+                acts.outbox_clear(actor, tenant).await?;
+                Reply::Done
             }
             Request::AuditList {
                 filter,

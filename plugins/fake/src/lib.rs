@@ -10,7 +10,6 @@ fn request(message: &Message, _: &Settings) -> Request {
     Request::post("http://outbox.postern.invalid", "/messages").json(object([
         ("to", recipient::e164().into()),
         ("text", text().into()),
-        ("code", code().into()),
         ("message_id", message.id.as_str().into()),
         ("attempt", message.attempt.into()),
         ("encoding", message.encoding.as_str().into()),

@@ -21,6 +21,7 @@ mod layering;
 mod logs;
 mod manifests;
 mod openid;
+mod outbox;
 mod plugin_cli;
 mod recipe;
 mod resolvers;

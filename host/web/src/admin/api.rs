@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use postern_admin::audit::Filter;
 use postern_admin::definitions::{Sort, Wanted};
+use postern_admin::outbox::OutboxAnswer;
 use postern_admin::users::{UserEdit, UserView};
 use postern_admin::{Actor, AdminError, Password, Role};
 use postern_login::TenantId;
@@ -71,6 +72,11 @@ pub fn routes() -> Router<WebState> {
         )
         .route("/admin/api/v1/senders", get(sender_list))
         .route("/admin/api/v1/senders/{name}/test", post(sender_test))
+        .route(
+            "/admin/api/v1/outbox",
+            get(outbox_list).delete(outbox_clear),
+        )
+        .route("/admin/api/v1/outbox/answers", post(outbox_answer))
         .route("/admin/api/v1/definitions/{of}", get(definition_list))
         .route(
             "/admin/api/v1/definitions/{of}/{name}",
@@ -132,7 +138,7 @@ pub fn problem(error: AdminError) -> Problem {
     let kind = match &error {
         AdminError::Denied | AdminError::Stale => &kinds::FORBIDDEN,
         AdminError::Invalid(_) | AdminError::Fields(_) => &kinds::NOT_VALID,
-        AdminError::NotFound { .. } => &kinds::NOT_FOUND,
+        AdminError::NotFound { .. } | AdminError::NoOutbox => &kinds::NOT_FOUND,
         AdminError::Exists { .. } => &kinds::EXISTS,
         AdminError::Changed { .. } => &kinds::CHANGED,
         AdminError::InUse { .. } => &kinds::IN_USE,
@@ -543,6 +549,44 @@ async fn sender_test(
         .await
         .map_err(problem)?;
     ok(&outcome)
+}
+
+// ---------------------------------------------------------------- the test outbox
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentTo {
+    to: Option<String>,
+}
+
+async fn outbox_list(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    wanted: Result<Query<SentTo>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Query(wanted) = wanted.map_err(|_| Problem::new(&kinds::INVALID_REQUEST))?;
+    let messages = state
+        .administration
+        .outbox_list(&actor, &state.tenant, wanted.to.as_deref())
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "messages": messages }))
+}
+
+async fn outbox_answer(
+    SuperTenant(state): SuperTenant,
+    Token(actor): Token,
+    StrictJson(answer): StrictJson<OutboxAnswer>,
+) -> Answer {
+    let told = state
+        .administration
+        .outbox_answer(&actor, &state.tenant, &answer);
+    done(told.await)
+}
+
+async fn outbox_clear(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
+    let cleared = state.administration.outbox_clear(&actor, &state.tenant);
+    done(cleared.await)
 }
 
 // ---------------------------------------------------------------- tenants

@@ -477,6 +477,41 @@ static OPERATIONS: &[Operation] = &[
         &[],
         202,
     ),
+    Operation {
+        query: &["to"],
+        ..row(
+            "get",
+            "/outbox",
+            act::OUTBOX_LIST,
+            "What the test outbox was sent, the oldest first; 404 where it is off.",
+            &[],
+            200,
+        )
+    },
+    row(
+        "post",
+        "/outbox/answers",
+        act::OUTBOX_ANSWER,
+        "What messages to come are answered: a `verdict` or a `status`, `times` times, or always.",
+        &[
+            ("verdict", "string"),
+            ("status", "integer"),
+            ("retry_after", "integer"),
+            ("detail", "string"),
+            ("delay_ms", "integer"),
+            ("sender", "string"),
+            ("times", "integer"),
+        ],
+        204,
+    ),
+    row(
+        "delete",
+        "/outbox",
+        act::OUTBOX_CLEAR,
+        "Forgets the messages and what was said of those to come.",
+        &[],
+        204,
+    ),
     row(
         "get",
         "/resident",

@@ -250,7 +250,9 @@ pub fn refused(state: &TenantState, error: AdminError, back: &str) -> Response {
         AdminError::Stale => return see_other(&again(back)),
         AdminError::Unavailable(_) => return PageError::busy(&error).into_response(),
         AdminError::Denied => (StatusCode::FORBIDDEN, "Your role does not allow this"),
-        AdminError::NotFound { .. } => (StatusCode::NOT_FOUND, "There is nothing by that name"),
+        AdminError::NotFound { .. } | AdminError::NoOutbox => {
+            (StatusCode::NOT_FOUND, "There is nothing by that name")
+        }
         AdminError::Exists { .. } => (StatusCode::CONFLICT, "There is one already"),
         AdminError::Changed { .. } => (StatusCode::CONFLICT, "Somebody else was faster"),
         AdminError::InUse { .. } => (StatusCode::CONFLICT, "It is in use"),

@@ -192,7 +192,7 @@ impl From<AdminError> for Refused {
                 ScimError::forbidden("the name administers this service: no client changes it")
             }
             AdminError::Invalid(_) | AdminError::Fields(_) => ScimError::value(words),
-            AdminError::NotFound { .. } => ScimError::not_found(),
+            AdminError::NotFound { .. } | AdminError::NoOutbox => ScimError::not_found(),
             AdminError::Exists { what, .. } => ScimError::uniqueness(format!(
                 "there is a {what} of that name, or one that looks like it"
             )),

@@ -150,6 +150,7 @@ impl World {
                 senders: Arc::new(Bench),
                 definitions: Arc::new(Shelf),
                 resident: Arc::new(Itself),
+                outbox: None,
                 codes: logins.clone(),
             }),
         }));

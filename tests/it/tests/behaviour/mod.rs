@@ -117,7 +117,7 @@ impl Scene {
     pub(crate) fn newest_code(&self, number: &str) -> Result<String> {
         let message = self.host.outbox().newest_to(number);
         let message = message.with_context(|| format!("nothing was sent to {number}"))?;
-        message.code.context("the message has no code")
+        postern_kit::phone::code_in(&message.text).context("the message has no code")
     }
 
     pub(crate) fn messages_to(&self, number: &str) -> usize {
