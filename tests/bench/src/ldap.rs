@@ -33,12 +33,7 @@ pub(crate) fn configure(folder: &Path, slapd: &Slapd) -> Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .append(true)
         .open(folder.join("template.toml"))?;
-    // The file ends within `[limits]`.
-    writeln!(
-        file,
-        "sends_per_account = 100\nsends_per_number = 100\nsends_per_address = 100000\n\n{}",
-        slapd.section("primary", "pool_size = 16")
-    )?;
+    writeln!(file, "{}", slapd.section("primary", "pool_size = 16"))?;
     Ok(())
 }
 

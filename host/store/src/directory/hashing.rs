@@ -2,9 +2,35 @@
 //! time, so it runs on few threads behind a short queue: a storm of sign-ins is refused, it neither
 //! blocks the runtime nor exhausts memory.
 
+use argon2::Block;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// A thread without work keeps its memory this long: within a storm of sign-ins each hash finds it
+/// mapped, which is a third of its time, and an idle host does not hold it.
+const MEMORY_KEPT_FOR: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Nothing on any other thread.
+    static MEMORY: RefCell<Option<Vec<Block>>> = const { RefCell::new(None) };
+}
+
+/// Memory for one hash, of so many blocks: the thread's own, or fresh where hashing is nobody's duty.
+/// What the hash before left is not wiped: an algorithm of two passes has overwritten whatever tells
+/// more than the stored hash does.
+pub(crate) fn with_memory<T>(blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+    MEMORY.with_borrow_mut(|kept| {
+        let mut fresh = Vec::new();
+        let memory = kept.as_mut().unwrap_or(&mut fresh);
+        if memory.len() < blocks {
+            *memory = vec![Block::default(); blocks];
+        }
+        work(&mut memory[..blocks])
+    })
+}
 
 /// A handle; the threads end with the last one.
 #[derive(Clone)]
@@ -120,7 +146,25 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Until there may be work.
+    fn wait<'a>(&'a self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let wait = self.arrived.wait_timeout(queue, MEMORY_KEPT_FOR);
+        let (queue, waited) = wait.unwrap_or_else(PoisonError::into_inner);
+        if !waited.timed_out() {
+            return queue;
+        }
+        drop(queue);
+        MEMORY.set(Some(Vec::new()));
+        let queue = self.lock();
+        if queue.closed || !queue.jobs.is_empty() {
+            return queue;
+        }
+        let wait = self.arrived.wait(queue);
+        wait.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn work(&self) {
+        MEMORY.set(Some(Vec::new()));
         loop {
             let mut queue = self.lock();
             let job = loop {
@@ -130,10 +174,7 @@ impl Shared {
                 if queue.closed {
                     return;
                 }
-                queue = self
-                    .arrived
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                queue = self.wait(queue);
             };
             drop(queue);
             // A panic loses this answer and not the thread.
@@ -185,6 +226,28 @@ mod tests {
             Err(Busy)
         );
         assert_eq!(hashing.run(|| 1).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn what_the_hash_before_left_changes_no_hash_and_is_given_back() {
+        use crate::directory::password::{Cost, argon2id};
+        let hash = |word: &'static str| move || argon2id(word.as_bytes(), &[7; 16], Cost::SETTLED);
+        let held = || MEMORY.with_borrow(|kept| kept.as_ref().map(Vec::len));
+        let hashing = Hashing::new(1, 4);
+        for word in ["one", "two", "one"] {
+            let here = hash(word)().unwrap();
+            let there = hashing.run(hash(word)).await.unwrap().unwrap();
+            assert_eq!(here, there, "{word}");
+        }
+        assert_eq!(held(), None);
+        assert_eq!(hashing.run(held).await, Ok(Some(19 * 1024)));
+        // Asking is work too: the wait is longer each time.
+        let mut rounds = 1;
+        while hashing.run(held).await != Ok(Some(0)) {
+            assert!(rounds < 16, "the memory was not given back");
+            rounds *= 2;
+            tokio::time::sleep(MEMORY_KEPT_FOR * rounds).await;
+        }
     }
 
     async fn futures_pending<F: Future + Unpin>(future: &mut F) -> bool {

@@ -4,6 +4,7 @@
 //! Only reads and computes: where it runs is `hashing`'s, whose it is `local`'s. A form that is not
 //! known here is refused, never guessed at.
 
+use super::hashing;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::alphabet;
@@ -50,11 +51,35 @@ impl Cost {
 
 /// 32 bytes of Argon2id, version 1.3.
 pub(crate) fn argon2id(secret: &[u8], salt: &[u8], cost: Cost) -> Result<[u8; 32], argon2::Error> {
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))?;
     let mut out = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(secret, salt, &mut out)?;
+    compute(
+        Algorithm::Argon2id,
+        Version::V0x13,
+        cost,
+        secret,
+        salt,
+        &mut out,
+    )?;
     Ok(out)
+}
+
+fn compute(
+    algorithm: Algorithm,
+    version: Version,
+    cost: Cost,
+    secret: &[u8],
+    salt: &[u8],
+    out: &mut [u8],
+) -> Result<(), argon2::Error> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(out.len()))?;
+    let blocks = params.block_count();
+    let argon2 = Argon2::new(algorithm, version, params);
+    if cost == Cost::SETTLED {
+        return hashing::with_memory(blocks, |memory| {
+            argon2.hash_password_into_with_memory(secret, salt, out, memory)
+        });
+    }
+    argon2.hash_password_into(secret, salt, out)
 }
 
 /// A new hash, as a PHC string.
@@ -179,15 +204,8 @@ impl Stored {
                 salt,
                 digest,
             } => {
-                let Ok(params) =
-                    Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(digest.len()))
-                else {
-                    return false;
-                };
                 let mut out = vec![0; digest.len()];
-                Argon2::new(*algorithm, *version, params)
-                    .hash_password_into(password, salt, &mut out)
-                    .is_ok()
+                compute(*algorithm, *version, *cost, password, salt, &mut out).is_ok()
                     && same(&out, digest)
             }
             Self::Scrypt {
