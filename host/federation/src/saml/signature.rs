@@ -5,7 +5,7 @@
 //! that select nothing, keys out of the message. So the shape is checked first, and it is the one shape SAML knows:
 //! an enveloped signature over its own parent, by a key from the configuration.
 
-use super::keys::{Certificate, SamlKeys};
+use super::keys::{Certificate, SamlKeys, SigningKey};
 use super::refusal::Refusal;
 use super::xml::{Node, Tree, Writer};
 use super::{ASSERTION, DSIG, PROTOCOL, XENC};
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use bergshamra::{DsigContext, EncContext, KeysManager, VerifyResult};
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 use uppsala::NodeId;
 
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -427,7 +428,41 @@ fn sealed(why: &str) -> Refusal {
 pub struct Bergshamra {
     keys: SamlKeys,
     signing: DsigContext,
-    octets: aws_lc_rs::signature::RsaKeyPair,
+    octets: Octets,
+}
+
+/// The key that signs, read once: the library would read and check it again for every signature.
+#[derive(Clone)]
+struct Octets(Arc<aws_lc_rs::signature::RsaKeyPair>);
+
+impl Octets {
+    fn of(key: &SigningKey) -> Result<Self, Refusal> {
+        aws_lc_rs::signature::RsaKeyPair::from_pkcs8(&key.pkcs8()?)
+            .map(|key| Self(Arc::new(key)))
+            .map_err(|_| Refusal::Structure("the signing key is RSA in PKCS #8"))
+    }
+
+    fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign(
+            &aws_lc_rs::signature::RSA_PKCS1_SHA256,
+            &aws_lc_rs::rand::SystemRandom::new(),
+            octets,
+            &mut signature,
+        )?;
+        Ok(signature)
+    }
+}
+
+impl kryptering::Signer for Octets {
+    fn algorithm(&self) -> kryptering::SignatureAlgorithm {
+        kryptering::SignatureAlgorithm::RsaPkcs1v15(kryptering::HashAlgorithm::Sha256)
+    }
+
+    fn sign(&self, data: &[u8]) -> kryptering::Result<Vec<u8>> {
+        Self::sign(self, data)
+            .map_err(|_| kryptering::Error::Crypto("the signature could not be made".to_owned()))
+    }
 }
 
 impl fmt::Debug for Bergshamra {
@@ -440,13 +475,10 @@ impl fmt::Debug for Bergshamra {
 
 impl Bergshamra {
     pub fn new(keys: SamlKeys) -> Result<Self, Refusal> {
-        let mut manager = KeysManager::new();
-        manager.add_key(keys.current.private_key()?);
-        let octets = aws_lc_rs::signature::RsaKeyPair::from_pkcs8(&keys.current.pkcs8()?)
-            .map_err(|_| Refusal::Structure("the signing key is RSA in PKCS #8"))?;
+        let octets = Octets::of(&keys.current)?;
         Ok(Self {
             keys,
-            signing: DsigContext::new(manager),
+            signing: DsigContext::new(KeysManager::new()).with_hsm_signer(Box::new(octets.clone())),
             octets,
         })
     }
@@ -506,16 +538,9 @@ impl XmlSecurity for Bergshamra {
     }
 
     fn sign_octets(&self, octets: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let mut signature = vec![0; self.octets.public_modulus_len()];
         self.octets
-            .sign(
-                &aws_lc_rs::signature::RSA_PKCS1_SHA256,
-                &aws_lc_rs::rand::SystemRandom::new(),
-                octets,
-                &mut signature,
-            )
-            .map_err(|_| refused("could not be made"))?;
-        Ok(signature)
+            .sign(octets)
+            .map_err(|_| refused("could not be made"))
     }
 
     fn verify_octets(
