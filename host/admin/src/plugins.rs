@@ -14,7 +14,7 @@ pub struct PluginReport {
     pub version: Option<String>,
     pub kind: Option<String>,
     pub sha256: Option<String>,
-    /// `serving`, `rejected`, `pending`, `quarantined`, `retired`.
+    /// `serving`, `standby`, `pending`, `rejected`, `quarantined`, `gone`, `draining`.
     pub state: String,
     /// Admission stage and reason of the newest file, if it was refused; an older version may still serve.
     pub refused: Option<RefusedFile>,

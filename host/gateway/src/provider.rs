@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http::Method;
-use postern_egress::address::Private;
+use postern_egress::address::{Private, classify};
 use postern_egress::grant::{Entry, Grant, OriginPattern};
-use postern_egress::{NamedSecret, Origin, Route, Secret, Secrets, Trust};
+use postern_egress::{Host, NamedSecret, Origin, Route, Secret, Secrets, Trust};
 use postern_login::tenant::TenantId;
 use postern_wasm::manifest::{Manifest, Setting, SettingKind};
 use postern_wasm::types::Pair;
@@ -91,15 +92,21 @@ pub(crate) struct Terms {
     pub(crate) route: Route,
 }
 
+/// A sender's configuration that does not fit a manifest.
+#[derive(Debug)]
+pub(crate) struct Disagreement {
+    /// The settings that are in order: the plugin may find more in them.
+    pub(crate) settings: Vec<Pair>,
+    /// Everything that is wrong at once, each with the setting it is about.
+    pub(crate) problems: Vec<Problem>,
+}
+
 /// Brings a configuration and a manifest together.
-///
-/// # Errors
-/// Everything that is wrong at once, each with the setting it is about.
 pub(crate) fn agree(
     config: &SenderConfig,
     manifest: &Manifest,
     shipped: &Shipped,
-) -> Result<Terms, Vec<Problem>> {
+) -> Result<Terms, Disagreement> {
     let mut findings = Findings {
         sender: &config.name,
         problems: Vec::new(),
@@ -139,7 +146,10 @@ pub(crate) fn agree(
                 trust,
             },
         }),
-        _ => Err(findings.problems),
+        _ => Err(Disagreement {
+            settings,
+            problems: findings.problems,
+        }),
     }
 }
 
@@ -312,6 +322,33 @@ fn judge_value(setting: &Setting, value: &str, findings: &mut Findings<'_>) -> b
     }
 }
 
+/// Why no connection will ever go to an origin whose address stands in it. Where a name leads is seen
+/// when it is called.
+fn unreachable(origin: &Origin, private: &Private) -> Option<String> {
+    let address = match &origin.host {
+        Host::Address(address) => *address,
+        // RFC 6761, section 6.3.
+        Host::Name(name) if &**name == "localhost" || name.ends_with(".localhost") => {
+            Ipv4Addr::LOCALHOST.into()
+        }
+        Host::Name(_) => return None,
+    };
+    if private.permits(address) {
+        return None;
+    }
+    let class = classify(address.to_canonical());
+    let reachable = Private {
+        networks: true,
+        listed: Vec::new(),
+    };
+    Some(match reachable.permits(address) {
+        true => format!(
+            "`{origin}` is {class}, which takes `allow_private_networks = true` for this sender"
+        ),
+        false => format!("`{origin}` is {class}, which no sender reaches"),
+    })
+}
+
 /// An origin somebody named, and the path after it.
 struct Named {
     origin: Origin,
@@ -366,10 +403,19 @@ fn grant(
         }
     }
 
+    let private = Private {
+        networks: config.allow_private_networks,
+        listed: Vec::new(),
+    };
     let mut asked: Vec<Named> = Vec::new();
     for text in &manifest.origins {
         match split_url(text) {
-            Ok(named) => asked.push(named),
+            Ok(named) => {
+                if let Some(problem) = unreachable(&named.origin, &private) {
+                    findings.add(None, problem);
+                }
+                asked.push(named);
+            }
             Err(error) => findings.add(
                 None,
                 format!(
@@ -405,6 +451,9 @@ fn grant(
                 let written = given.is_some();
                 if written && unasked.is_some_and(|plugin| plugin.origin_settings.contains(name)) {
                     allowed.push((Entry::from(named.origin.clone()), String::new()));
+                }
+                if let Some(problem) = unreachable(&named.origin, &private) {
+                    findings.add(Some(name), problem);
                 }
                 asked.push(named);
             }

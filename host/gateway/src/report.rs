@@ -16,8 +16,10 @@ pub enum FileState {
     Rejected,
     /// Taken out of service because it misbehaved.
     Quarantined,
-    /// Its file is gone; conversations in flight end on it.
-    Retired,
+    /// Its file is gone a moment ago; it serves on, for a rename may be under way.
+    Gone,
+    /// Replaced or removed: nothing new begins on it, conversations under way end on it.
+    Draining,
 }
 
 impl FileState {
@@ -28,7 +30,8 @@ impl FileState {
             FileState::Pending => "pending",
             FileState::Rejected => "rejected",
             FileState::Quarantined => "quarantined",
-            FileState::Retired => "retired",
+            FileState::Gone => "gone",
+            FileState::Draining => "draining",
         }
     }
 }

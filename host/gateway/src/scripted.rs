@@ -221,7 +221,13 @@ impl Loader for ScriptedLoader {
             guest: Arc::new(Scripted {
                 behaviour,
                 resolve: |_| Err(trap()),
-                problems: Vec::new(),
+                problems: match file["does"].as_str() {
+                    Some("complains") => vec![types::Problem {
+                        setting: "from".into(),
+                        message: "at most 11 characters".into(),
+                    }],
+                    _ => Vec::new(),
+                },
                 healthy: file["does"] != "trap",
             }),
             manifest: Arc::new(manifest),

@@ -125,7 +125,13 @@ pub enum What {
         client: String,
         number: String,
         sender: Option<String>,
-        accepted: bool,
+    },
+    /// No sender took it.
+    RelayFailed {
+        client: String,
+        number: String,
+        /// The last one that was tried.
+        sender: Option<String>,
     },
     /// An administrator does this. Written before it is done, so that nothing is done unseen; an act
     /// that then comes to nothing leaves `AdministrationFailed` too. `AuditEvent::who` is who does it.

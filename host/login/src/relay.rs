@@ -174,18 +174,26 @@ impl Logins {
                 Err(RelayError::NotSent { reason }),
             ),
         };
+        let (name, number) = (client.name.clone(), sending.to.masked());
+        let what = match &outcome {
+            Ok(_) => What::Relayed {
+                client: name,
+                number,
+                sender,
+            },
+            Err(_) => What::RelayFailed {
+                client: name,
+                number,
+                sender,
+            },
+        };
         let event = AuditEvent {
             at: self.now(),
             tenant: client.tenant.clone(),
             login: None,
             who: None,
             address: message.client_ip,
-            what: What::Relayed {
-                client: client.name.clone(),
-                number: sending.to.masked(),
-                sender,
-                accepted: outcome.is_ok(),
-            },
+            what,
         };
         // The message has left: a log that is full must not make the client send it again.
         if let Err(error) = self.ports.audit.record(event).await {

@@ -9,7 +9,7 @@ use postern_wasm::Blame;
 use postern_wasm::manifest::Kind;
 
 use super::Gateway;
-use crate::provider::{Problem, SenderConfig, Terms, agree};
+use crate::provider::{Disagreement, Problem, SenderConfig, Terms, agree};
 use crate::registry::{Bound, Sender, Slot, Table, Version, held};
 
 impl Gateway {
@@ -147,20 +147,23 @@ impl Gateway {
             );
             return Err(vec![problem(Some("sha256"), words)]);
         }
-        let terms = agree(config, &version.manifest, &self.inner.shipped)?;
+        let agreed = agree(config, &version.manifest, &self.inner.shipped);
+        let settings = match &agreed {
+            Ok(terms) => &terms.settings,
+            Err(disagreement) => &disagreement.settings,
+        };
         let checked = match version.guest() {
-            Ok(guest) => guest.check(&terms.settings).await,
+            Ok(guest) => guest.check(settings).await,
             Err(retired) => Err(retired),
         };
-        match checked {
-            Ok(found) if found.is_empty() => Ok(terms),
-            Ok(found) => Err(found
+        let found = match checked {
+            Ok(found) => found
                 .into_iter()
                 .map(|found| {
                     let setting = Some(found.setting.as_str()).filter(|name| !name.is_empty());
                     problem(setting, crate::text::one_line(&found.message, 512))
                 })
-                .collect()),
+                .collect(),
             // The host's own trouble says nothing about the settings, and what protects anybody
             // was checked above.
             Err(fault) if fault.blame() == Blame::Host => {
@@ -168,12 +171,30 @@ impl Gateway {
                     { sender.name = config.name },
                     "settings not checked by the plugin: {fault}"
                 );
-                Ok(terms)
+                Vec::new()
             }
-            Err(fault) => Err(vec![problem(
+            Err(fault) => vec![problem(
                 None,
                 format!("the plugin could not check the settings: {fault}"),
-            )]),
+            )],
+        };
+        match agreed {
+            Ok(terms) if found.is_empty() => Ok(terms),
+            Ok(_) => Err(found),
+            Err(Disagreement { mut problems, .. }) => {
+                // The plugin was not told of a setting that has a problem already: it would miss it.
+                let known: Vec<_> = problems
+                    .iter()
+                    .filter_map(|one| one.setting.clone())
+                    .collect();
+                let more = |one: &Problem| {
+                    one.setting
+                        .as_ref()
+                        .is_none_or(|setting| !known.contains(setting))
+                };
+                problems.extend(found.into_iter().filter(more));
+                Err(problems)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Gateway;
 use super::bind::names;
+use super::health::in_reserve;
 use crate::folder::Standing;
 use crate::provider::SenderConfig;
 use crate::registry::{Slot, Table, Version, held};
@@ -32,6 +33,17 @@ impl Gateway {
                 row
             })
             .collect();
+        rows.extend(state.draining.iter().filter_map(|draining| {
+            let version = draining.version.upgrade()?;
+            if in_reserve(&version, &table, &state.admitted) {
+                return None;
+            }
+            Some(PluginReport {
+                state: FileState::Draining,
+                note: Some("conversations under way end on it".to_owned()),
+                ..row(&draining.file, &Standing::Gone, Some(&version), &table)
+            })
+        }));
         rows.sort_by(|a, b| a.file.cmp(&b.file));
         rows
     }
@@ -111,7 +123,10 @@ pub(super) fn row(
         .filter(|_| !serves)
         .map(|other| other.version.clone());
     let (state, note) = match (standing, version) {
-        (Standing::Gone, _) => (FileState::Retired, None),
+        (Standing::Gone, _) => (
+            FileState::Gone,
+            serves.then(|| "serves on for a moment: a rename may be under way".to_owned()),
+        ),
         (_, Some(_)) if ill => (
             FileState::Quarantined,
             other.map(|other| format!("version {other} serves in its place")),

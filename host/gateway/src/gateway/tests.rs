@@ -276,6 +276,23 @@ async fn only_the_expected_content_is_accepted() {
 }
 
 #[tokio::test]
+async fn what_the_plugin_finds_is_said_beside_what_the_host_finds() {
+    let mut desk = Desk::new([]);
+    desk.put("acme.wasm", &file("acme", "1.0.0", "complains"));
+    desk.settle().await;
+    let mut wrong = config(&[]);
+    wrong.settings.push(("colour".into(), "blue".into()));
+    let found = desk.gateway.check(&[wrong.clone()]).await;
+    let about: Vec<_> = found.iter().map(|one| one.setting.as_deref()).collect();
+    assert_eq!(about, [Some("colour"), Some("from")]);
+    // Of what the host refused the plugin is not told, and its complaint says nothing more.
+    wrong.settings[0].1 = "two\nlines".into();
+    let found = desk.gateway.check(&[wrong]).await;
+    let about: Vec<_> = found.iter().map(|one| one.setting.as_deref()).collect();
+    assert_eq!(about, [Some("from"), Some("colour")], "{found:?}");
+}
+
+#[tokio::test]
 async fn of_two_files_of_one_plugin_the_higher_version_serves_and_the_other_says_so() {
     let mut desk = Desk::serving([]).await;
     desk.put("zz.wasm", &file("acme", "1.10.0", "sends"));
@@ -305,7 +322,7 @@ async fn removal_retires_after_a_pause_and_lets_conversations_end() {
         None,
         "a rename may be under way"
     );
-    assert_eq!(desk.row("acme.wasm").state, FileState::Retired);
+    assert_eq!(desk.row("acme.wasm").state, FileState::Gone);
     let weak = {
         let table = desk.gateway.inner.table.load();
         Arc::downgrade(&table.plugins["acme"].serving)
@@ -327,6 +344,7 @@ async fn removal_retires_after_a_pause_and_lets_conversations_end() {
         Some(FailureReason::Misconfigured)
     );
     assert!(weak.upgrade().is_some(), "whoever talks keeps it");
+    assert_eq!(desk.row("acme.wasm").state, FileState::Draining);
     drop(pinned);
     assert!(
         weak.upgrade().is_none(),

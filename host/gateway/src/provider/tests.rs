@@ -43,7 +43,7 @@ const BOTH: [&str; 2] = ["https://api.acme.example", "https://auth.acme.example"
 fn problems(settings: &[(&str, &str)]) -> Vec<String> {
     match agree(&config(settings, &BOTH), &manifest(), &Shipped::default()) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        Err(found) => found.problems.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -125,7 +125,9 @@ fn further_secrets_only_where_the_manifest_is_open_to_them() {
     assert!(agree(&with_secret, &open, &Shipped::default()).is_err());
     with_secret.secrets = vec![("from".into(), Zeroizing::new("hunter2".into()))];
     with_secret.settings.retain(|(name, _)| name != "from");
-    let found = agree(&with_secret, &open, &Shipped::default()).unwrap_err();
+    let found = agree(&with_secret, &open, &Shipped::default())
+        .unwrap_err()
+        .problems;
     assert!(
         found[0].message.contains("the plugin reads it"),
         "{found:?}"
@@ -164,13 +166,59 @@ fn granted(
                 .map(ToString::to_string)
                 .collect()
         })
-        .map_err(|problems| {
-            problems
+        .map_err(|found| {
+            found
+                .problems
                 .iter()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join("; ")
         })
+}
+
+#[test]
+fn an_address_that_no_connection_may_go_to_is_said_before_anybody_sends() {
+    let found = |url: &str, private: bool| {
+        let mut config = config(
+            &[("from", "Acme"), ("token", "t"), ("base_url", url)],
+            &[&BOTH[..], &[url]].concat(),
+        );
+        config.allow_private_networks = private;
+        match agree(&config, &manifest(), &Shipped::default()) {
+            Ok(_) => String::new(),
+            Err(found) => found.problems[0].to_string(),
+        }
+    };
+    for local in [
+        "http://127.0.0.1:8080",
+        "https://[::1]",
+        "https://[::ffff:10.0.0.7]",
+        "https://192.168.1.1",
+        "http://localhost:8080",
+        "http://sms.localhost",
+    ] {
+        let said = found(local, false);
+        assert!(said.contains("`base_url`"), "{local}: {said}");
+        assert!(said.contains("allow_private_networks"), "{local}: {said}");
+        assert_eq!(found(local, true), "", "{local}");
+    }
+    for nowhere in [
+        "http://169.254.169.254",
+        "https://0.0.0.0",
+        "https://224.0.0.1",
+    ] {
+        for private in [false, true] {
+            let said = found(nowhere, private);
+            assert!(said.contains("no sender reaches"), "{nowhere}: {said}");
+        }
+    }
+    for public in [
+        "https://sms.example",
+        "https://8.8.8.8",
+        "https://localhost.example",
+    ] {
+        assert_eq!(found(public, false), "", "{public}");
+    }
 }
 
 #[test]
@@ -237,10 +285,10 @@ fn what_is_shipped_needs_no_line_for_its_own_origins_and_only_for_them() {
     };
     let shipped = |plugin: &ShippedPlugin| Shipped([("acme".to_owned(), plugin.clone())].into());
     assert!(granted(&[], &[], &shipped(&plugin)).is_ok());
-    let elsewhere = [("base_url", "http://127.0.0.1:8080/sms?x=$ctx.num")];
+    let elsewhere = [("base_url", "http://gateway.example:8080/sms?x=$ctx.num")];
     let error = granted(&[], &elsewhere, &shipped(&plugin)).unwrap_err();
     assert!(error.contains("allow = ["), "{error}");
-    assert!(granted(&["http://127.0.0.1:8080"], &elsewhere, &shipped(&plugin)).is_ok());
+    assert!(granted(&["http://gateway.example:8080"], &elsewhere, &shipped(&plugin)).is_ok());
     let trusting = ShippedPlugin {
         origin_settings: vec!["base_url".into()],
         ..plugin
@@ -248,7 +296,7 @@ fn what_is_shipped_needs_no_line_for_its_own_origins_and_only_for_them() {
     let entries = granted(&[], &elsewhere, &shipped(&trusting)).unwrap();
     assert_eq!(
         entries.last().map(String::as_str),
-        Some("http://127.0.0.1:8080")
+        Some("http://gateway.example:8080")
     );
 }
 
@@ -267,7 +315,7 @@ fn a_default_of_the_file_is_not_the_operators_word() {
         .find(|setting| setting.name == "base_url");
     base_url.unwrap().default = Some("https://evil.example".into());
     let config = config(&[("from", "Acme"), ("token", "t")], &[]);
-    let problems = agree(&config, &stranger, &shipped).unwrap_err();
+    let problems = agree(&config, &stranger, &shipped).unwrap_err().problems;
     let refused = problems
         .iter()
         .any(|problem| problem.to_string().contains("https://evil.example"));

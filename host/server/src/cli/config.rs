@@ -45,9 +45,13 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
                 )
             })?;
             std::io::Write::write_all(&mut created, reference::commented_file().as_bytes())?;
+            let plugins = file.with_file_name("plugins");
+            std::fs::create_dir_all(&plugins)
+                .with_context(|| format!("cannot make `{}`", plugins.display()))?;
             output::line(format!(
-                "wrote `{}`: fill in a sender, then `postern check-config`",
-                file.display()
+                "wrote `{}`: put a plugin's file into `{}`, fill in a sender, then `postern check-config`",
+                file.display(),
+                plugins.display()
             ));
         }
     }

@@ -56,9 +56,6 @@ impl Server {
         }
         let data_dir =
             base.join(section.or("data_dir", "the path of a folder", PathBuf::from("data")));
-        if section.optional::<String>("database", "a text").is_some() {
-            section.problem("database", "only the embedded store is part of this version: expected no `database` key; its data goes to `server.data_dir`");
-        }
         let trusted_proxies: Vec<String> = section.or(
             "trusted_proxies",
             "a list of addresses or networks",

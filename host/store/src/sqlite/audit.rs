@@ -388,6 +388,7 @@ fn decides(what: &What) -> bool {
         | What::SessionClosed
         | What::TenantBudgetSpent
         | What::PasswordChangeRefused
-        | What::Relayed { .. } => false,
+        | What::Relayed { .. }
+        | What::RelayFailed { .. } => false,
     }
 }

@@ -7,9 +7,6 @@ use crate::config::tests::load_with;
 use crate::config::{Config, ConfigError};
 use std::collections::BTreeSet;
 
-/// Keys that are read to say that they are not there yet, or any more.
-const REFUSED: &[&str] = &["server.database"];
-
 /// As an operator would: every key in force.
 fn uncommented() -> String {
     let in_force = |line: &str| match line.strip_prefix('#') {
@@ -100,7 +97,7 @@ fn every_key_of_the_code_is_in_the_reference_and_no_other() {
             tables().any(|table| is_named(table.path, &key) || is_above(table.path, &key));
         if is_table {
             tables_of_code.insert(key);
-        } else if !REFUSED.contains(&key.as_str()) {
+        } else {
             keys_of_code.insert(key);
         }
     }
