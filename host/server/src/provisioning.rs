@@ -542,13 +542,16 @@ impl Provisioning {
             }
             Ok(())
         };
-        match tokio::time::timeout_at(until, all).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Blocked {
+        let late = tokio::time::sleep_until(until);
+        tokio::select! {
+            // A request that gives up in the same moment gives up because of the time.
+            biased;
+            () = late => Err(Blocked {
                 words: "it took too long".to_owned(),
                 untouched: None,
-                late: asked.into_inner().unwrap_or_else(PoisonError::into_inner),
+                late: asked.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             }),
+            outcome = all => outcome,
         }
     }
 

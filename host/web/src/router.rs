@@ -8,7 +8,7 @@ use crate::{
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 /// What the world reaches.
 pub fn public(state: WebState) -> Router {
@@ -45,9 +45,24 @@ pub fn admin(state: WebState) -> Router {
         .merge(probes())
         .layer(from_fn(admin_headers))
         .merge(console(&state))
+        .merge(tenant::for_others(of_a_tenant(&state), &state))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         .with_state(state)
+}
+
+/// Under `/t/NAME`, what administrators see and change of another tenant.
+fn of_a_tenant(state: &WebState) -> Router<WebState> {
+    let scripts = admin::api::of_a_tenant()
+        .route("/api/{*rest}", any(api::not_found))
+        .route("/admin/{*rest}", any(api::not_found))
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(admin_headers));
+    console::of_a_tenant()
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), layer::console))
+        .merge(scripts)
 }
 
 /// Administrators' browsers.
@@ -169,7 +184,7 @@ fn applications(state: &WebState) -> Router<WebState> {
             post(api::challenges::resend),
         )
         .route("/api/v1/messages", post(api::messages::send))
-        .route("/api/{*rest}", axum::routing::any(api::not_found))
+        .route("/api/{*rest}", any(api::not_found))
         .method_not_allowed_fallback(api::method_not_allowed)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), layer::api))

@@ -7,7 +7,7 @@
 
 use crate::cookies::Cookies;
 use crate::form_token::FormKey;
-use crate::page::Frame;
+use crate::page::{Frame, see_other};
 use crate::state::{WebParts, WebState};
 use crate::texts::Texts;
 use axum::Router;
@@ -212,7 +212,7 @@ impl FromRequestParts<WebState> for Tenant {
     }
 }
 
-/// The super tenant, for whom the administrator's listener is: there no address names another.
+/// The super tenant, for what only it has.
 #[derive(Debug)]
 pub struct SuperTenant(pub TenantState);
 
@@ -234,11 +234,28 @@ pub(crate) fn of_request(extensions: &http::Extensions, web: &WebState) -> Tenan
 
 /// Adds the same routes under `/t/NAME` for every tenant.
 pub fn for_every_tenant(routes: Router<WebState>, web: &WebState) -> Router<WebState> {
+    let others = for_others(routes.clone(), web);
+    routes.merge(others)
+}
+
+/// These routes under `/t/NAME` for every tenant but the super tenant.
+pub fn for_others(routes: Router<WebState>, web: &WebState) -> Router<WebState> {
     let prefixed = Prefixed {
-        routes: routes.clone().with_state(web.clone()),
+        routes: routes.with_state(web.clone()),
         web: web.clone(),
     };
-    routes.nest_service(PREFIX, prefixed)
+    Router::new().nest_service(PREFIX, prefixed)
+}
+
+/// Marks an answer whose `Location` is no address of the tenant's.
+#[derive(Clone)]
+struct Outside;
+
+/// A redirect out of the tenant's part, to an address of the whole host.
+pub(crate) fn see_outside(to: &str) -> Response {
+    let mut response = see_other(to);
+    response.extensions_mut().insert(Outside);
+    response
 }
 
 /// The routes of the tenants other than the super tenant: `/NAME/…`, with `/t` gone already.
@@ -295,7 +312,7 @@ fn split(uri: &Uri) -> Option<(TenantId, Uri)> {
 /// An address that no route has, in the part of the host that was asked: a program gets a problem,
 /// a browser a page.
 fn nowhere(uri: &Uri) -> Uri {
-    let program = uri.path().split('/').nth(2) == Some("api");
+    let program = matches!(uri.path().split('/').nth(2), Some("api" | "admin"));
     Uri::from_static(if program { "/api/-" } else { "/-" })
 }
 
@@ -311,6 +328,9 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
 
 /// Handlers redirect within their tenant; a browser needs the whole path.
 fn put_back(base: &str, response: &mut Response) {
+    if response.extensions().get::<Outside>().is_some() {
+        return;
+    }
     let headers = response.headers_mut();
     let within = headers
         .get(header::LOCATION)

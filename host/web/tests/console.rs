@@ -1784,6 +1784,62 @@ async fn every_operation_of_the_description_is_routed() {
     assert_eq!(operations, postern_admin::act::ALL.len());
 }
 
+/// U-04: a tenant's part is as closed as the host's, page by page and act by act.
+#[tokio::test]
+async fn a_tenants_part_of_the_console_and_the_api_opens_to_administrators_only() {
+    let world = World::new().await;
+    let mut stranger = world.console();
+    for path in [
+        "users",
+        "users/new",
+        "users/of/bob",
+        "clients",
+        "senders",
+        "audit",
+    ] {
+        let page = format!("/t/a.example/console/{path}");
+        let answer = stranger.get(&page).await;
+        assert_eq!(answer.location(), format!("/console/sign-in?to={page}"));
+    }
+    let mut auditor = world.at_the_console("alice", Role::Auditor).await;
+    for (path, fields) in ACTS {
+        let of_every_tenant = ["/console/users/", "/console/clients/", "/console/senders/"];
+        let answer = auditor.post(&format!("/t/a.example{path}"), fields).await;
+        let expected = if of_every_tenant.iter().any(|one| path.starts_with(one)) {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::NOT_FOUND
+        };
+        assert_eq!(answer.status, expected, "{path}: {}", answer.body);
+    }
+    for path in [
+        "users",
+        "users/bob",
+        "clients",
+        "senders",
+        "audit",
+        "audit/export",
+    ] {
+        let path = format!("/t/a.example/admin/api/v1/{path}");
+        let answer = api(&world, "GET", &path, None, "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        let answer = api(&world, "GET", &path, Some(ADMIN_TOKEN), "").await;
+        assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in [
+        "plugins",
+        "tenants",
+        "admins",
+        "definitions/claims",
+        "audit/verify",
+    ] {
+        let path = format!("/t/a.example/admin/api/v1/{path}");
+        let answer = api(&world, "GET", &path, Some(ADMIN_TOKEN), "").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.body.contains("problems/"), "{}", answer.body);
+    }
+}
+
 /// What waits for a peer is shown with its reason, and told again or given up from there.
 #[tokio::test]
 async fn what_waits_for_a_peer_is_on_a_page() {

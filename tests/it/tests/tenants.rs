@@ -5,7 +5,7 @@ use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::anyhow::{self, Result, bail};
 use postern_kit::desk::{Reply, Request};
 use postern_kit::identity_provider::challenge_of;
-use postern_kit::{Installation, Provider, TestHost};
+use postern_kit::{Browser, Installation, Provider, TestClock, TestHost};
 use std::time::Duration;
 
 const A: &str = "a.example";
@@ -497,4 +497,118 @@ async fn trouble_of(host: &TestHost, tenant: &str) -> Result<Option<String>> {
         .into_iter()
         .find(|one| one.tenant.as_str() == tenant);
     Ok(found.and_then(|one| one.trouble))
+}
+
+const ERIN: &str = "+12025550177";
+
+/// The host's administrator, at the console.
+async fn administrator(host: &TestHost) -> Result<Browser> {
+    let invite = Request::AdminInvite {
+        name: "erin".into(),
+        role: postern_admin::Role::Administrator,
+    };
+    let Reply::Invited(invited) = host.host().parts.desk.answer(invite).await? else {
+        bail!("expected an invitation");
+    };
+    let address = host.host().admin;
+    let mut browser = Browser::new(address, &format!("http://{address}"));
+    let link = format!("/console/invitation/{}", invited.secret);
+    let page = browser.open(&link).await?;
+    let number = format!("{link}/number");
+    let page = browser.submit(&page, &number, &[("mobile", ERIN)]).await?;
+    let code = host.phone(ERIN).next_code().await?;
+    let filled = [
+        ("code", code.as_str()),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
+    let page = browser
+        .submit(&page, &format!("{link}/accept"), &filled)
+        .await?;
+    assert_eq!(page.path, "/console", "{}", page.text());
+    Ok(browser)
+}
+
+/// Q-09, U-04: the host's administrators look after each tenant's people on pages of its own, and what
+/// is the host's is on none of them.
+#[tokio::test]
+async fn an_administrator_looks_after_the_users_of_one_tenant_at_a_time() -> Result<()> {
+    let clock = TestClock::default();
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .clock(clock.clone())
+        .start()
+        .await?;
+    host.document(A, &to_outbox("acme", 6)).await?;
+    host.document(B, &to_outbox("bravo", 6)).await?;
+    let address = host.host().admin;
+    let mut stranger = Browser::new(address, &format!("http://{address}"));
+    let page = stranger.open("/t/a.example/console/users").await?;
+    assert_eq!(page.path, "/console/sign-in?to=/t/a.example/console/users");
+
+    let mut here = administrator(&host).await?;
+    let tenant = here.open("/console/tenants/of/a.example").await?;
+    assert!(tenant.html.contains("href=\"/t/a.example/console/users\""));
+    let mut at_a = here.clone().of_tenant(A);
+    let page = at_a.open("/console/users/new").await?;
+    // Somebody has the administrator's own name.
+    let filled = [("name", "erin"), ("password", PASSWORD), ("number", ALICE)];
+    let page = at_a.submit(&page, "/console/users/new", &filled).await?;
+    assert_eq!(page.path, "/t/a.example/console/users/of/erin?done=added");
+    let locked = at_a
+        .submit(&page, "/console/users/of/erin/lock", &[])
+        .await?;
+    assert!(locked.path.ends_with("done=locked"), "{}", locked.text());
+    let page = at_a.open("/console/users").await?;
+    assert!(
+        page.html
+            .contains("href=\"/t/a.example/console/users/of/erin\"")
+    );
+    let page = here.clone().of_tenant(B).open("/console/users").await?;
+    assert!(!page.html.contains("users/of/erin"), "{}", page.text());
+    // The administrator is not the one who was locked.
+    let own = here.open("/console/users/of/erin").await?;
+    assert!(own.answer.status.is_success() && !own.html.contains("Unlock"));
+
+    let page = at_a.open("/console/clients").await?;
+    assert!(!page.html.contains("scim"), "{}", page.text());
+    let filled = [("name", "shop"), ("scope.challenges", "yes")];
+    let page = at_a.submit(&page, "/console/clients/add", &filled).await?;
+    assert!(page.html.contains("postern_"), "{}", page.text());
+    assert!(!here.open("/console/clients").await?.html.contains("shop"));
+    let senders = at_a.open("/console/senders").await?;
+    assert!(senders.html.contains("acme-own") && !senders.html.contains("bravo-own"));
+    let log = at_a.open("/console/audit").await?;
+    assert!(log.html.contains("user add") && !log.html.contains("Verify the chain"));
+    assert!(!here.open("/console/audit").await?.html.contains("user add"));
+
+    // What is the host's has no address there; nor has a tenant nobody has, or one in disguise.
+    for path in [
+        "/t/a.example/console/tenants",
+        "/t/a.example/console/administrators",
+        "/t/a.example/console/plugins",
+        "/t/a.example/console/identity-providers",
+        "/t/a.example/console/audit/verify",
+        "/t/a.example/admin/api/v1/plugins",
+        "/t/a.example/metrics",
+        "/t/c.example/console/users",
+        "/t/carbon.super/console/users",
+        "/t/a.example/t/b.example/console/users",
+        "/t/A.example/console/users",
+    ] {
+        assert_eq!(here.open(path).await?.answer.status, 404, "{path}");
+    }
+
+    // What moves a factor asks for both again, and comes back to the tenant's page.
+    let page = at_a.open("/console/users/of/erin").await?;
+    clock.advance(Duration::from_secs(16 * 60));
+    let number = [("number", BOB)];
+    let page = at_a
+        .submit(&page, "/console/users/of/erin/number", &number)
+        .await?;
+    assert_eq!(
+        page.path,
+        "/console/sign-in?again&to=/t/a.example/console/users"
+    );
+    host.stop().await
 }

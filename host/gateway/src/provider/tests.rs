@@ -288,7 +288,14 @@ fn what_is_shipped_needs_no_line_for_its_own_origins_and_only_for_them() {
     let elsewhere = [("base_url", "http://gateway.example:8080/sms?x=$ctx.num")];
     let error = granted(&[], &elsewhere, &shipped(&plugin)).unwrap_err();
     assert!(error.contains("allow = ["), "{error}");
-    assert!(granted(&["http://gateway.example:8080"], &elsewhere, &shipped(&plugin)).is_ok());
+    assert!(
+        granted(
+            &["http://gateway.example:8080"],
+            &elsewhere,
+            &shipped(&plugin)
+        )
+        .is_ok()
+    );
     let trusting = ShippedPlugin {
         origin_settings: vec!["base_url".into()],
         ..plugin

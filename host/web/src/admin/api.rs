@@ -8,7 +8,7 @@ use crate::api::problem::{self as kinds, Problem};
 use crate::extract::Client;
 use crate::extract::authorization::authorization;
 use crate::state::WebState;
-use crate::tenant::{SuperTenant, TenantState};
+use crate::tenant::{SuperTenant, Tenant, TenantState};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -29,27 +29,7 @@ use serde_json::json;
 
 pub fn routes() -> Router<WebState> {
     Router::new()
-        .route("/admin/api/v1/users", get(user_list).post(user_add))
-        .route(
-            "/admin/api/v1/users/{name}",
-            get(user_show).patch(user_set).delete(user_delete),
-        )
-        .route("/admin/api/v1/users/{name}/passwd", post(user_passwd))
-        .route("/admin/api/v1/users/{name}/lock", post(user_lock))
-        .route("/admin/api/v1/users/{name}/unlock", post(user_unlock))
-        .route(
-            "/admin/api/v1/users/{name}/backup-codes",
-            post(user_backup_codes),
-        )
-        .route(
-            "/admin/api/v1/users/{name}/end-sessions",
-            post(user_end_sessions),
-        )
-        .route("/admin/api/v1/clients", get(client_list).post(client_add))
-        .route(
-            "/admin/api/v1/clients/{name}",
-            axum::routing::delete(client_revoke),
-        )
+        .merge(of_a_tenant())
         .route("/admin/api/v1/plugins", get(plugin_list))
         .route("/admin/api/v1/plugins/rescan", post(plugin_rescan))
         .route(
@@ -70,8 +50,6 @@ pub fn routes() -> Router<WebState> {
             "/admin/api/v1/provisioning/waiting/{id}",
             axum::routing::delete(provisioning_drop),
         )
-        .route("/admin/api/v1/senders", get(sender_list))
-        .route("/admin/api/v1/senders/{name}/test", post(sender_test))
         .route(
             "/admin/api/v1/outbox",
             get(outbox_list).delete(outbox_clear),
@@ -95,8 +73,6 @@ pub fn routes() -> Router<WebState> {
         )
         .route("/admin/api/v1/tenants/{name}/enable", post(tenant_enable))
         .route("/admin/api/v1/tenants/{name}/disable", post(tenant_disable))
-        .route("/admin/api/v1/audit", get(audit_list))
-        .route("/admin/api/v1/audit/export", get(audit_export))
         .route("/admin/api/v1/audit/verify", get(audit_verify))
         .route("/admin/api/v1/audit/prune", post(audit_prune))
         .route("/admin/api/v1/admins", get(admin_list))
@@ -107,6 +83,36 @@ pub fn routes() -> Router<WebState> {
             axum::routing::put(admin_role).delete(admin_remove),
         )
         .route("/admin/api/v1/openapi.json", get(super::openapi::serve))
+}
+
+/// What every tenant has, the super tenant too: a handler of these takes `Tenant`.
+pub fn of_a_tenant() -> Router<WebState> {
+    Router::new()
+        .route("/admin/api/v1/users", get(user_list).post(user_add))
+        .route(
+            "/admin/api/v1/users/{name}",
+            get(user_show).patch(user_set).delete(user_delete),
+        )
+        .route("/admin/api/v1/users/{name}/passwd", post(user_passwd))
+        .route("/admin/api/v1/users/{name}/lock", post(user_lock))
+        .route("/admin/api/v1/users/{name}/unlock", post(user_unlock))
+        .route(
+            "/admin/api/v1/users/{name}/backup-codes",
+            post(user_backup_codes),
+        )
+        .route(
+            "/admin/api/v1/users/{name}/end-sessions",
+            post(user_end_sessions),
+        )
+        .route("/admin/api/v1/clients", get(client_list).post(client_add))
+        .route(
+            "/admin/api/v1/clients/{name}",
+            axum::routing::delete(client_revoke),
+        )
+        .route("/admin/api/v1/senders", get(sender_list))
+        .route("/admin/api/v1/senders/{name}/test", post(sender_test))
+        .route("/admin/api/v1/audit", get(audit_list))
+        .route("/admin/api/v1/audit/export", get(audit_export))
 }
 
 /// A script with the administrator's token, or 401. Without a configured token nobody is one.
@@ -180,7 +186,7 @@ impl Default for Search {
 }
 
 async fn user_list(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     wanted: Result<Query<Search>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
@@ -214,7 +220,7 @@ struct NewUser {
 }
 
 async fn user_add(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     StrictJson(new): StrictJson<NewUser>,
 ) -> Answer {
@@ -235,11 +241,7 @@ async fn user_add(
     Ok(answer(StatusCode::CREATED, &json!({ "name": new.name })))
 }
 
-async fn user_show(
-    SuperTenant(state): SuperTenant,
-    Token(actor): Token,
-    Path(name): Path<String>,
-) -> Answer {
+async fn user_show(Tenant(state): Tenant, Token(actor): Token, Path(name): Path<String>) -> Answer {
     let UserView {
         record,
         ledger,
@@ -272,7 +274,7 @@ async fn user_show(
 }
 
 async fn user_set(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(edit): StrictJson<UserEdit>,
@@ -292,7 +294,7 @@ struct NewPassword {
 }
 
 async fn user_passwd(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(new): StrictJson<NewPassword>,
@@ -305,11 +307,7 @@ async fn user_passwd(
     )
 }
 
-async fn user_lock(
-    SuperTenant(state): SuperTenant,
-    Token(actor): Token,
-    Path(name): Path<String>,
-) -> Answer {
+async fn user_lock(Tenant(state): Tenant, Token(actor): Token, Path(name): Path<String>) -> Answer {
     done(
         state
             .administration
@@ -319,7 +317,7 @@ async fn user_lock(
 }
 
 async fn user_unlock(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -332,7 +330,7 @@ async fn user_unlock(
 }
 
 async fn user_backup_codes(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -345,7 +343,7 @@ async fn user_backup_codes(
 }
 
 async fn user_end_sessions(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -358,7 +356,7 @@ async fn user_end_sessions(
 }
 
 async fn user_delete(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -372,7 +370,7 @@ async fn user_delete(
 
 // ---------------------------------------------------------------- clients
 
-async fn client_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
+async fn client_list(Tenant(state): Tenant, Token(actor): Token) -> Answer {
     let clients = state
         .administration
         .client_list(&actor, &state.tenant)
@@ -394,7 +392,7 @@ fn unnamed_scopes() -> Vec<Scope> {
 }
 
 async fn client_add(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     StrictJson(new): StrictJson<NewClient>,
 ) -> Answer {
@@ -408,7 +406,7 @@ async fn client_add(
 }
 
 async fn client_revoke(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
 ) -> Answer {
@@ -522,7 +520,7 @@ async fn plugin_roll_back(
     ok(&json!({ "version": version.map_err(problem)? }))
 }
 
-async fn sender_list(SuperTenant(state): SuperTenant, Token(actor): Token) -> Answer {
+async fn sender_list(Tenant(state): Tenant, Token(actor): Token) -> Answer {
     let senders = state
         .administration
         .sender_list(&actor, &state.tenant)
@@ -538,7 +536,7 @@ struct To {
 }
 
 async fn sender_test(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     Path(name): Path<String>,
     StrictJson(to): StrictJson<To>,
@@ -560,7 +558,7 @@ struct SentTo {
 }
 
 async fn outbox_list(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Token(actor): Token,
     wanted: Result<Query<SentTo>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
@@ -819,11 +817,7 @@ fn rows(query: RowsQuery) -> Result<(Rows, Filter), Problem> {
     Ok((rows, filter))
 }
 
-async fn audit_list(
-    SuperTenant(state): SuperTenant,
-    Token(actor): Token,
-    query: RowsQuery,
-) -> Answer {
+async fn audit_list(Tenant(state): Tenant, Token(actor): Token, query: RowsQuery) -> Answer {
     let (wanted, filter) = rows(query)?;
     let page = state
         .administration
@@ -839,11 +833,7 @@ async fn audit_list(
     ok(&page)
 }
 
-async fn audit_export(
-    SuperTenant(state): SuperTenant,
-    Token(actor): Token,
-    query: RowsQuery,
-) -> Answer {
+async fn audit_export(Tenant(state): Tenant, Token(actor): Token, query: RowsQuery) -> Answer {
     let (wanted, filter) = rows(query)?;
     let after = wanted.after.unwrap_or(0);
     export(&state, actor, filter, after).await.map_err(problem)

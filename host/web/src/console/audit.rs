@@ -3,7 +3,7 @@
 use super::{ConsoleForm, ConsoleFrame, Here, refused, sentence};
 use crate::admin::api::Rows;
 use crate::page;
-use crate::tenant::{SuperTenant, TenantState};
+use crate::tenant::{SuperTenant, Tenant, TenantState};
 use crate::time;
 use askama::Template;
 use axum::extract::Query;
@@ -65,7 +65,7 @@ impl Line {
 
 /// `GET /console/audit`
 pub async fn list(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     here: Here,
     query: Result<Query<Rows>, QueryRejection>,
 ) -> Response {
@@ -109,13 +109,7 @@ async fn draw(
     };
     let page = state
         .administration
-        .audit_list(
-            &console.actor,
-            &console.tenant,
-            &filter,
-            wanted.before,
-            ROWS,
-        )
+        .audit_list(&console.actor, &state.tenant, &filter, wanted.before, ROWS)
         .await;
     let page = match page {
         Ok(page) => page,
@@ -161,7 +155,7 @@ fn query(wanted: &Rows, before: Option<u64>) -> String {
 
 /// `GET /console/audit/export`
 pub async fn export(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     here: Here,
     query: Result<Query<Rows>, QueryRejection>,
 ) -> Response {

@@ -2,7 +2,7 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, sentence};
 use crate::page::{self, see_other};
-use crate::tenant::{SuperTenant, TenantState};
+use crate::tenant::{Tenant, TenantState};
 use crate::time;
 use askama::Template;
 use axum::extract::RawQuery;
@@ -61,11 +61,7 @@ fn what(scope: Scope) -> &'static str {
 }
 
 /// `GET /console/clients`
-pub async fn list(
-    SuperTenant(state): SuperTenant,
-    here: Here,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub async fn list(Tenant(state): Tenant, here: Here, RawQuery(query): RawQuery) -> Response {
     let said = done(query.as_deref());
     draw(&state, &here.console, said, None, "", &[Scope::Challenges]).await
 }
@@ -81,7 +77,7 @@ async fn draw(
     let wrong = notice.is_some();
     let clients = state
         .administration
-        .client_list(&console.actor, &console.tenant)
+        .client_list(&console.actor, &state.tenant)
         .await;
     let clients = match clients {
         Ok(clients) => clients,
@@ -95,6 +91,8 @@ async fn draw(
         name,
         scopes: Scope::ALL
             .into_iter()
+            // Provisioning is the super tenant's.
+            .filter(|scope| state.base.is_empty() || !scope.as_str().starts_with("scim"))
             .map(|scope| Choice {
                 word: scope.as_str(),
                 what: what(scope),
@@ -117,7 +115,7 @@ struct TokenPage<'a> {
 }
 
 /// `POST /console/clients/add`: the answer shows the token, and no other page ever does.
-pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
+pub async fn add(Tenant(state): Tenant, form: ConsoleForm) -> Response {
     let name = form.fields.text("name").trim();
     let scopes: Vec<Scope> = Scope::ALL
         .into_iter()
@@ -125,7 +123,7 @@ pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response
         .collect();
     let added = state
         .administration
-        .client_add(&form.console.actor, &form.console.tenant, name, &scopes)
+        .client_add(&form.console.actor, &state.tenant, name, &scopes)
         .await;
     match added {
         Ok(token) => page::draw(&TokenPage {
@@ -142,11 +140,11 @@ pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response
 }
 
 /// `POST /console/clients/revoke`
-pub async fn revoke(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
+pub async fn revoke(Tenant(state): Tenant, form: ConsoleForm) -> Response {
     let name = form.fields.text("name");
     let revoked = state
         .administration
-        .client_revoke(&form.console.actor, &form.console.tenant, name)
+        .client_revoke(&form.console.actor, &state.tenant, name)
         .await;
     match revoked {
         Ok(()) => see_other(&format!("{HERE}?done=revoked")),

@@ -4,9 +4,8 @@ use crate::error::PageError;
 use crate::extract::Client;
 use crate::extract::fields::Fields;
 use crate::form_token;
-use crate::page::see_other;
 use crate::state::WebState;
-use crate::tenant::TenantState;
+use crate::tenant::{TenantState, of_request, see_outside};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::Method;
@@ -41,10 +40,11 @@ impl FromRequestParts<WebState> for Here {
         match found {
             Some(console) => Ok(Self { console, client }),
             None => {
-                let path = parts.uri.path();
-                let back = crate::page::local_path(path)
+                let base = of_request(&parts.extensions, web).base.clone();
+                let path = format!("{base}{}", parts.uri.path());
+                let back = crate::page::local_path(&path)
                     .filter(|path| parts.method == Method::GET && *path != super::HOME);
-                Err(see_other(&match back {
+                Err(see_outside(&match back {
                     Some(path) => format!("/console/sign-in?to={path}"),
                     None => "/console/sign-in".to_owned(),
                 }))

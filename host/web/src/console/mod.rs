@@ -25,7 +25,7 @@ pub use forms::{ConsoleForm, Here};
 use crate::error::PageError;
 use crate::page::{self, Frame, see_other};
 use crate::state::WebState;
-use crate::tenant::TenantState;
+use crate::tenant::{TenantState, see_outside};
 use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -64,26 +64,7 @@ pub fn routes() -> Router<WebState> {
             post(invitation::accept),
         )
         // people
-        .route("/console/users", get(users::list))
-        .route("/console/users/new", get(users::new).post(users::add))
-        .route(
-            "/console/users/of/{name}",
-            get(users::show).post(users::set),
-        )
-        .route("/console/users/of/{name}/number", post(users::number))
-        .route("/console/users/of/{name}/claim", post(users::claim))
-        .route("/console/users/of/{name}/passwd", post(users::passwd))
-        .route("/console/users/of/{name}/lock", post(users::lock))
-        .route("/console/users/of/{name}/unlock", post(users::unlock))
-        .route(
-            "/console/users/of/{name}/backup-codes",
-            post(users::backup_codes),
-        )
-        .route(
-            "/console/users/of/{name}/end-sessions",
-            post(users::end_sessions),
-        )
-        .route("/console/users/of/{name}/delete", post(users::delete))
+        .merge(people())
         .route("/console/administrators", get(administrators::list))
         .route(
             "/console/administrators/invite",
@@ -95,9 +76,6 @@ pub fn routes() -> Router<WebState> {
             post(administrators::remove),
         )
         // whom we trust
-        .route("/console/clients", get(clients::list))
-        .route("/console/clients/add", post(clients::add))
-        .route("/console/clients/revoke", post(clients::revoke))
         .route("/console/{of}", get(definitions::list))
         .route("/console/{of}/new/{form}", get(definitions::new))
         .route("/console/{of}/of/{name}", get(definitions::show))
@@ -119,8 +97,6 @@ pub fn routes() -> Router<WebState> {
         .route("/console/plugins", get(plugins::list))
         .route("/console/plugins/rescan", post(plugins::rescan))
         .route("/console/plugins/roll-back", post(plugins::roll_back))
-        .route("/console/senders", get(senders::list))
-        .route("/console/senders/test", post(senders::test))
         // tenants
         .route("/console/tenants", get(tenants::list))
         .route("/console/tenants/of/{name}", get(tenants::show))
@@ -130,11 +106,48 @@ pub fn routes() -> Router<WebState> {
         .route("/console/tenants/disable", post(tenants::disable))
         .route("/console/tenants/remove", post(tenants::remove))
         // what happened
-        .route("/console/audit", get(audit::list))
-        .route("/console/audit/export", get(audit::export))
         .route("/console/audit/verify", post(audit::verify))
         .route("/console/audit/prune", post(audit::prune))
         .route("/console/{of}/{*rest}", any(not_found))
+}
+
+/// What every tenant has, the super tenant too: a handler of these takes `Tenant`.
+fn people() -> Router<WebState> {
+    Router::new()
+        .route("/console/users", get(users::list))
+        .route("/console/users/new", get(users::new).post(users::add))
+        .route(
+            "/console/users/of/{name}",
+            get(users::show).post(users::set),
+        )
+        .route("/console/users/of/{name}/number", post(users::number))
+        .route("/console/users/of/{name}/claim", post(users::claim))
+        .route("/console/users/of/{name}/passwd", post(users::passwd))
+        .route("/console/users/of/{name}/lock", post(users::lock))
+        .route("/console/users/of/{name}/unlock", post(users::unlock))
+        .route(
+            "/console/users/of/{name}/backup-codes",
+            post(users::backup_codes),
+        )
+        .route(
+            "/console/users/of/{name}/end-sessions",
+            post(users::end_sessions),
+        )
+        .route("/console/users/of/{name}/delete", post(users::delete))
+        .route("/console/clients", get(clients::list))
+        .route("/console/clients/add", post(clients::add))
+        .route("/console/clients/revoke", post(clients::revoke))
+        .route("/console/senders", get(senders::list))
+        .route("/console/senders/test", post(senders::test))
+        .route("/console/audit", get(audit::list))
+        .route("/console/audit/export", get(audit::export))
+}
+
+/// The console of a tenant that is not the super tenant, under its prefix.
+pub fn of_a_tenant() -> Router<WebState> {
+    people()
+        .route(HOME, get(async || see_other("/console/users")))
+        .fallback(not_found)
 }
 
 async fn not_found() -> PageError {
@@ -219,6 +232,26 @@ const SECTIONS: &[Section] = &[
     },
 ];
 
+/// What another tenant has of its own beside its document.
+const OF_A_TENANT: &[Section] = &[
+    Section {
+        path: "/console/users",
+        name: "Users",
+    },
+    Section {
+        path: "/console/clients",
+        name: "API clients",
+    },
+    Section {
+        path: "/console/senders",
+        name: "Senders",
+    },
+    Section {
+        path: "/console/audit",
+        name: "Audit log",
+    },
+];
+
 impl<'a> ConsoleFrame<'a> {
     pub fn new(state: &'a TenantState, console: &'a Console, here: &'static str) -> Self {
         let actor = &console.actor;
@@ -228,13 +261,36 @@ impl<'a> ConsoleFrame<'a> {
             role: actor.role.as_str(),
             changes: actor.role == Role::Administrator,
             stale: !actor.fresh(state.clock.now()),
-            token: state.form_key.token(console.id.as_str()),
+            // The console is the host's, whichever tenant the page is about.
+            token: state
+                .web()
+                .super_tenant()
+                .form_key
+                .token(console.id.as_str()),
             here,
         }
     }
 
     pub fn sections(&self) -> &'static [Section] {
-        SECTIONS
+        if self.of_host() {
+            SECTIONS
+        } else {
+            OF_A_TENANT
+        }
+    }
+
+    /// Else the page is another tenant's.
+    pub fn of_host(&self) -> bool {
+        self.f.base.is_empty()
+    }
+
+    /// Whose page it is, if it is not the super tenant's.
+    pub fn tenant(&self) -> Option<&str> {
+        self.f
+            .base
+            .rsplit('/')
+            .next()
+            .filter(|name| !name.is_empty())
     }
 }
 
@@ -247,7 +303,7 @@ pub fn frame(state: &TenantState) -> Frame<'_> {
 /// act was asked for, to which both factors lead again.
 pub fn refused(state: &TenantState, error: AdminError, back: &str) -> Response {
     let (status, title) = match &error {
-        AdminError::Stale => return see_other(&again(back)),
+        AdminError::Stale => return see_outside(&again(&format!("{}{back}", state.base))),
         AdminError::Unavailable(_) => return PageError::busy(&error).into_response(),
         AdminError::Denied => (StatusCode::FORBIDDEN, "Your role does not allow this"),
         AdminError::NotFound { .. } | AdminError::NoOutbox => {

@@ -2,7 +2,7 @@
 
 use super::{ConsoleForm, ConsoleFrame, Here, refused, sentence};
 use crate::page;
-use crate::tenant::{SuperTenant, TenantState};
+use crate::tenant::{Tenant, TenantState};
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
@@ -31,7 +31,7 @@ impl SendersPage<'_> {
 }
 
 /// `GET /console/senders`
-pub async fn list(SuperTenant(state): SuperTenant, here: Here) -> Response {
+pub async fn list(Tenant(state): Tenant, here: Here) -> Response {
     draw(&state, &here.console, None, None, "", "").await
 }
 
@@ -46,7 +46,7 @@ async fn draw(
     let refusal = notice.is_some();
     match state
         .administration
-        .sender_list(&console.actor, &console.tenant)
+        .sender_list(&console.actor, &state.tenant)
         .await
     {
         Ok(senders) => {
@@ -68,11 +68,11 @@ async fn draw(
 }
 
 /// `POST /console/senders/test`: the answer shows what was sent; a reload asks before it sends again.
-pub async fn test(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
+pub async fn test(Tenant(state): Tenant, form: ConsoleForm) -> Response {
     let (sender, number) = (form.fields.text("sender"), form.fields.text("number"));
     let outcome = state
         .administration
-        .sender_test(&form.console.actor, &form.console.tenant, sender, number)
+        .sender_test(&form.console.actor, &state.tenant, sender, number)
         .await;
     match outcome {
         Ok(outcome) => {

@@ -3,7 +3,7 @@
 use super::{ConsoleForm, ConsoleFrame, Here, done, refused, segment, sentence};
 use crate::account::sessions::browser;
 use crate::page::{self, see_other};
-use crate::tenant::{SuperTenant, TenantState};
+use crate::tenant::{Tenant, TenantState};
 use crate::time;
 use askama::Template;
 use axum::extract::{Path, RawQuery};
@@ -64,11 +64,7 @@ fn masked(number: Option<&str>) -> String {
 }
 
 /// `GET /console/users?search=&from=`
-pub async fn list(
-    SuperTenant(state): SuperTenant,
-    here: Here,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub async fn list(Tenant(state): Tenant, here: Here, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let value = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
@@ -80,13 +76,7 @@ pub async fn list(
     let from = (!from.is_empty()).then_some(from.as_str());
     let found = state
         .administration
-        .user_list(
-            &here.console.actor,
-            &here.console.tenant,
-            &search,
-            from,
-            ROWS,
-        )
+        .user_list(&here.console.actor, &state.tenant, &search, from, ROWS)
         .await;
     let found = match found {
         Ok(found) => found,
@@ -121,7 +111,7 @@ struct NewPage<'a> {
 }
 
 /// `GET /console/users/new`
-pub async fn new(SuperTenant(state): SuperTenant, here: Here) -> Response {
+pub async fn new(Tenant(state): Tenant, here: Here) -> Response {
     let stores = match stores(&state, &here.console, "").await {
         Ok(stores) => stores,
         Err(error) => return refused(&state, error, HERE),
@@ -144,7 +134,7 @@ async fn stores(
 ) -> Result<Vec<(String, String, bool)>, AdminError> {
     let all = state
         .administration
-        .user_stores(&console.actor, &console.tenant)
+        .user_stores(&console.actor, &state.tenant)
         .await?;
     let mut stores: Vec<_> = all
         .into_iter()
@@ -165,7 +155,7 @@ async fn stores(
 }
 
 /// `POST /console/users/new`
-pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response {
+pub async fn add(Tenant(state): Tenant, form: ConsoleForm) -> Response {
     let text = |name: &str| form.fields.text(name);
     let given = |name: &str| {
         let text = text(name).trim();
@@ -186,7 +176,7 @@ pub async fn add(SuperTenant(state): SuperTenant, form: ConsoleForm) -> Response
     };
     let added = state
         .administration
-        .user_add(&form.console.actor, &form.console.tenant, name, &edit)
+        .user_add(&form.console.actor, &state.tenant, name, &edit)
         .await;
     match added {
         Ok(()) => see_other(&format!("{}?done=added", path_of(name))),
@@ -234,14 +224,14 @@ struct Line {
 
 /// `GET /console/users/of/{name}`
 pub async fn show(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     here: Here,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let user = state
         .administration
-        .user_show(&here.console.actor, &here.console.tenant, &name)
+        .user_show(&here.console.actor, &state.tenant, &name)
         .await;
     let user = match user {
         Ok(user) => user,
@@ -286,11 +276,7 @@ fn after(state: &TenantState, name: &str, outcome: Result<(), AdminError>, word:
 }
 
 /// `POST /console/users/of/{name}`
-pub async fn set(
-    SuperTenant(state): SuperTenant,
-    Path(name): Path<String>,
-    form: ConsoleForm,
-) -> Response {
+pub async fn set(Tenant(state): Tenant, Path(name): Path<String>, form: ConsoleForm) -> Response {
     let edit = UserEdit {
         display_name: Some(form.fields.text("display_name").trim().to_owned()),
         opted_out: Some(form.fields.text("opted_out") == "yes"),
@@ -298,14 +284,14 @@ pub async fn set(
     };
     let set = state
         .administration
-        .user_set(&form.console.actor, &form.console.tenant, &name, &edit)
+        .user_set(&form.console.actor, &state.tenant, &name, &edit)
         .await;
     after(&state, &name, set, "changed")
 }
 
 /// `POST /console/users/of/{name}/number`: empty removes it.
 pub async fn number(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -316,17 +302,13 @@ pub async fn number(
     };
     let set = state
         .administration
-        .user_set(&form.console.actor, &form.console.tenant, &name, &edit)
+        .user_set(&form.console.actor, &state.tenant, &name, &edit)
         .await;
     after(&state, &name, set, "number")
 }
 
 /// `POST /console/users/of/{name}/claim`: an empty value removes it.
-pub async fn claim(
-    SuperTenant(state): SuperTenant,
-    Path(name): Path<String>,
-    form: ConsoleForm,
-) -> Response {
+pub async fn claim(Tenant(state): Tenant, Path(name): Path<String>, form: ConsoleForm) -> Response {
     let value = |name: &str| form.fields.text(name).trim().to_owned();
     let edit = UserEdit {
         claims: vec![(value("uri"), value("value"))],
@@ -334,67 +316,63 @@ pub async fn claim(
     };
     let set = state
         .administration
-        .user_set(&form.console.actor, &form.console.tenant, &name, &edit)
+        .user_set(&form.console.actor, &state.tenant, &name, &edit)
         .await;
     after(&state, &name, set, "claim")
 }
 
 /// `POST /console/users/of/{name}/passwd`
 pub async fn passwd(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
     let password = Password::new(form.fields.text("password").to_owned());
     let set = state
         .administration
-        .user_passwd(&form.console.actor, &form.console.tenant, &name, password)
+        .user_passwd(&form.console.actor, &state.tenant, &name, password)
         .await;
     after(&state, &name, set, "password")
 }
 
 /// `POST /console/users/of/{name}/lock`
-pub async fn lock(
-    SuperTenant(state): SuperTenant,
-    Path(name): Path<String>,
-    form: ConsoleForm,
-) -> Response {
+pub async fn lock(Tenant(state): Tenant, Path(name): Path<String>, form: ConsoleForm) -> Response {
     let locked = state
         .administration
-        .user_lock(&form.console.actor, &form.console.tenant, &name)
+        .user_lock(&form.console.actor, &state.tenant, &name)
         .await;
     after(&state, &name, locked, "locked")
 }
 
 /// `POST /console/users/of/{name}/unlock`
 pub async fn unlock(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
     let unlocked = state
         .administration
-        .user_unlock(&form.console.actor, &form.console.tenant, &name)
+        .user_unlock(&form.console.actor, &state.tenant, &name)
         .await;
     after(&state, &name, unlocked, "unlocked")
 }
 
 /// `POST /console/users/of/{name}/end-sessions`
 pub async fn end_sessions(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
     let ended = state
         .administration
-        .user_end_sessions(&form.console.actor, &form.console.tenant, &name)
+        .user_end_sessions(&form.console.actor, &state.tenant, &name)
         .await;
     after(&state, &name, ended.map(|_| ()), "sessions")
 }
 
 /// `POST /console/users/of/{name}/delete`: the name is typed again, so that nobody deletes by a slip.
 pub async fn delete(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
@@ -404,7 +382,7 @@ pub async fn delete(
     }
     let deleted = state
         .administration
-        .user_delete(&form.console.actor, &form.console.tenant, &name)
+        .user_delete(&form.console.actor, &state.tenant, &name)
         .await;
     match deleted {
         Ok(()) => see_other("/console/users?done=deleted"),
@@ -424,13 +402,13 @@ struct BackupCodesPage<'a> {
 /// `POST /console/users/of/{name}/backup-codes`: shown in the answer, once; they are in no address
 /// and no history.
 pub async fn backup_codes(
-    SuperTenant(state): SuperTenant,
+    Tenant(state): Tenant,
     Path(name): Path<String>,
     form: ConsoleForm,
 ) -> Response {
     let codes = state
         .administration
-        .user_backup_codes(&form.console.actor, &form.console.tenant, &name)
+        .user_backup_codes(&form.console.actor, &state.tenant, &name)
         .await;
     match codes {
         Ok(codes) => page::draw(&BackupCodesPage {
