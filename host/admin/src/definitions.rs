@@ -122,6 +122,17 @@ pub struct Declared {
 }
 
 /// What the host knows of definitions.
+/// Which subjects of identity providers are whose.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// Removes every user's link to an identity provider; how many there were.
+    async fn forget_provider(
+        &self,
+        tenant: &TenantId,
+        identity_provider: &str,
+    ) -> Result<u64, StoreError>;
+}
+
 #[async_trait]
 pub trait Definitions: Send + Sync {
     fn forms(&self, sort: Sort) -> Vec<FormName>;
@@ -410,6 +421,7 @@ impl Administration {
         let outcome = match removed {
             Ok(true) => match self.definitions()?.apply().await {
                 Ok(()) if sort == Sort::Connector => self.forget_connector(tenant, name).await,
+                Ok(()) if sort == Sort::IdentityProvider => self.forget_links(tenant, name).await,
                 applied => applied.map_err(AdminError::from),
             },
             Ok(false) => Err(changed(name)),
@@ -417,6 +429,12 @@ impl Administration {
         };
         self.conclude(actor, tenant, delete, Some(name), outcome)
             .await
+    }
+
+    /// Another one that gets the name later vouches for nobody whom this one did.
+    async fn forget_links(&self, tenant: &TenantId, name: &str) -> Result<(), AdminError> {
+        self.ports.links.forget_provider(tenant, name).await?;
+        Ok(())
     }
 
     async fn used_by(

@@ -1,7 +1,7 @@
 //! What administration needs from the world. Some of it only a running host has.
 
 use crate::audit::AuditTrail;
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Links};
 use crate::documents::Documents;
 use crate::outbox::TestOutbox;
 use crate::plugins::Plugins;
@@ -29,6 +29,7 @@ pub struct Ports {
     pub counters: Arc<dyn Counters>,
     pub clients: Arc<dyn ApiClients>,
     pub documents: Arc<dyn Documents>,
+    pub links: Arc<dyn Links>,
     pub tenants: Tenants,
     pub groups: Arc<dyn Groups>,
     pub deliveries: Arc<dyn Deliveries>,

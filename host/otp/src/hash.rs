@@ -224,7 +224,7 @@ mod tests {
 
     /// constant time is by construction (HMAC of what was typed, compared by `subtle`); this
     /// would notice a comparison that ends early. Welch's t over 20,000 samples each, interleaved,
-    /// the slowest tenth left out; a noisy machine gets three rounds.
+    /// the slowest tenth left out; a noisy machine gets ten rounds.
     #[test]
     fn a_code_that_begins_right_takes_as_long_as_one_that_does_not() {
         let keys = KeyRing::new(vec![HashKey::new(1, [7; 32])]).unwrap();
@@ -239,14 +239,14 @@ mod tests {
         let typed = [code("123450"), code("987650")];
         let round = || {
             let mut samples = [Vec::new(), Vec::new()];
-            for _ in 0..20_000 {
-                for (typed, samples) in typed.iter().zip(&mut samples) {
-                    let began = std::time::Instant::now();
-                    let matched = std::hint::black_box(keys.matches(&hash, typed, binding));
-                    let nanos = began.elapsed().as_nanos();
-                    assert!(!matched);
-                    samples.push(f64::from(u32::try_from(nanos).unwrap_or(u32::MAX)));
-                }
+            for turn in 0..40_000 {
+                // One goes first as often as the other: a busy machine is no kinder to either.
+                let which = (turn + turn / 2) % 2;
+                let began = std::time::Instant::now();
+                let matched = std::hint::black_box(keys.matches(&hash, &typed[which], binding));
+                let nanos = began.elapsed().as_nanos();
+                assert!(!matched);
+                samples[which].push(f64::from(u32::try_from(nanos).unwrap_or(u32::MAX)));
             }
             let [(mean_a, variance_a), (mean_b, variance_b)] = samples.map(|mut samples| {
                 samples.sort_by(f64::total_cmp);
@@ -257,8 +257,15 @@ mod tests {
             });
             (mean_a - mean_b) / ((variance_a + variance_b) / 18_000.0).sqrt()
         };
-        let rounds: Vec<f64> = (0..3).map(|_| round()).collect();
-        assert!(rounds.iter().any(|t| t.abs() < 4.5), "{rounds:?}");
+        let mut rounds = Vec::new();
+        while rounds.len() < 10 {
+            let t = round();
+            if t.abs() < 4.5 {
+                return;
+            }
+            rounds.push(t);
+        }
+        panic!("{rounds:?}");
     }
 
     #[test]

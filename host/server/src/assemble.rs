@@ -23,7 +23,7 @@ use crate::user_stores::{Own, directory_of};
 use crate::users::StoreAccounts;
 use anyhow::Context;
 use postern_admin::audit::AuditTrail;
-use postern_admin::definitions::Definitions;
+use postern_admin::definitions::{Definitions, Links};
 use postern_admin::documents::Documents;
 use postern_admin::outbox::TestOutbox;
 use postern_admin::tenants::{TenantDocuments, Tenants};
@@ -120,6 +120,7 @@ pub struct Stores {
     pub once: Arc<dyn Once>,
     pub trail: Arc<dyn AuditTrail>,
     pub documents: Arc<dyn Documents>,
+    pub links: Arc<dyn Links>,
 }
 
 impl std::fmt::Debug for Stores {
@@ -199,6 +200,7 @@ fn administration(
         counters: stores.counters.clone(),
         clients: stores.clients.clone(),
         documents: stores.documents.clone(),
+        links: stores.links.clone(),
         tenants: Tenants::new(stores.tenants.clone(), tenants, clock.clone()),
         groups: stores.groups.clone(),
         deliveries: stores.deliveries.clone(),
@@ -251,6 +253,7 @@ where
         + Identities
         + Groups
         + Deliveries
+        + Links
         + Clone
         + 'static,
 {
@@ -310,7 +313,8 @@ where
         parking: store.clone(),
         once: store.clone(),
         trail: store.clone(),
-        documents: store,
+        documents: store.clone(),
+        links: store,
     })
 }
 

@@ -13,6 +13,7 @@ pub use provisioning::*;
 use crate::directory::identities::Identities;
 use crate::directory::users::{Change, User, Users};
 use postern_admin::audit::{AuditTrail, Checked};
+use postern_admin::definitions::Links;
 use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_federation::Moment;
 use postern_federation::ports::{Once, Parked, Parking, ParkingKey};
@@ -54,6 +55,7 @@ pub trait Store:
     + Identities
     + Groups
     + Deliveries
+    + Links
     + Clone
     + 'static
 {
@@ -77,6 +79,7 @@ impl<T> Store for T where
         + Identities
         + Groups
         + Deliveries
+        + Links
         + Clone
         + 'static
 {
@@ -154,6 +157,7 @@ suite! {
     a_password_is_replaced_only_if_it_is_the_one_seen
     users_are_listed_in_order_and_deleted_with_their_links
     an_association_belongs_to_one_user
+    a_provider_that_goes_takes_its_links
     what_is_parked_is_claimed_by_one_of_many
     a_parking_key_opens_only_its_own_kind_and_tenant
     what_is_parked_is_gone_when_it_expires
@@ -1601,6 +1605,36 @@ pub async fn an_association_belongs_to_one_user(store: &impl Store) {
     assert!(bobs.expect("unlink"));
     let owner = store.linked(&tenant, &idp, &sub).await.expect("linked");
     assert_eq!(owner, None);
+}
+
+/// Of every domain, and of one tenant.
+pub async fn a_provider_that_goes_takes_its_links(store: &impl Store) {
+    let (alice, bob) = (
+        user("t1.example", &unique("alice")),
+        User {
+            domain: "~JDBC".into(),
+            ..user("t1.example", &unique("bob"))
+        },
+    );
+    let carol = user("t2.example", &unique("carol"));
+    let (gone, stays) = (unique("idp"), unique("idp"));
+    let mut subjects = Vec::new();
+    for user in [&alice, &bob, &carol] {
+        assert!(store.create_user(user).await.expect("create"));
+        for idp in [&gone, &stays] {
+            let sub = unique("sub");
+            let linked = store.link(&user.tenant, &user.domain, &user.key, idp, &sub);
+            assert!(linked.await.expect("link"));
+            subjects.push((user.tenant.clone(), idp, sub));
+        }
+    }
+    let forgotten = store.forget_provider(&alice.tenant, &gone).await;
+    assert_eq!(forgotten.expect("forget"), 2);
+    for (tenant, idp, sub) in &subjects {
+        let owner = store.linked(tenant, idp, sub).await.expect("linked");
+        let left = *idp == &stays || *tenant == carol.tenant;
+        assert_eq!(owner.is_some(), left, "{tenant} {idp}");
+    }
 }
 
 pub async fn a_claim_is_taken_once(store: &impl Store) {

@@ -1,6 +1,8 @@
 //! The first step is taken at an identity provider, the second one here.
 
-use crate::{ALICE, PASSWORD};
+use crate::{ALICE, BOB, PASSWORD};
+use postern_admin::definitions::Sort;
+use postern_kit::desk::Request;
 use postern_kit::identity_provider::Signing;
 use postern_kit::{Browser, IdentityProvider, Page, Provider, TestHost, anyhow::Result};
 use postern_login::TenantId;
@@ -391,4 +393,33 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
     assert_eq!(page.status, 403, "{}", page.text());
     assert!(page.onward().is_none());
     Ok(())
+}
+
+/// Whoever gets the name of a provider that was deleted vouches for nobody whom that one did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_provider_takes_its_links_with_it() -> Result<()> {
+    let host = TestHost::start().await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    host.add_user("bob", PASSWORD, BOB).await?;
+    let wanted = json!({ "form": "oidc", "values": {
+        "issuer": "https://idp.example", "client_id": "postern", "client_secret": "s3cr3t",
+    }});
+    for name in ["corp", "other"] {
+        let put = Request::DefinitionPut {
+            sort: Sort::IdentityProvider,
+            name: name.to_owned(),
+            wanted: serde_json::from_value(wanted.clone())?,
+        };
+        host.host().parts.desk.answer(put).await?;
+        host.link("alice", name, "subject-1").await?;
+    }
+    assert!(host.link("bob", "corp", "subject-1").await.is_err());
+    let delete = Request::DefinitionDelete {
+        sort: Sort::IdentityProvider,
+        name: "corp".to_owned(),
+    };
+    host.host().parts.desk.answer(delete).await?;
+    host.link("bob", "corp", "subject-1").await?;
+    assert!(host.link("bob", "other", "subject-1").await.is_err());
+    host.stop().await
 }

@@ -3,6 +3,7 @@
 use super::{Memory, Tables};
 use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
+use postern_admin::definitions::Links;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::ports::{Association, FirstNumber};
@@ -238,6 +239,22 @@ impl Users for Memory {
         }
         tables.links.remove(&link);
         Ok(true)
+    }
+}
+
+#[async_trait]
+impl Links for Memory {
+    async fn forget_provider(
+        &self,
+        tenant: &TenantId,
+        identity_provider: &str,
+    ) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let before = tables.links.len();
+        tables
+            .links
+            .retain(|(of, provider, _), _| of != tenant.as_str() || provider != identity_provider);
+        Ok((before - tables.links.len()) as u64)
     }
 }
 

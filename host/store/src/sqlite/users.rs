@@ -3,6 +3,7 @@
 use super::{Fault, Sqlite, matching};
 use crate::directory::users::{Change, User, Users};
 use async_trait::async_trait;
+use postern_admin::definitions::Links;
 use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
@@ -293,6 +294,26 @@ impl Users for Sqlite {
                 )?
                 .execute(params![whose.tenant, provider, subject, id])?;
             Ok(rows == 1)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Links for Sqlite {
+    async fn forget_provider(
+        &self,
+        tenant: &TenantId,
+        identity_provider: &str,
+    ) -> Result<u64, StoreError> {
+        let (tenant, provider) = (tenant.clone(), identity_provider.to_owned());
+        self.write(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "DELETE FROM associations WHERE tenant = ? AND identity_provider = ?",
+                )?
+                .execute(params![tenant.as_str(), provider])?;
+            Ok(rows as u64)
         })
         .await
     }

@@ -133,6 +133,7 @@ impl World {
             counters: Arc::new(store.clone()),
             clients: Arc::new(store.clone()),
             documents: Arc::new(store.clone()),
+            links: Arc::new(store.clone()),
             tenants: Acts::new(Arc::new(store.clone()), Arc::new(Known), clock.clone()),
             groups: Arc::new(store.clone()),
             deliveries: Arc::new(store.clone()),
