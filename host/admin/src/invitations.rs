@@ -339,7 +339,7 @@ impl Administration {
         let sentence = match error {
             ChallengeError::NumberRefused => "no codes are sent to this number",
             ChallengeError::TooMany { .. } => "too many codes were asked for: wait a little",
-            ChallengeError::NotSent => {
+            ChallengeError::NotSent { .. } => {
                 "no sender took the message: `postern admin invite` tells what to do then"
             }
             ChallengeError::Locked { .. } => "too many wrong codes: this number is locked",

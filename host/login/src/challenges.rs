@@ -12,7 +12,7 @@ use crate::login::{
     Stopped, Who,
 };
 use crate::occasion::validated;
-use crate::ports::{AccountRef, ApiClient, Subject, TenantSettings};
+use crate::ports::{AccountRef, ApiClient, FailureReason, Subject, TenantSettings};
 use crate::resend::Resent;
 use crate::second_step::{default_region, facts, locked, read_number, region_refused};
 use crate::submit::{Judged, Typed};
@@ -87,9 +87,17 @@ pub enum ChallengeError {
     #[error("too soon or too often")]
     TooMany { at: Timestamp },
     #[error("no provider took the message")]
-    NotSent,
+    NotSent { reason: Option<FailureReason> },
     #[error("not available: {0}")]
     Unavailable(#[from] StoreError),
+}
+
+fn not_sent(challenge: &Challenge) -> ChallengeError {
+    let reason = match challenge {
+        Challenge::NotSent { why: Some(why), .. } => Some(why.reason),
+        _ => None,
+    };
+    ChallengeError::NotSent { reason }
 }
 
 impl Logins {
@@ -134,12 +142,12 @@ impl Logins {
             .deliver(login, Arc::clone(&settings), Caller::at(new.client_ip))
             .await?;
         let State::Challenged(challenged) = &login.state else {
-            return Err(ChallengeError::NotSent);
+            return Err(ChallengeError::NotSent { reason: None });
         };
         let Challenge::Sent(sent) = &challenged.challenge else {
             // Nobody knows the id: nothing to keep.
             let _taken = self.ports.logins.take(&login).await?;
-            return Err(ChallengeError::NotSent);
+            return Err(not_sent(&challenged.challenge));
         };
         let resend = sent.next_resend(&settings.factor.challenge.resend);
         Ok(Created {
@@ -261,8 +269,8 @@ impl Logins {
                     let next = sent.next_resend(&settings.factor.challenge.resend);
                     Ok(next.map(|at| at.since(self.now())))
                 }
-                Challenge::NotSent { .. } | Challenge::Sending { .. } => {
-                    Err(ChallengeError::NotSent)
+                challenge @ (Challenge::NotSent { .. } | Challenge::Sending { .. }) => {
+                    Err(not_sent(challenge))
                 }
             },
             State::Stopped(stopped) => Err(match stopped.reason {
@@ -370,7 +378,7 @@ impl Logins {
         };
         let subject = &challenged.who.subject;
         let now = self.now();
-        let wait = wait_budget(settings, subject, login.purpose.as_str());
+        let wait = wait_budget(settings, subject);
         let budgets =
             send_budgets(settings, &login.tenant, subject, number, address).and_wait(wait);
         let (inserted, spending, ledger) = tokio::join!(

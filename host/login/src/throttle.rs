@@ -345,19 +345,11 @@ fn block(settings: &TenantSettings, tenant: &TenantId, number: &PhoneNumber) -> 
     format!("{tenant}/{}", hex::encode(hash))
 }
 
-/// One message to a target within the first wait: the API's second POST (settled: 429).
-pub(crate) fn wait_budget(
-    settings: &TenantSettings,
-    subject: &Subject,
-    purpose: &str,
-) -> Option<Budget> {
+/// One message to a target within the first wait, whatever it is for: the API's second POST is 429.
+pub(crate) fn wait_budget(settings: &TenantSettings, subject: &Subject) -> Option<Budget> {
     let window = settings.factor.challenge.resend.wait_after(0);
     (!window.is_zero()).then(|| Budget {
-        key: key(
-            subject.tenant(),
-            "send-wait",
-            &format!("{purpose}/{}", subject.key()),
-        ),
+        key: key(subject.tenant(), "send-wait", &subject.key()),
         window,
         max: 1,
         begins: Begins::First,

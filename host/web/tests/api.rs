@@ -373,6 +373,8 @@ async fn a_provider_that_fails_is_503_without_its_words() {
     ] {
         let answer = post(&world, path, &body).await;
         assert_eq!(problem(&answer), (503, "not-sent".to_owned()), "{path}");
+        let said: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(said["reason"], "provider-down", "{path}");
         for word in PROVIDER_TEXT.split(' ').filter(|word| word.len() > 8) {
             assert!(!answer.body.contains(word), "{word}");
         }

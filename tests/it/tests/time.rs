@@ -13,8 +13,9 @@ const SAMPLES: usize = 17;
 const MEASUREMENTS: usize = 5;
 
 /// E-01: a wrong password, a name nobody has, and the right password of an account that an administrator
-/// locked take the same time: medians within 5 percent or 2 ms. Taken in turn, so that whatever slows
-/// the machine slows all of them.
+/// locked take the same time: medians within 5 percent, 2 ms, or what chance makes of them (the notches of
+/// their box plots overlap: 1.57 quartile distances over the root of the count, on either side). Taken in
+/// turn, so that whatever slows the machine slows all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_an_unknown_name_and_a_locked_account_take_as_long() -> Result<()> {
     let host = TestHost::builder()
@@ -47,12 +48,17 @@ async fn a_wrong_password_an_unknown_name_and_a_locked_account_take_as_long() ->
                 times.push(one(&host, kind.0, kind.1).await?);
             }
         }
+        let mut chance = Duration::ZERO;
         let medians = samples.map(|mut times| {
             times.sort();
+            let quartiles = times[SAMPLES * 3 / 4] - times[SAMPLES / 4];
+            chance = chance.max(quartiles.mul_f64(2.0 * 1.57 / (SAMPLES as f64).sqrt()));
             times[SAMPLES / 2]
         });
         let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
-        if *most - *least <= (*most / 20).max(Duration::from_millis(2)) {
+        let allowed = (*most / 20).max(Duration::from_millis(2)).max(chance);
+        // Whatever the noise: half a hash is a difference.
+        if *most - *least <= allowed.min(*most / 3) {
             assert!(
                 *least > Duration::from_millis(5),
                 "a password hash was computed in each: {medians:?}"

@@ -324,7 +324,7 @@ fn refusal(error: ChallengeError, now: Timestamp) -> Problem {
         ChallengeError::NumberRefused => Problem::new(&problem::NUMBER_REFUSED),
         ChallengeError::NotFound => Problem::new(&problem::NOT_FOUND),
         ChallengeError::TooMany { at } => Problem::new(&problem::TOO_MANY).retry_at(at, now),
-        ChallengeError::NotSent => Problem::new(&problem::NOT_SENT),
+        ChallengeError::NotSent { reason } => Problem::not_sent(reason),
         ChallengeError::Unavailable(error) => Problem::unavailable(&error),
     }
 }

@@ -126,14 +126,7 @@ fn refusal(error: RelayError, now: Timestamp) -> Problem {
         RelayError::TooMany { at } => Problem::new(&problem::TOO_MANY).retry_at(at, now),
         RelayError::InProgress => Problem::new(&problem::IN_PROGRESS).retry_after(1),
         RelayError::KeyDiffers => Problem::new(&problem::KEY_REUSED),
-        RelayError::NotSent { reason } => {
-            let problem = Problem::new(&problem::NOT_SENT);
-            // One of our own fixed words, never the provider's text.
-            match serde_json::to_value(reason) {
-                Ok(serde_json::Value::String(word)) => problem.reason(word),
-                _ => problem,
-            }
-        }
+        RelayError::NotSent { reason } => Problem::not_sent(Some(reason)),
         RelayError::Unavailable(error) => Problem::unavailable(&error),
     }
 }

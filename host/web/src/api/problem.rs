@@ -5,6 +5,7 @@ use crate::error::{Reference, chain};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use postern_login::ports::FailureReason;
 use postern_otp::Timestamp;
 use serde::Serialize;
 
@@ -240,6 +241,15 @@ impl Problem {
     pub fn retry_at(self, at: Timestamp, now: Timestamp) -> Self {
         let seconds = at.since(now).as_millis().div_ceil(1000).max(1);
         self.retry_after(u64::try_from(seconds).unwrap_or(u64::MAX))
+    }
+
+    /// With one of our own fixed words, never the provider's text.
+    pub fn not_sent(reason: Option<FailureReason>) -> Self {
+        let problem = Self::new(&NOT_SENT);
+        match serde_json::to_value(reason) {
+            Ok(serde_json::Value::String(word)) => problem.reason(word),
+            _ => problem,
+        }
     }
 
     /// Logs the failure whole, once, and answers with its reference.
