@@ -17,7 +17,8 @@ const DELAY_MAX: Duration = Duration::from_secs(600);
 pub trait TestOutbox: Send + Sync {
     /// The oldest first.
     fn messages(&self) -> Vec<OutboxMessage>;
-    fn answer(&self, answer: &OutboxAnswer);
+    /// `times` messages of this sender, or of any; without `times`, whatever else is not said of.
+    fn answer(&self, says: Says, delay: Duration, sender: Option<&str>, times: Option<u32>);
     /// Forgets messages and answers.
     fn clear(&self);
 }
@@ -65,18 +66,41 @@ pub struct OutboxAnswer {
     pub times: Option<u32>,
 }
 
+/// The same, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    Accepted,
+    Refused {
+        reason: String,
+        retry_after: Option<u32>,
+        detail: String,
+    },
+    Status(u16),
+    Silence,
+    Unreachable,
+}
+
 impl OutboxAnswer {
-    fn check(&self) -> Result<(), AdminError> {
+    /// # Errors
+    /// The field that is wrong, and what it may be.
+    fn read(&self) -> Result<Says, AdminError> {
         let wrong = |field: &str, words: &str| {
             Err(AdminError::Fields(vec![(
                 field.to_owned(),
                 words.to_owned(),
             )]))
         };
-        match (self.verdict.as_deref(), self.status) {
-            (None, Some(100..=599)) | (Some("accepted" | "silence" | "unreachable"), None) => {}
+        let says = match (self.verdict.as_deref(), self.status) {
+            (None, Some(status @ 100..=599)) => Says::Status(status),
             (None, Some(_)) => return wrong("status", "100 to 599 are statuses"),
-            (Some(reason), None) if is_reason(reason) => {}
+            (Some("accepted"), None) => Says::Accepted,
+            (Some("silence"), None) => Says::Silence,
+            (Some("unreachable"), None) => Says::Unreachable,
+            (Some(reason), None) if is_reason(reason) => Says::Refused {
+                reason: reason.to_owned(),
+                retry_after: self.retry_after,
+                detail: self.detail.clone(),
+            },
             (Some(_), None) => {
                 return wrong(
                     "verdict",
@@ -84,7 +108,7 @@ impl OutboxAnswer {
                 );
             }
             _ => return wrong("verdict", "either a verdict or a status"),
-        }
+        };
         if self
             .times
             .is_some_and(|times| times == 0 || times > TIMES_MAX)
@@ -97,7 +121,7 @@ impl OutboxAnswer {
         if Duration::from_millis(self.delay_ms) > DELAY_MAX {
             return wrong("delay_ms", &format!("at most {}", DELAY_MAX.as_millis()));
         }
-        Ok(())
+        Ok(says)
     }
 }
 
@@ -130,9 +154,10 @@ impl Administration {
         let act = act::OUTBOX_ANSWER;
         self.allow(actor, tenant, act, None).await?;
         let outbox = self.outbox()?;
-        answer.check()?;
+        let says = answer.read()?;
         self.announce(actor, tenant, act, None, Vec::new()).await?;
-        outbox.answer(answer);
+        let delay = Duration::from_millis(answer.delay_ms);
+        outbox.answer(says, delay, answer.sender.as_deref(), answer.times);
         Ok(())
     }
 
@@ -165,7 +190,7 @@ mod tests {
             r#"{"verdict":"silence","delay_ms":600000}"#,
             r#"{"status":500,"times":10000}"#,
         ] {
-            assert!(read(good).check().is_ok(), "{good}");
+            assert!(read(good).read().is_ok(), "{good}");
         }
         for (bad, field) in [
             ("{}", "verdict"),
@@ -178,7 +203,7 @@ mod tests {
             (r#"{"verdict":"accepted","sender":"fake"}"#, "times"),
             (r#"{"verdict":"accepted","delay_ms":600001}"#, "delay_ms"),
         ] {
-            let error = read(bad).check().unwrap_err();
+            let error = read(bad).read().unwrap_err();
             assert!(error.to_string().starts_with(field), "{bad}: {error}");
         }
     }

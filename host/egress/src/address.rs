@@ -34,7 +34,7 @@ pub enum Class {
 
 impl Class {
     /// Whether `allow_private_networks` covers it. Metadata services are not in it: whoever wants one lists its address.
-    fn is_local_network(self) -> bool {
+    pub fn is_local_network(self) -> bool {
         match self {
             Class::Loopback | Class::Private | Class::Shared | Class::LinkLocal => true,
             Class::Global

@@ -112,7 +112,18 @@ pub(crate) fn agree(
         problems: Vec::new(),
     };
     let (settings, secrets) = sort_settings(config, manifest, &mut findings);
-    let entries = grant(config, manifest, &settings, shipped, &mut findings);
+    let private = Private {
+        networks: config.allow_private_networks,
+        listed: Vec::new(),
+    };
+    let entries = grant(
+        config,
+        manifest,
+        &settings,
+        shipped,
+        &private,
+        &mut findings,
+    );
     let bound: Vec<OriginPattern> = entries.iter().map(|entry| entry.origin.clone()).collect();
     let named = secrets
         .into_iter()
@@ -136,13 +147,7 @@ pub(crate) fn agree(
             route: Route {
                 sender: config.name.as_str().into(),
                 tenant: config.tenant.as_str().into(),
-                grant: Arc::new(Grant {
-                    entries,
-                    private: Private {
-                        networks: config.allow_private_networks,
-                        listed: Vec::new(),
-                    },
-                }),
+                grant: Arc::new(Grant { entries, private }),
                 trust,
             },
         }),
@@ -337,11 +342,7 @@ fn unreachable(origin: &Origin, private: &Private) -> Option<String> {
         return None;
     }
     let class = classify(address.to_canonical());
-    let reachable = Private {
-        networks: true,
-        listed: Vec::new(),
-    };
-    Some(match reachable.permits(address) {
+    Some(match class.is_local_network() {
         true => format!(
             "`{origin}` is {class}, which takes `allow_private_networks = true` for this sender"
         ),
@@ -385,6 +386,7 @@ fn grant(
     manifest: &Manifest,
     settings: &[Pair],
     shipped: &Shipped,
+    private: &Private,
     findings: &mut Findings<'_>,
 ) -> Vec<Entry> {
     let unasked = shipped.0.get(&manifest.id);
@@ -403,15 +405,11 @@ fn grant(
         }
     }
 
-    let private = Private {
-        networks: config.allow_private_networks,
-        listed: Vec::new(),
-    };
     let mut asked: Vec<Named> = Vec::new();
     for text in &manifest.origins {
         match split_url(text) {
             Ok(named) => {
-                if let Some(problem) = unreachable(&named.origin, &private) {
+                if let Some(problem) = unreachable(&named.origin, private) {
                     findings.add(None, problem);
                 }
                 asked.push(named);
@@ -452,7 +450,7 @@ fn grant(
                 if written && unasked.is_some_and(|plugin| plugin.origin_settings.contains(name)) {
                     allowed.push((Entry::from(named.origin.clone()), String::new()));
                 }
-                if let Some(problem) = unreachable(&named.origin, &private) {
+                if let Some(problem) = unreachable(&named.origin, private) {
                     findings.add(Some(name), problem);
                 }
                 asked.push(named);

@@ -4,7 +4,7 @@ use crate::defined::Defined;
 use async_trait::async_trait;
 use postern_admin::definitions::{Definitions, Sort};
 use postern_admin::form::{Field, FieldKind};
-use postern_admin::outbox::{OutboxAnswer, OutboxMessage, TestOutbox};
+use postern_admin::outbox::{OutboxMessage, Says, TestOutbox};
 use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
 use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
 use postern_gateway::outbox::{Answer, AnswerKind};
@@ -215,25 +215,28 @@ impl TestOutbox for Answering {
             .collect()
     }
 
-    fn answer(&self, wanted: &OutboxAnswer) {
-        let kind = match (wanted.verdict.as_deref(), wanted.status) {
-            (Some("accepted"), _) => AnswerKind::Accept,
-            (Some("silence"), _) => AnswerKind::Silence,
-            (Some("unreachable"), _) => AnswerKind::Unreachable,
-            (Some(reason), _) => AnswerKind::Refuse {
-                reason: reason.to_owned(),
-                retry_after: wanted.retry_after,
-                detail: wanted.detail.clone(),
+    fn answer(&self, says: Says, delay: Duration, sender: Option<&str>, times: Option<u32>) {
+        let kind = match says {
+            Says::Accepted => AnswerKind::Accept,
+            Says::Refused {
+                reason,
+                retry_after,
+                detail,
+            } => AnswerKind::Refuse {
+                reason,
+                retry_after,
+                detail,
             },
-            (None, status) => AnswerKind::Status(status.unwrap_or(500)),
+            Says::Status(status) => AnswerKind::Status(status),
+            Says::Silence => AnswerKind::Silence,
+            Says::Unreachable => AnswerKind::Unreachable,
         };
-        let answer = Answer::from(kind).after(Duration::from_millis(wanted.delay_ms));
-        match wanted.times {
-            Some(times) => {
-                let sender = wanted.sender.as_deref().unwrap_or_default();
-                self.0
-                    .script_for(sender, std::iter::repeat_n(answer, times as usize));
-            }
+        let answer = Answer::from(kind).after(delay);
+        match times {
+            Some(times) => self.0.script_for(
+                sender.unwrap_or_default(),
+                std::iter::repeat_n(answer, times as usize),
+            ),
             None => self.0.otherwise(answer),
         }
     }

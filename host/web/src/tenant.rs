@@ -119,6 +119,12 @@ impl TenantState {
         }
     }
 
+    /// Its name, if it is not the super tenant.
+    pub(crate) fn other_tenant(&self) -> Option<&str> {
+        let tenant = &self.own.tenant;
+        (*tenant != TenantId::super_tenant()).then(|| tenant.as_str())
+    }
+
     /// What other hosts know this tenant by (an OpenID issuer, say): the beginning of all its addresses.
     pub fn issuer(&self) -> String {
         self.address("")
@@ -312,8 +318,11 @@ fn split(uri: &Uri) -> Option<(TenantId, Uri)> {
 /// An address that no route has, in the part of the host that was asked: a program gets a problem,
 /// a browser a page.
 fn nowhere(uri: &Uri) -> Uri {
-    let program = matches!(uri.path().split('/').nth(2), Some("api" | "admin"));
-    Uri::from_static(if program { "/api/-" } else { "/-" })
+    Uri::from_static(match uri.path().split('/').nth(2) {
+        Some("api") => "/api/-",
+        Some("admin") => "/admin/-",
+        _ => "/-",
+    })
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {

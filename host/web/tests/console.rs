@@ -1826,6 +1826,10 @@ async fn a_tenants_part_of_the_console_and_the_api_opens_to_administrators_only(
         let answer = api(&world, "GET", &path, Some(ADMIN_TOKEN), "").await;
         assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
     }
+    let nobodys = "/t/nobody.example/admin/api/v1/users";
+    let answer = api(&world, "GET", nobodys, Some(ADMIN_TOKEN), "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.body.contains("problems/"), "{}", answer.body);
     for path in [
         "plugins",
         "tenants",

@@ -118,6 +118,7 @@ async fn a_tenant_nobody_has_looks_like_a_page_that_is_not_there() {
             "/t/",
             "/t/nobody.example",
             "/t/nobody.example/sign-in",
+            "/t/nobody.example/admin/x",
             "/t/nobody.example/account?x=1",
             "/t/nobody.example/assets/logo.svg",
             "/t/nobody.example/health/live",

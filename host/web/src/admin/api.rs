@@ -50,10 +50,7 @@ pub fn routes() -> Router<WebState> {
             "/admin/api/v1/provisioning/waiting/{id}",
             axum::routing::delete(provisioning_drop),
         )
-        .route(
-            "/admin/api/v1/outbox",
-            get(outbox_list).delete(outbox_clear),
-        )
+        .route("/admin/api/v1/outbox", axum::routing::delete(outbox_clear))
         .route("/admin/api/v1/outbox/answers", post(outbox_answer))
         .route("/admin/api/v1/definitions/{of}", get(definition_list))
         .route(
@@ -111,6 +108,7 @@ pub fn of_a_tenant() -> Router<WebState> {
         )
         .route("/admin/api/v1/senders", get(sender_list))
         .route("/admin/api/v1/senders/{name}/test", post(sender_test))
+        .route("/admin/api/v1/outbox", get(outbox_list))
         .route("/admin/api/v1/audit", get(audit_list))
         .route("/admin/api/v1/audit/export", get(audit_export))
 }

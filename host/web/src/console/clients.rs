@@ -92,7 +92,12 @@ async fn draw(
         scopes: Scope::ALL
             .into_iter()
             // Provisioning is the super tenant's.
-            .filter(|scope| state.base.is_empty() || !scope.as_str().starts_with("scim"))
+            .filter(|scope| match scope {
+                Scope::Challenges | Scope::Messages => true,
+                Scope::ScimRead | Scope::ScimWrite | Scope::ScimPhone => {
+                    state.other_tenant().is_none()
+                }
+            })
             .map(|scope| Choice {
                 word: scope.as_str(),
                 what: what(scope),

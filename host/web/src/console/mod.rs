@@ -167,6 +167,8 @@ pub struct ConsoleFrame<'a> {
     pub token: String,
     /// The section of the navigation this page belongs to.
     pub here: &'static str,
+    /// Whose page it is, if it is not the super tenant's.
+    pub tenant: Option<&'a str>,
 }
 
 /// A section of the navigation.
@@ -174,6 +176,8 @@ pub struct ConsoleFrame<'a> {
 pub struct Section {
     pub path: &'static str,
     pub name: &'static str,
+    /// Else it is the host's.
+    pub of_every_tenant: bool,
 }
 
 /// In the order of the page. A further page is a further line.
@@ -181,74 +185,67 @@ const SECTIONS: &[Section] = &[
     Section {
         path: HOME,
         name: "Overview",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/users",
         name: "Users",
+        of_every_tenant: true,
     },
     Section {
         path: "/console/identity-providers",
         name: "Identity providers",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/service-providers",
         name: "Service providers",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/resident-service-provider",
         name: "Resident service provider",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/resident-identity-provider",
         name: "Resident identity provider",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/claims",
         name: "Claims",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/clients",
         name: "API clients",
+        of_every_tenant: true,
     },
     Section {
         path: "/console/senders",
         name: "Senders",
+        of_every_tenant: true,
     },
     Section {
         path: "/console/plugins",
         name: "Plugins",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/tenants",
         name: "Tenants",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/administrators",
         name: "Administrators",
+        of_every_tenant: false,
     },
     Section {
         path: "/console/audit",
         name: "Audit log",
-    },
-];
-
-/// What another tenant has of its own beside its document.
-const OF_A_TENANT: &[Section] = &[
-    Section {
-        path: "/console/users",
-        name: "Users",
-    },
-    Section {
-        path: "/console/clients",
-        name: "API clients",
-    },
-    Section {
-        path: "/console/senders",
-        name: "Senders",
-    },
-    Section {
-        path: "/console/audit",
-        name: "Audit log",
+        of_every_tenant: true,
     },
 ];
 
@@ -268,29 +265,20 @@ impl<'a> ConsoleFrame<'a> {
                 .form_key
                 .token(console.id.as_str()),
             here,
+            tenant: state.other_tenant(),
         }
     }
 
-    pub fn sections(&self) -> &'static [Section] {
-        if self.of_host() {
-            SECTIONS
-        } else {
-            OF_A_TENANT
-        }
+    pub fn sections(&self) -> impl Iterator<Item = &'static Section> {
+        let all = self.of_host();
+        SECTIONS
+            .iter()
+            .filter(move |section| all || section.of_every_tenant)
     }
 
     /// Else the page is another tenant's.
     pub fn of_host(&self) -> bool {
-        self.f.base.is_empty()
-    }
-
-    /// Whose page it is, if it is not the super tenant's.
-    pub fn tenant(&self) -> Option<&str> {
-        self.f
-            .base
-            .rsplit('/')
-            .next()
-            .filter(|name| !name.is_empty())
+        self.tenant.is_none()
     }
 }
 
