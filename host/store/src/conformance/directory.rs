@@ -3,7 +3,7 @@
 //!
 //! Every check makes users of its own, so one store can run them all, at once or in any order.
 
-use super::unique;
+use super::samples::unique;
 use crate::directory::{Draft, UserStore};
 use postern_login::TenantId;
 use postern_login::ports::{AccountRef, Association, PasswordCheck};

@@ -1,6 +1,7 @@
 //! Identities, groups and what peers wait to be told.
 
-use super::{NOW, Store, tenant, unique};
+use super::Store;
+use super::samples::{NOW, tenant, unique};
 use postern_federation::scim::ports::{Remote, What};
 use postern_federation::scim::{Group, Groups};
 use postern_federation::{Moment, Secret};

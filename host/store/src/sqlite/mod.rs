@@ -266,6 +266,18 @@ impl Sqlite {
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.parts.readers.run(look)
     }
+
+    /// As `read`, for what may go through a whole table: on a thread that may be kept busy.
+    async fn scan<T, F>(&self, look: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let parts = Arc::clone(&self.parts);
+        tokio::task::spawn_blocking(move || parts.readers.scan(look))
+            .await
+            .map_err(|broken| StoreError::caused("a search of the store broke off", broken))?
+    }
 }
 
 impl std::fmt::Debug for Sqlite {

@@ -173,14 +173,14 @@ impl Users for Sqlite {
             Value::from(tenant.as_str().to_owned()),
             Value::from(domain.to_owned()),
         ];
-        let bound = |more: &[usize]| {
-            let more = more
-                .iter()
-                .map(|number| Value::from(i64::try_from(*number).unwrap_or(i64::MAX)));
-            let all = whose.iter().cloned().chain(values.iter().cloned());
-            params_from_iter(all.chain(more).collect::<Vec<_>>())
-        };
-        self.read(|db| {
+        self.scan(move |db| {
+            let bound = |more: &[usize]| {
+                let more = more
+                    .iter()
+                    .map(|number| Value::from(i64::try_from(*number).unwrap_or(i64::MAX)));
+                let all = whose.iter().cloned().chain(values.iter().cloned());
+                params_from_iter(all.chain(more).collect::<Vec<_>>())
+            };
             // One snapshot: the number is that of those who are shown.
             let snapshot = db.unchecked_transaction()?;
             let total: i64 = snapshot
@@ -203,6 +203,7 @@ impl Users for Sqlite {
                 .collect::<Result<Vec<_>, _>>()?;
             Ok(Some((usize::try_from(total).unwrap_or(0), users)))
         })
+        .await
     }
 
     async fn link(

@@ -1,0 +1,197 @@
+//! Logins in progress.
+
+use super::Store;
+use super::samples::{
+    NOW, assert_same, challenged, login, login_id, number_wanted, policy, started, subject, tenant,
+    unique,
+};
+use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
+use postern_login::{Login, State};
+use postern_otp::Timestamp;
+use tokio::task::JoinSet;
+
+pub async fn a_login_is_loaded_as_it_was_inserted(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&login, &loaded);
+    let other = LoginStore::load(store, &login.tenant, &login_id(), NOW).await;
+    assert!(other.expect("load").is_none(), "another id");
+    assert!(store.insert(&login).await.is_err(), "its id is taken");
+}
+
+/// N-01: the last moment and the first one after it.
+pub async fn an_expired_login_is_absent(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let before = Timestamp(login.expires_at.0 - 1);
+    let at = |now| LoginStore::load(store, &login.tenant, &login.id, now);
+    assert!(at(before).await.expect("load").is_some());
+    assert!(at(login.expires_at).await.expect("load").is_none());
+    assert!(
+        at(before).await.expect("load").is_some(),
+        "a clock that steps back finds it again"
+    );
+}
+
+pub async fn one_of_many_advances_wins(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let mut racers = JoinSet::new();
+    for _ in 0..64 {
+        let (store, seen) = (store.clone(), login.clone());
+        racers.spawn(async move { store.advance(&seen, number_wanted("alice")).await });
+    }
+    let mut winners = Vec::new();
+    for outcome in racers.join_all().await {
+        match outcome.expect("advance") {
+            Advanced::Won(login) => winners.push(login),
+            Advanced::Lost => {}
+        }
+    }
+    assert_eq!(winners.len(), 1);
+    let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&winners[0], &loaded);
+    assert_eq!(loaded.version, login.version + 1);
+    let gone = Login {
+        id: login_id(),
+        ..login
+    };
+    let lost = store.advance(&gone, started()).await.expect("advance");
+    assert!(matches!(lost, Advanced::Lost), "no such login");
+}
+
+/// S-01
+pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let id = login_id();
+    let renamed = store
+        .advance_renamed(&login, number_wanted("alice"), id.clone())
+        .await
+        .expect("advance");
+    let Advanced::Won(renamed) = renamed else {
+        panic!("nobody else moved it");
+    };
+    assert_eq!(renamed.id, id);
+    let old = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+    assert!(old.expect("load").is_none());
+    let new = LoginStore::load(store, &login.tenant, &id, NOW)
+        .await
+        .expect("load")
+        .expect("it is there");
+    assert_same(&renamed, &new);
+    let late = store.advance(&login, started()).await.expect("advance");
+    assert!(matches!(late, Advanced::Lost));
+}
+
+/// the counter goes with the move that the success made, and not with one that came too late.
+pub async fn a_move_clears_the_counter_only_if_it_wins(store: &impl Store) {
+    let subject = subject(&unique("alice"));
+    let login = login("t1.example", challenged("alice"));
+    store.insert(&login).await.expect("insert");
+    let then = || Settlement {
+        rename: None,
+        clear: Some(subject.clone()),
+        events: Vec::new(),
+    };
+    for (wins, in_a_row) in [(true, 0), (false, 1)] {
+        let paid = store.pay(&subject, &login.id, NOW, &policy()).await;
+        assert!(matches!(paid.expect("pay"), Payment::Paid(_)));
+        let settled = store
+            .settle(&login, started(), then(), store, store)
+            .await
+            .expect("settle");
+        assert_eq!(matches!(settled, Advanced::Won(_)), wins);
+        let ledger = store.ledger(&subject).await.expect("ledger");
+        assert_eq!(ledger.in_a_row, in_a_row);
+    }
+}
+
+///
+pub async fn a_login_is_taken_by_one_of_many(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let mut racers = JoinSet::new();
+    for _ in 0..200 {
+        let (store, seen) = (store.clone(), login.clone());
+        racers.spawn(async move { store.take(&seen).await.expect("take").is_some() });
+    }
+    let taken = racers.join_all().await.into_iter().filter(|got| *got);
+    assert_eq!(taken.count(), 1);
+    let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+    assert!(after.expect("load").is_none());
+}
+
+pub async fn a_login_that_moved_on_is_not_taken(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let moved = store.advance(&login, started()).await.expect("advance");
+    assert!(matches!(moved, Advanced::Won(_)));
+    assert!(store.take(&login).await.expect("take").is_none());
+    let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+    assert!(after.expect("load").is_some());
+}
+
+/// B-04
+pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
+    let name = unique("alice");
+    let tenant = tenant("t1.example");
+    let account = AccountRef { name: name.clone() };
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let login = login("t1.example", challenged(&name));
+        store.insert(&login).await.expect("insert");
+        open.push(login);
+    }
+    let elsewhere = login("t2.example", challenged(&name));
+    store.insert(&elsewhere).await.expect("insert");
+    let someone = login("t1.example", challenged(&unique("bob")));
+    store.insert(&someone).await.expect("insert");
+    let earlier = login("t1.example", number_wanted(&name));
+    store.insert(&earlier).await.expect("insert");
+
+    let closed = store.close_challenges_of(&tenant, &account).await;
+    assert_eq!(closed.expect("close"), 3);
+    for login in &open {
+        let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
+            .await
+            .expect("load")
+            .expect("it is there");
+        assert!(matches!(loaded.state, State::Stopped(_)));
+        let late = store.advance(login, started()).await.expect("advance");
+        assert!(matches!(late, Advanced::Lost), "who saw it open is late");
+    }
+    for login in [&elsewhere, &someone, &earlier] {
+        let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
+            .await
+            .expect("load")
+            .expect("it is there");
+        assert_same(login, &loaded);
+    }
+    let again = store.close_challenges_of(&tenant, &account).await;
+    assert_eq!(again.expect("close"), 0);
+}
+
+pub async fn expired_logins_are_removed_in_small_batches(store: &impl Store) {
+    // Long past, so that no other check's rows are swept.
+    let past = Timestamp(1_000_000);
+    for offset in 0..5 {
+        let login = Login {
+            expires_at: Timestamp(past.0 + offset),
+            ..login("t1.example", started())
+        };
+        store.insert(&login).await.expect("insert");
+    }
+    let sweep = |now, rows_max| LoginStore::remove_expired(store, now, rows_max);
+    assert_eq!(sweep(Timestamp(past.0 - 1), 10).await.expect("sweep"), 0);
+    assert_eq!(sweep(Timestamp(past.0 + 3), 3).await.expect("sweep"), 3);
+    assert_eq!(sweep(Timestamp(past.0 + 3), 3).await.expect("sweep"), 1);
+    assert_eq!(sweep(Timestamp(past.0 + 4), 3).await.expect("sweep"), 1);
+}
