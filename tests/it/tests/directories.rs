@@ -330,6 +330,31 @@ async fn an_unknown_name_costs_a_bind_as_a_known_one_does() -> Result<()> {
     Ok(())
 }
 
+/// A directory that sends its users in no order and in many pages is listed to its last one.
+#[tokio::test]
+async fn a_large_directory_is_listed_to_its_end() -> Result<()> {
+    const USERS: usize = 12_000;
+    // Loaded backwards: no page of the directory is a page of the list.
+    let everybody: String = (0..USERS)
+        .rev()
+        .map(|number| person(&format!("u{number:05}"), "secret", ""))
+        .collect();
+    let slapd = Slapd::with(&everybody)?;
+    let store = store(secure(&slapd), "");
+    let mut listed = Vec::new();
+    loop {
+        let from = listed.last().cloned();
+        let page = store.list(&tenant(), from.as_deref(), 5000).await?;
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page.into_iter().map(|user| user.name));
+    }
+    assert_eq!(listed.len(), USERS);
+    assert!(listed.is_sorted());
+    Ok(())
+}
+
 /// Two directories that refer to each other, and one that refers to itself, hold nobody.
 #[tokio::test]
 async fn referrals_are_not_followed() -> Result<()> {

@@ -144,48 +144,53 @@ impl Servers {
         found
     }
 
-    /// Searches page by page, on a connection of its own; ends after `entries_max`, whatever there is
-    /// beyond. Whether that is all there are.
-    pub(super) async fn search_all(&self, query: &Query) -> Outcome<(Vec<SearchEntry>, bool)> {
+    /// Searches page by page, on a connection of its own, and gives each entry to `take`, so that a
+    /// directory of any size is gone through in the memory of what is kept. Ends after `entries_max`,
+    /// whatever there is beyond. Whether that is all there are.
+    pub(super) async fn search_all(
+        &self,
+        query: &Query,
+        mut take: impl FnMut(SearchEntry) + Send,
+    ) -> Outcome<bool> {
         const PAGE: i32 = 500;
+        /// A whole directory may take longer than one answer, as long as each entry comes in time.
+        const ANSWERS: u32 = 12;
         let _permit = self.permit(&self.permits).await?;
         let mut ldap = self.bound().await?;
         let adapters: Vec<Box<dyn Adapter<_, _>>> = vec![
             Box::new(EntriesOnly::new()),
             Box::new(PagedResults::new(PAGE)),
         ];
-        let searching = async {
-            let mut entries = Vec::new();
-            let mut stream = ldap
-                .streaming_search_with(
-                    adapters,
-                    &query.base,
-                    scope(query.scope),
-                    &query.filter,
-                    query.attributes.clone(),
-                )
-                .await?;
-            while entries.len() < query.entries_max {
-                match stream.next().await? {
-                    Some(entry) => entries.push(SearchEntry::construct(entry)),
-                    None => return Ok((entries, Some(stream.finish().await))),
-                }
+        let asking = ldap.streaming_search_with(
+            adapters,
+            &query.base,
+            scope(query.scope),
+            &query.filter,
+            query.attributes.clone(),
+        );
+        let mut stream = self.within("search", asking).await?;
+        let begun = Instant::now();
+        let mut count = 0;
+        while count < query.entries_max && begun.elapsed() < self.settings.answer * ANSWERS {
+            if let Some(entry) = self.within("search", stream.next()).await? {
+                count += 1;
+                take(SearchEntry::construct(entry));
+                continue;
             }
-            Ok((entries, None))
-        };
-        let (entries, result) = self.within("search", searching).await?;
-        match result {
-            Some(result) if result.rc != 0 && result.rc != 4 => Err(Fault::Said(result)),
-            Some(result) if result.rc == 0 => Ok((entries, true)),
-            Some(_) | None => {
-                tracing::warn!(
-                    store = %self.name,
-                    entries = entries.len(),
-                    "not all users of the directory are listed: there are more than it gives"
-                );
-                Ok((entries, false))
+            let result = stream.finish().await;
+            match result.rc {
+                0 => return Ok(true),
+                // The directory's own limit.
+                4 => break,
+                _ => return Err(Fault::Said(result)),
             }
         }
+        tracing::warn!(
+            store = %self.name,
+            entries = count,
+            "not all users of the directory are listed: there are more than it gives"
+        );
+        Ok(false)
     }
 
     /// Writes, on a connection of its own: a write whose answer is lost must not be repeated.

@@ -33,15 +33,15 @@ use postern_login::ports::{
     AccountRef, Association, Directory, DirectoryError, FirstNumber, PasswordCheck, Profile,
 };
 use postern_otp::{BackupCode, PhoneNumber};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Entries that are looked at for one name. More than one is no user at all, so a few tell.
 const MATCHES_MAX: usize = 8;
-/// Users in a list. An administrator who has more looks for them in the directory itself.
-const LIST_MAX: usize = 10_000;
+/// Entries that are gone through for one page of a list.
+const LIST_MAX: usize = 1_000_000;
 /// Groups of one user.
 const GROUPS_MAX: usize = 1000;
 /// Entry nobody has: a bind as it takes as many exchanges as any other.
@@ -752,16 +752,28 @@ impl UserStore for Ldap {
         let from = from
             .and_then(|name| name::bare(&self.parts.domain, name))
             .and_then(name::key);
-        // Few directories sort, so everybody is fetched and the page is cut here.
+        // Few directories sort, so everybody is gone through, and the first ones are kept.
+        let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
         let query = self.query(Filter::Given(PRESENT.to_owned()), LIST_MAX);
-        let (entries, _) = self.parts.servers.search_all(&query).await?;
-        let mut entries: Vec<Entry> = entries
-            .into_iter()
-            .filter_map(|entry| self.read(entry))
-            .filter(|entry| from.as_ref().is_none_or(|from| entry.key > *from))
-            .collect();
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        entries.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
+        let mut first: BTreeMap<String, Entry> = BTreeMap::new();
+        let servers = &self.parts.servers;
+        servers
+            .search_all(&query, |entry| {
+                let Some(entry) = self.read(entry) else {
+                    return;
+                };
+                let after = from.as_ref().is_none_or(|from| entry.key > *from);
+                let full = first.len() >= rows_max;
+                let before = first.last_key_value();
+                if after && (!full || before.is_some_and(|(last, _)| entry.key < *last)) {
+                    first.insert(entry.key.clone(), entry);
+                    if first.len() > rows_max {
+                        first.pop_last();
+                    }
+                }
+            })
+            .await?;
+        let entries: Vec<Entry> = first.into_values().collect();
         let mut records = Vec::with_capacity(entries.len());
         for entry in &entries {
             let kept = self.kept().of(&entry.key).await?;
@@ -839,7 +851,11 @@ impl UserStore for Ldap {
         };
         // One more tells that there are more.
         let query = self.query(who, rows_max.saturating_add(1));
-        let (found, all) = self.parts.servers.search_all(&query).await?;
+        let mut found = Vec::new();
+        let servers = &self.parts.servers;
+        let all = servers
+            .search_all(&query, |entry| found.push(entry))
+            .await?;
         let all = all && found.len() <= rows_max;
         let mut entries: Vec<Entry> = found
             .into_iter()
