@@ -107,6 +107,7 @@ async fn a_post_that_no_page_of_ours_made_changes_nothing() {
         "/sign-in/resend",
         "/sign-in/backup-code",
         "/sign-in/abandon",
+        "/sign-in/decline",
         "/sign-in/finish",
     ] {
         for bad in ["", "token=", "token=00", &body] {
@@ -153,6 +154,7 @@ async fn looking_changes_nothing() {
         "/",
         "/sign-in/resend",
         "/sign-in/abandon",
+        "/sign-in/decline",
         "/sign-in/code",
         "/sign-out",
     ] {

@@ -13,7 +13,7 @@ const A: &str = "/t/a.example";
 const B: &str = "/t/b.example";
 
 /// Every form of the pages. Whoever adds one adds it here.
-const FORMS: [&str; 20] = [
+const FORMS: [&str; 21] = [
     "/sign-in/password",
     "/sign-in/number",
     "/sign-in/code",
@@ -21,6 +21,7 @@ const FORMS: [&str; 20] = [
     "/sign-in/backup-code",
     "/sign-in/second-step",
     "/sign-in/abandon",
+    "/sign-in/decline",
     "/sign-in/finish",
     "/sign-out",
     "/oauth2/logout/confirm",

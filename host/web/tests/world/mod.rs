@@ -29,6 +29,7 @@ use postern_federation::ports::{Outbound, PortError};
 use postern_login::error::StoreError;
 use postern_login::ports::*;
 use postern_login::tenant::SUPER_TENANT;
+use postern_login::text::Template;
 use postern_login::{Logins, TenantId};
 use postern_otp::{BackupCode, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp};
 use postern_store::memory::Memory;
@@ -121,7 +122,7 @@ impl World {
         }
         let ready = Arc::new(AtomicBool::new(true));
         let log_full = Arc::new(AtomicBool::new(false));
-        let (entropy, default_region) = (ports.entropy.clone(), Some("LK".to_owned()));
+        let entropy = ports.entropy.clone();
         let logins = Logins::new(Arc::new(ports));
         let administration = Administration::new(Arc::new(postern_admin::Ports {
             accounts: people.clone(),
@@ -145,7 +146,6 @@ impl World {
             }),
             clock: clock.clone(),
             entropy,
-            default_region,
             host: Some(postern_admin::ports::Host {
                 plugins: Arc::new(TwoPlugins),
                 senders: Arc::new(Bench),
@@ -491,7 +491,7 @@ impl Settings {
             factor,
             by_entry: Default::default(),
             keys: KeyRing::new(vec![HashKey::new(1, [3; 32])]).unwrap(),
-            templates: vec![("en".to_owned(), "Verification Code: {code}".to_owned())],
+            templates: vec![Template::new("en", "Verification Code: {code}")],
             brand: "Postern".to_owned(),
             limits: SendLimits {
                 per_account: (5, window),
@@ -551,6 +551,13 @@ impl TenantDocuments for Known {
     }
     fn trouble(&self, tenant: &TenantId) -> Option<String> {
         (tenant.as_str() == BROKEN).then(|| "line 3: not TOML".to_owned())
+    }
+    async fn default_region(&self, tenant: &TenantId) -> Result<Option<String>, StoreError> {
+        Ok(match tenant.as_str() {
+            "b.example" => Some("US".to_owned()),
+            BROKEN => None,
+            _ => Some("LK".to_owned()),
+        })
     }
 }
 
@@ -978,6 +985,10 @@ impl Plugins for TwoPlugins {
                     stage: "manifest".to_owned(),
                     reason: "<script>alert(1)</script>".to_owned(),
                 }),
+                note: Some(
+                    "the last good content, version 1.0.0, serves: <script>alert(3)</script>"
+                        .to_owned(),
+                ),
                 ..PluginReport::default()
             },
         ]
