@@ -86,13 +86,17 @@ fn refusal(reply: &Reply, code: &str, message: &str) -> Verdict {
         10001 | 30002 => Reason::AccountSuspended,
         20429 | 21611 | 30001 => Reason::Throttled,
         21730 => Reason::ProviderDown,
-        21211 | 21214 | 21217 | 21401 | 21604 | 21614 => Reason::InvalidRecipient,
-        21612 => Reason::Unroutable,
+        21211 | 21214 | 21217 | 21401 | 21604 | 21614 | 30005 => Reason::InvalidRecipient,
+        // 30003: the handset is off or away; 30006: a landline, or a carrier out of reach.
+        21612 | 30003 | 30006 => Reason::Unroutable,
         21610 => Reason::OptedOut,
         21605 | 21617 | 30007 => Reason::ContentRejected,
-        21212 | 21603 | 21606 | 21659 | 21660 | 21703 => Reason::SenderRejected,
+        21212 | 21603 | 21606 | 21659 | 21660 | 21703 | 30034 => Reason::SenderRejected,
         21408 => Reason::RegionBlocked,
         21608 => Reason::TrialRestricted,
+        // Twilio says that it failed. Judged by its 201 it would be `outcome-unknown`: somebody might
+        // have the message, and the provider would count as down. 30008 is Twilio's own "unknown".
+        _ if reply.is_success() => Reason::Unknown,
         // What this code means is not known here: the status is.
         _ => return reply.by_status_saying(&format!("{code} {words}")),
     };
