@@ -18,7 +18,8 @@ use postern_login::ports::{
     Clock, Delivery, Entropy, FailureReason, Message, SendFailure as Failure,
 };
 use postern_login::provider_words::ProviderWords;
-use postern_login::text::Encoding;
+use postern_login::text::{Encoding, MessageText};
+use postern_wasm::manifest::Wording;
 use postern_wasm::{Blame, Fault, FaultKind, provider, types};
 
 use crate::registry::Bound;
@@ -85,7 +86,12 @@ pub(crate) async fn lead(
     deadline: Instant,
     show: bool,
 ) -> Ended {
+    let words_itself = place.bound.version.manifest.wording == Wording::Provider;
     let mut talk = Talk::new(place, message, deadline, show);
+    if words_itself && message.code.is_none() {
+        return talk
+            .never_begun("its provider words the message, and this one has no code to give it");
+    }
     let end = tokio::time::timeout_at(deadline.into(), talk.run()).await;
     let orderly = matches!(end, Ok(Ok(_)));
     let (delivery, fault) = match end {
@@ -109,6 +115,20 @@ pub(crate) async fn lead(
         idempotent: talk.idempotent,
         shown: talk.shown,
         trouble: talk.trouble,
+    }
+}
+
+impl Talk<'_> {
+    /// Another sender may take it.
+    fn never_begun(self, words: &str) -> Ended {
+        Ended {
+            delivery: failed(FailureReason::Misconfigured, None, words),
+            fault: None,
+            orderly: false,
+            idempotent: None,
+            shown: self.shown,
+            trouble: None,
+        }
     }
 }
 
@@ -177,7 +197,7 @@ impl<'a> Talk<'a> {
 
     async fn run(&mut self) -> Result<provider::Verdict, Stop> {
         let bound = self.place.bound;
-        let mut told = tell(self.message);
+        let mut told = tell(self.message, worded(self.message, bound));
         let (mut event, mut state) = (provider::Event::Start, Vec::new());
         loop {
             let now_unix_ms = self.now_unix_ms();
@@ -346,6 +366,7 @@ impl<'a> Talk<'a> {
             .fill(&mut bytes)
             .map_err(|error| Stop::Host(error.to_string()))?;
         let message = self.message;
+        let text = worded(message, self.place.bound);
         let to = &message.to;
         Ok(Material {
             secrets: self.place.bound.secrets.clone(),
@@ -357,15 +378,10 @@ impl<'a> Talk<'a> {
                 dialled: to.dialled().to_owned(),
             }),
             text: Some(Text {
-                whole: message.text.as_str().to_owned(),
-                parts: match message.text.segments {
+                whole: text.as_str().to_owned(),
+                parts: match text.segments {
                     0 | 1 => Vec::new(),
-                    _ => message
-                        .text
-                        .parts()
-                        .into_iter()
-                        .map(str::to_owned)
-                        .collect(),
+                    _ => text.parts().into_iter().map(str::to_owned).collect(),
                 },
             }),
             code: message
@@ -454,20 +470,27 @@ pub(crate) fn failed(
     })
 }
 
+/// The text as this plugin's provider may get it.
+fn worded<'m>(message: &'m Message, bound: &Bound) -> &'m MessageText {
+    let alone = message.without_line.as_ref();
+    let alone = alone.filter(|_| !bound.version.manifest.origin_bound_line);
+    alone.unwrap_or(&message.text)
+}
+
 /// What the plugin is told of a message: everything but the number, the text and the code.
-fn tell(message: &Message) -> provider::Message {
+fn tell(message: &Message, text: &MessageText) -> provider::Message {
     let to = &message.to;
     provider::Message {
         id: message.id.clone(),
         country: to.country().to_owned(),
         calling_code: to.calling_code().to_owned(),
         number_type: to.kind().as_str().to_owned(),
-        encoding: match message.text.encoding {
+        encoding: match text.encoding {
             Encoding::Gsm7 => "gsm-7",
             Encoding::Ucs2 => "ucs-2",
         }
         .to_owned(),
-        segments: message.text.segments,
+        segments: text.segments,
         validity: u32::try_from(message.validity.as_secs()).unwrap_or(u32::MAX),
         attempt: message.attempt,
         locale: message.locale.clone(),

@@ -345,6 +345,7 @@ pub(crate) fn message() -> Message {
         tenant: TenantId::super_tenant(),
         to: PhoneNumber::parse(NUMBER, None).unwrap(),
         text: MessageText::measured(TEXT.into()).unwrap(),
+        without_line: None,
         code: None,
         validity: Duration::from_secs(300),
         attempt: 1,

@@ -206,6 +206,7 @@ impl Desk {
             tenant: TenantId::super_tenant(),
             to: PhoneNumber::parse("+94771234567", None).unwrap(),
             text: MessageText::measured("Verification Code: 123456".into()).unwrap(),
+            without_line: None,
             code: None,
             validity: Duration::from_secs(300),
             attempt: 1,

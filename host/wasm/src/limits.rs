@@ -32,12 +32,13 @@ pub struct Limits {
     /// Component handles alive at once. Our worlds have no resources; adapters of other languages
     /// make a few for themselves.
     pub handles: usize,
-    /// Bytes of log text kept of one step; the rest is dropped and counted.
+    /// Bytes of log text kept of one step; the rest is dropped and counted. Enough for some lines that say
+    /// what a provider answered, and not for a reply.
     pub log_bytes: usize,
     /// Log lines kept of one step, so that a flood of empty lines is bounded as well.
     pub log_lines: usize,
 
-    /// Bytes of opaque state a plugin may carry to its next step.
+    /// Bytes of opaque state a plugin may carry to its next step: an id of the provider's and where it was.
     pub state_bytes: usize,
     /// Bytes of all text in a request: literals, header names, target, origin. Providers' requests
     /// are a few KiB.
@@ -46,14 +47,14 @@ pub struct Limits {
     pub operations: usize,
     /// Headers, `keep` rules and `extra` pairs of a request or a verdict, each.
     pub list_items: usize,
-    /// Bytes of text in a verdict, a resolution or the problems of a `check`.
+    /// Bytes of text in a verdict, a resolution or the problems of a `check`: sentences for a log and a page.
     pub verdict_bytes: usize,
-    /// Questions a resolver may ask the directory in one step.
+    /// Questions a resolver may ask the directory in one step. Each is a round trip to a user store.
     pub queries: usize,
 
     /// Bytes of a component file. The largest runtime measured (Python) makes 18 MiB.
     pub component_bytes: usize,
-    /// Bytes of the manifest section, the self-test vectors included.
+    /// Bytes of the manifest section, the self-test vectors included, which are most of it.
     pub manifest_bytes: usize,
     /// Rows of the self-test. They run at every admission, one step each.
     pub vectors: usize,
@@ -64,14 +65,16 @@ pub struct Limits {
     pub compile_seconds: u32,
     /// Bytes of address space of the compiling process. Python peaks at 330 MiB.
     pub compile_bytes: u64,
-    /// Bytes of compiled code the cache may hold before the least recently used are dropped.
+    /// Bytes of compiled code the cache may hold before the least recently used are dropped. Native plugins
+    /// make a fraction of a MiB each, a language runtime tens.
     pub cache_bytes: u64,
 
     /// Calls of one plugin in flight, so that one cannot eat the pool. Steps last microseconds.
     pub calls_per_plugin: usize,
-    /// Calls of one plugin that may wait for their turn; the next is told the host is busy.
+    /// Calls of one plugin that may wait for their turn; the next is told the host is busy, so that a
+    /// plugin that hangs holds no memory of all who come after.
     pub calls_waiting: usize,
-    /// Milliseconds a call may wait for its turn.
+    /// Milliseconds a call may wait for its turn: a person waits behind it.
     pub wait_ms: u32,
     /// Linear memories alive at once in the pool, of all plugins. Each reserves 4 GiB of address
     /// space (not of memory): 256 take 1 TiB of the 128 that a process has.

@@ -4,6 +4,7 @@ use crate::scripted::*;
 use postern_egress::Trust;
 use postern_egress::grant::Grant;
 use postern_egress::{NamedSecret, Route, Secrets};
+use postern_wasm::manifest::Manifest;
 use postern_wasm::types::Op;
 use std::sync::Arc;
 
@@ -25,6 +26,23 @@ impl Scene {
             + Sync
             + 'static,
     {
+        Self::worded(plugin, answers, |_| ())
+    }
+
+    /// With something else in the manifest.
+    fn worded<F>(
+        plugin: F,
+        answers: impl IntoIterator<Item = Answers>,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Self
+    where
+        F: Fn(&provider::Message, &provider::Event, &[u8]) -> Result<provider::Action, Fault>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let mut manifest = manifest("acme", "1.0.0", &[ORIGIN]);
+        change(&mut manifest);
         let admitted = Admitted {
             guest: Arc::new(Scripted {
                 behaviour: Arc::new(plugin),
@@ -32,7 +50,7 @@ impl Scene {
                 problems: Vec::new(),
                 healthy: true,
             }),
-            manifest: Arc::new(manifest("acme", "1.0.0", &[ORIGIN])),
+            manifest: Arc::new(manifest),
             sha256: [0; 32],
             size: 0,
         };
@@ -64,20 +82,23 @@ impl Scene {
         self.send_by(soon()).await
     }
 
-    async fn send_by(&self, deadline: Instant) -> Ended {
-        let place = Place {
+    fn place(&self) -> Place<'_> {
+        Place {
             sender: "acme",
             bound: &self.bound,
             wire: &self.wire,
             kept: &self.kept,
             clock: &StoppedClock,
             entropy: &Zeros,
-        };
+        }
+    }
+
+    async fn send_by(&self, deadline: Instant) -> Ended {
         let message = Message {
             code: Some(six_digits()),
             ..message()
         };
-        lead(place, &message, deadline, true).await
+        lead(self.place(), &message, deadline, true).await
     }
 
     fn seen(&self) -> Vec<(String, String)> {
@@ -512,6 +533,32 @@ fn all_secrets() -> [&'static str; 6] {
     [NUMBER, "94771234567", "771234567", CODE, TEXT, KEY]
 }
 
+/// A request with every value that a plugin can name, two of them in another form as well.
+fn everything() -> types::Request {
+    let program = vec![
+        Op::Recipient("e164".into()),
+        Op::Lit(" ".into()),
+        Op::Text(0),
+        Op::Secret("key".into()),
+        Op::Code,
+        Op::Encode(("base64".into(), 3)),
+        Op::Encode(("hex".into(), 2)),
+        Op::Concat(vec![0, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6]),
+    ];
+    request(program, Some(7))
+}
+
+/// None of the secrets, nor the two forms of [`everything`].
+fn assert_holds_no_secret(text: &str) {
+    let hex_text = hex::encode(TEXT);
+    for secret in all_secrets()
+        .into_iter()
+        .chain([hex_text.as_str(), "aHVudGVyMi1odW50ZXIy"])
+    {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
 #[tokio::test]
 async fn a_plugin_is_told_of_the_message_and_never_the_message() {
     let (saw, _, _) = all_it_saw([], message_request).await;
@@ -524,35 +571,98 @@ async fn a_plugin_is_told_of_the_message_and_never_the_message() {
 /// A provider that repeats everything it was sent, and a plugin that puts it in its verdict.
 #[tokio::test]
 async fn a_reply_that_echoes_is_cleaned_before_the_plugin_reads_it() {
-    fn everything() -> types::Request {
-        let program = vec![
-            Op::Recipient("e164".into()),
-            Op::Lit(" ".into()),
-            Op::Text(0),
-            Op::Secret("key".into()),
-            Op::Code,
-            Op::Encode(("base64".into(), 3)),
-            Op::Encode(("hex".into(), 2)),
-            Op::Concat(vec![0, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6]),
-        ];
-        request(program, Some(7))
-    }
     let (saw, ended, scene) = all_it_saw([Answers::Echo], everything).await;
     let sent = &scene.seen()[0].1;
     assert!(
         sent.contains(CODE) && sent.contains(KEY),
         "the provider got it: {sent}"
     );
-    let hex_text = hex::encode(TEXT);
-    let words = format!("{:?}", ended.delivery);
-    for secret in all_secrets()
-        .into_iter()
-        .chain([hex_text.as_str(), "aHVudGVyMi1odW50ZXIy"])
-    {
-        assert!(!saw.contains(secret), "{secret} in {saw}");
-        assert!(!words.contains(secret), "{secret} in {words}");
-    }
+    assert_holds_no_secret(&saw);
+    assert_holds_no_secret(&format!("{:?}", ended.delivery));
     assert!(saw.contains("[recipient]") && saw.contains("[secret]"));
+}
+
+/// The log is read by more people than the plugin's author, and kept for longer than a code lives.
+#[tokio::test]
+async fn a_plugin_that_writes_all_it_saw_into_the_log_writes_no_secret() {
+    #[derive(Clone, Default)]
+    struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            held(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt()
+        // The digits of a time might be those of the code.
+        .without_time()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    // As the plugin host writes a guest's lines, and without its bounds.
+    let plugin = |message: &provider::Message, event: &provider::Event, state: &[u8]| {
+        let state = String::from_utf8_lossy(state);
+        tracing::info!(target: "plugin", "{message:?} {event:?} {state}");
+        match event {
+            provider::Event::Start => send(everything()),
+            _ => refused("unknown"),
+        }
+    };
+    let scene = Scene::new(plugin, [Answers::Echo]);
+    let ended = scene.send().await;
+    assert_eq!(reason_of(&ended), FailureReason::Unknown);
+    assert!(scene.seen()[0].1.contains(CODE), "the provider got it");
+    let log = String::from_utf8(held(&sink.0).clone()).unwrap();
+    assert_holds_no_secret(&log);
+    assert!(
+        log.contains("[recipient]") && log.contains("[secret]"),
+        "the reply is in the log: {log}"
+    );
+}
+
+/// What one step learns it may tell the next one: also of the reply, there is nothing to tell.
+#[tokio::test]
+async fn a_plugin_that_carries_all_it_saw_in_its_state_carries_no_secret() {
+    let carried = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let pen = Arc::clone(&carried);
+    let plugin = move |message: &provider::Message, event: &provider::Event, state: &[u8]| {
+        // A line a step: what is printed of a value has no line breaks of its own.
+        let steps_before = state.iter().filter(|byte| **byte == b'\n').count();
+        let mut saw = state.to_vec();
+        saw.extend(format!("{message:?} {event:?}\n").into_bytes());
+        let request = match steps_before {
+            0 => everything(),
+            // The message left already; this one only asks.
+            1 => request(vec![Op::Lit("status?".into())], Some(0)),
+            _ => {
+                *held(&pen) = state.to_vec();
+                return refused("unknown");
+            }
+        };
+        Ok(provider::Action::Send(provider::Outgoing {
+            request,
+            state: saw,
+        }))
+    };
+    let scene = Scene::new(plugin, [Answers::Echo, Answers::Status(200, "{}")]);
+    let ended = scene.send().await;
+    assert_eq!(reason_of(&ended), FailureReason::Unknown);
+    let sent = scene.seen();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].1.contains(CODE), "the provider got it");
+    let state = String::from_utf8(held(&carried).clone()).unwrap();
+    assert_holds_no_secret(&state);
+    assert!(
+        state.contains("[recipient]") && state.contains("[secret]"),
+        "the reply is in the state: {state}"
+    );
 }
 
 #[tokio::test]
@@ -615,13 +725,45 @@ async fn a_value_cannot_be_split_over_two_leaves() {
         entropy: &Zeros,
     };
     let sly = Message {
-        text: postern_login::text::MessageText::measured(r#"123456","to":"+12025550199"#.into())
-            .unwrap(),
+        text: MessageText::measured(r#"123456","to":"+12025550199"#.into()).unwrap(),
         ..message()
     };
     let ended = lead(place, &sly, soon(), false).await;
     assert_eq!(reason_of(&ended), FailureReason::Misconfigured);
     assert_eq!(scene.seen(), []);
+}
+
+/// What the manifest says of the words: no host's line, or words of the provider's own.
+#[tokio::test]
+async fn a_plugin_gets_the_words_its_manifest_wants() {
+    for (host_line, expected) in [(true, "Code 123456 @h #123456"), (false, "Code 123456")] {
+        let scene = Scene::worded(
+            |_, event, _| match event {
+                provider::Event::Start => send(message_request()),
+                _ => refused("unknown"),
+            },
+            [Answers::Echo],
+            |manifest| manifest.origin_bound_line = host_line,
+        );
+        let text = |words: &str| MessageText::measured(words.to_owned()).unwrap();
+        let message = Message {
+            text: text("Code 123456 @h #123456"),
+            without_line: Some(text("Code 123456")),
+            ..message()
+        };
+        lead(scene.place(), &message, soon(), false).await;
+        assert_eq!(scene.seen()[0].1, format!("{NUMBER} {expected}"));
+    }
+    let words_itself = Scene::worded(
+        |_, _, _| send(message_request()),
+        [],
+        |manifest| manifest.wording = Wording::Provider,
+    );
+    let finished = message();
+    let ended = lead(words_itself.place(), &finished, soon(), false).await;
+    assert_eq!(reason_of(&ended), FailureReason::Misconfigured);
+    assert_eq!(words_itself.seen(), [], "nothing was asked");
+    assert!(ended.fault.is_none(), "it is not the plugin's fault");
 }
 
 #[tokio::test]
