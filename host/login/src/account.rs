@@ -430,6 +430,7 @@ impl Logins {
                 tenant,
                 to,
                 text,
+                without_line: None,
                 code: None,
                 validity: Duration::from_secs(24 * 60 * 60),
                 attempt: 1,

@@ -104,6 +104,27 @@ impl Logins {
         self.give_up(login).await
     }
 
+    /// The application that waits for this login, by the name people know. `None`: they came for their own
+    /// account page.
+    pub async fn awaited_by(&self, id: &LoginId) -> Result<Option<String>, LoginError> {
+        let login = self.load_browser(id).await?;
+        Ok(Some(login.application.display_name).filter(|name| !name.is_empty()))
+    }
+
+    /// The login is gone, and nobody has signed in. Where the application that waits is answered.
+    pub async fn decline(&self, id: &LoginId) -> Result<String, LoginError> {
+        let login = self.load_browser(id).await?;
+        let Origin::Browser { return_to } = &login.origin else {
+            return Err(LoginError::OutOfOrder);
+        };
+        if login.application.display_name.is_empty() {
+            return Err(LoginError::OutOfOrder);
+        }
+        let return_to = return_to.clone();
+        let taken = self.ports.logins.take(&login).await?;
+        taken.map(|_| return_to).ok_or(LoginError::Conflict)
+    }
+
     pub(crate) async fn give_up(&self, login: Login) -> Result<(), LoginError> {
         match &login.state {
             State::Started(_)

@@ -8,7 +8,7 @@ use crate::occasion::occasion;
 use crate::ports::{Advanced, Message, Settlement, TenantSettings};
 use crate::provider_words::ErrorDetail;
 use crate::routing::{self, Routed};
-use crate::text::{self, LastLine, Words};
+use crate::text::{self, LastLine, Template, Words};
 use crate::{LoginError, Logins};
 use postern_otp::hash::Binding;
 use postern_otp::{CODE_LIFETIME_MAX, Code, CodeFormat, Requested, Timestamp};
@@ -149,6 +149,7 @@ impl Logins {
             .challenge
             .code_lifetime
             .min(CODE_LIFETIME_MAX);
+        let template = text::template_for(&settings.templates, &login.locale);
         let words = Words {
             code: code.as_str(),
             brand: &settings.brand,
@@ -157,20 +158,22 @@ impl Logins {
                 settings.factor.otp_host.as_deref(),
                 app_hash,
                 requested.number.country(),
+                template.and_then(|template| template.last_line),
             ),
         };
-        let template = text::template_for(&settings.templates, &login.locale);
-        let text = text::compose(template, words)
+        let composed = text::compose(template, words)
             .ok_or_else(|| StoreError::new("the message does not fit ten segments"))?;
         let mut extra = vec![("brand".to_owned(), text::one_line(&settings.brand))];
         if let Some(hash) = app_hash {
             extra.push(("app-hash".to_owned(), hash.to_owned()));
         }
+        extra.extend(template.into_iter().flat_map(Template::ids));
         let message = Message {
             id: self.message_id()?,
             tenant: login.tenant.clone(),
             to: requested.number.clone(),
-            text,
+            text: composed.text,
+            without_line: composed.without_line,
             code: Some(code.clone()),
             validity,
             attempt: requested.resends + 1,

@@ -3,10 +3,12 @@
 use crate::application::Application;
 use crate::audit::{AuditEvent, What};
 use crate::begin::ClientFacts;
+use crate::error::StoreError;
 use crate::first_step::unavailable;
-use crate::login::{Authenticated, Login, LoginId, Origin, State};
-use crate::session::{Session, SessionId};
+use crate::login::{Authenticated, Login, LoginId, Origin, State, Who};
+use crate::session::{Session, SessionId, UNTIL_ATTRIBUTE};
 use crate::{LoginError, Logins};
+use postern_otp::Timestamp;
 
 /// A session, and where the browser goes with it.
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Logins {
         let now = self.now();
         let who = &authenticated.who;
         let account = who.account.as_ref();
+        let own_end = now.plus(lifetime);
         Ok(Session {
             id: SessionId::from_entropy(&self.random()?),
             name: self.fresh_name()?,
@@ -110,11 +113,24 @@ impl Logins {
             first: who.first.clone(),
             second: authenticated.second.clone(),
             authenticated_at: now,
-            expires_at: now.plus(lifetime),
+            expires_at: ended_elsewhere(who)?.map_or(own_end, |end| end.min(own_end)),
             user_agent: client.user_agent.clone(),
             address: client.address.clone(),
             locale: login.locale.clone(),
             attributes: who.attributes.clone(),
         })
     }
+}
+
+/// When the session ends from which the identity provider vouched, if it said so.
+fn ended_elsewhere(who: &Who) -> Result<Option<Timestamp>, StoreError> {
+    let said = who
+        .attributes
+        .iter()
+        .find(|(name, _)| name == UNTIL_ATTRIBUTE);
+    said.map(|(_, at)| {
+        let at = at.parse().map(Timestamp);
+        at.map_err(|error| StoreError::caused("the end of a session elsewhere is a number", error))
+    })
+    .transpose()
 }

@@ -6,6 +6,7 @@ use crate::login::{Login, LoginId, Purpose, State};
 use crate::provider_words::ProviderWords;
 use crate::session::{Session, SessionId};
 use crate::tenant::TenantId;
+use crate::text::{MessageText, Template};
 use async_trait::async_trait;
 use postern_otp::{
     AttemptPolicy, BackupCode, Code, FactorSettings, KeyRing, PaidAttempt, PhoneNumber, Timestamp,
@@ -671,7 +672,7 @@ pub struct TenantSettings {
     pub by_entry: BTreeMap<String, Arc<TenantSettings>>,
     pub keys: KeyRing,
     /// Templates by BCP 47 tag; `en` is always there. `{code}`, `{brand}`, `{minutes}`.
-    pub templates: Vec<(String, String)>,
+    pub templates: Vec<Template>,
     pub brand: String,
     pub limits: SendLimits,
     pub login_lifetime: Duration,
@@ -767,14 +768,16 @@ pub struct Message {
     pub id: String,
     pub tenant: TenantId,
     pub to: PhoneNumber,
-    pub text: crate::text::MessageText,
+    pub text: MessageText,
+    /// The same without the host's last line, where it has one: some providers must not get it.
+    pub without_line: Option<MessageText>,
     pub code: Option<Code>,
     pub validity: Duration,
     /// 1, then counting resends.
     pub attempt: u32,
     pub locale: String,
     pub purpose: Purpose,
-    /// `brand`, `app-hash`, ...
+    /// `brand`, `app-hash`, `template-id`, `entity-id`.
     pub extra: Vec<(String, String)>,
 }
 

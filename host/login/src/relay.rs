@@ -8,7 +8,7 @@ use crate::login::Purpose;
 use crate::ports::{ApiClient, FailureReason, Message, Reservation, Subject, TenantSettings};
 use crate::routing::{self, Routed};
 use crate::second_step::read_number;
-use crate::text::{self, LastLine, MessageText, Words};
+use crate::text::{self, Composed, LastLine, MessageText, Template, Words};
 use crate::throttle::{Outlay, number_key, send_budgets};
 use postern_otp::code::Alphabet;
 use postern_otp::{CODE_LIFETIME_MAX, Code, CodeFormat, PhoneNumber, Timestamp};
@@ -71,13 +71,13 @@ impl Logins {
     ) -> Result<Relayed, RelayError> {
         let settings = self.settings(&client.tenant).await?;
         let number = read_number(&settings, &message.to).map_err(|_| RelayError::NumberRefused)?;
-        let (text, code) = words(&message, &number, &settings).ok_or(RelayError::TextRefused)?;
+        let worded = words(&message, &number, &settings).ok_or(RelayError::TextRefused)?;
         let Some(key) = message.idempotency_key.clone() else {
             return self
-                .relay_once(client, message, number, text, code, &settings)
+                .relay_once(client, message, number, worded, &settings)
                 .await;
         };
-        let fingerprint = fingerprint(&message, &number, &text, &settings);
+        let fingerprint = fingerprint(&message, &number, &worded.composed.text, &settings);
         let replies = &self.ports.replies;
         let reservation = replies
             .reserve(client, &key, &fingerprint, self.now())
@@ -93,7 +93,7 @@ impl Logins {
             }
         }
         let relayed = self
-            .relay_once(client, message, number, text, code, &settings)
+            .relay_once(client, message, number, worded, &settings)
             .await;
         match &relayed {
             Ok(answer) => {
@@ -115,8 +115,7 @@ impl Logins {
         client: &ApiClient,
         message: RelayMessage,
         number: PhoneNumber,
-        text: MessageText,
-        code: Option<Code>,
+        worded: Worded,
         settings: &TenantSettings,
     ) -> Result<Relayed, RelayError> {
         let subject = Subject::Number {
@@ -132,13 +131,16 @@ impl Logins {
         if let Outlay::Refused { at, .. } = self.spend_on_sending(&budgets, now).await? {
             return Err(RelayError::TooMany { at });
         }
-        let segments = text.segments;
+        let segments = worded.composed.text.segments;
+        let mut extra = vec![("brand".to_owned(), text::one_line(&settings.brand))];
+        extra.extend(worded.ids);
         let sending = Message {
             id: self.message_id()?,
             tenant: client.tenant.clone(),
             to: number,
-            text,
-            code,
+            text: worded.composed.text,
+            without_line: worded.composed.without_line,
+            code: worded.code,
             validity: settings
                 .factor
                 .challenge
@@ -147,7 +149,7 @@ impl Logins {
             attempt: 1,
             locale: message.locale.unwrap_or_default(),
             purpose: message.purpose,
-            extra: vec![("brand".to_owned(), text::one_line(&settings.brand))],
+            extra,
         };
         let routed = routing::route(
             &self.ports,
@@ -203,13 +205,20 @@ impl Logins {
     }
 }
 
-/// The words, and the code in them if the client names it (it is kept out of logs then). `None` if
-/// the text is empty or too long, names no template, or the code is none.
+struct Worded {
+    composed: Composed,
+    /// If the client names it: it is kept out of logs then.
+    code: Option<Code>,
+    /// What the text is registered by.
+    ids: Vec<(String, String)>,
+}
+
+/// `None` if the text is empty or too long, names no template, or the code is none.
 fn words(
     message: &RelayMessage,
     number: &PhoneNumber,
     settings: &TenantSettings,
-) -> Option<(MessageText, Option<Code>)> {
+) -> Option<Worded> {
     match &message.text {
         RelayText::Finished(text) => {
             let text: String = text
@@ -218,7 +227,14 @@ fn words(
                 .collect();
             let orderly = !text.trim().is_empty() && text.chars().count() <= TEXT_CHARACTERS_MAX;
             let text = orderly.then(|| MessageText::measured(text)).flatten()?;
-            Some((text, None))
+            Some(Worded {
+                composed: Composed {
+                    text,
+                    without_line: None,
+                },
+                code: None,
+                ids: Vec::new(),
+            })
         }
         RelayText::Template { text_id, code } => {
             let code = client_code(code)?;
@@ -232,9 +248,14 @@ fn words(
                     settings.factor.otp_host.as_deref(),
                     None,
                     number.country(),
+                    template.last_line,
                 ),
             };
-            Some((text::compose(template, words)?, Some(code)))
+            Some(Worded {
+                composed: text::compose(Some(template), words)?,
+                code: Some(code),
+                ids: template.ids().collect(),
+            })
         }
     }
 }
@@ -252,18 +273,11 @@ fn client_code(text: &str) -> Option<Code> {
 }
 
 /// `code` is the template that logins use. Any other id names templates kept as `id:tag`.
-fn template<'a>(templates: &'a [(String, String)], text_id: &str, locale: &str) -> Option<&'a str> {
-    if text_id == "code" {
-        return Some(text::template_for(templates, locale));
+fn template<'a>(templates: &'a [Template], text_id: &str, locale: &str) -> Option<&'a Template> {
+    match text_id {
+        "code" => text::template_for(templates, locale),
+        other => text::template_of(templates, other, locale),
     }
-    let language = locale.split(['-', '_']).next().unwrap_or_default();
-    [locale, language, "en"].iter().find_map(|tag| {
-        let name = format!("{text_id}:{tag}");
-        templates
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
-            .map(|(_, template)| template.as_str())
-    })
 }
 
 /// What makes two requests the same one. Keyed, for it is made of a number and a code.

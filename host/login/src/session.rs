@@ -6,6 +6,10 @@ use crate::ports::{AccountRef, Subject};
 use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Among a person's attributes: when the identity provider ends the session there, in milliseconds since
+/// 1970. The one here ends with it.
+pub const UNTIL_ATTRIBUTE: &str = "urn:oasis:names:tc:SAML:2.0:session-not-on-or-after";
+
 /// 256 random bits as base64url, made when the login is finished. Stores keep its SHA-256.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionId(String);

@@ -4,7 +4,7 @@
 use crate::error::StoreError;
 use crate::login::Purpose;
 use crate::ports::Message;
-use crate::text::{self, LastLine, Words};
+use crate::text::{self, LastLine, Template, Words};
 use crate::{Logins, TenantId};
 use postern_otp::{CODE_LIFETIME_MAX, Code, PhoneNumber};
 
@@ -21,27 +21,35 @@ impl Logins {
         let length = usize::from(challenge.format.length).min(digits.len());
         let code = &digits[..length];
         let validity = challenge.code_lifetime.min(CODE_LIFETIME_MAX);
+        let locale = "en".to_owned();
+        let template = text::template_for(&settings.templates, &locale);
         let words = Words {
             code,
             brand: &settings.brand,
             validity,
-            last_line: LastLine::choose(settings.factor.otp_host.as_deref(), None, to.country()),
+            last_line: LastLine::choose(
+                settings.factor.otp_host.as_deref(),
+                None,
+                to.country(),
+                template.and_then(|template| template.last_line),
+            ),
         };
-        let locale = "en".to_owned();
-        let template = text::template_for(&settings.templates, &locale);
-        let text = text::compose(template, words)
+        let composed = text::compose(template, words)
             .ok_or_else(|| StoreError::new("the message does not fit ten segments"))?;
+        let mut extra = vec![("brand".to_owned(), text::one_line(&settings.brand))];
+        extra.extend(template.into_iter().flat_map(Template::ids));
         Ok(Message {
             id: self.message_id()?,
             tenant: tenant.clone(),
             to: to.clone(),
-            text,
+            text: composed.text,
+            without_line: composed.without_line,
             code: Code::parse(challenge.format, code),
             validity,
             attempt: 1,
             locale,
             purpose: Purpose::Login,
-            extra: vec![("brand".to_owned(), text::one_line(&settings.brand))],
+            extra,
         })
     }
 }

@@ -15,6 +15,42 @@ const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæ
 /// Its extension table; an escape and a septet each.
 const GSM_EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
+/// The words of a message in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// A language tag, or `id:tag` for one that clients of the relay name.
+    pub name: String,
+    /// With `{code}` in it.
+    pub words: String,
+    /// What it is registered by where operators deliver registered texts only (India).
+    pub template_id: Option<String>,
+    pub entity_id: Option<String>,
+    /// Whether the origin-bound line follows. `None`: where operators do not deliver registered texts only.
+    pub last_line: Option<bool>,
+}
+
+impl Template {
+    pub fn new(name: impl Into<String>, words: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            words: words.into(),
+            template_id: None,
+            entity_id: None,
+            last_line: None,
+        }
+    }
+
+    /// What a plugin is told of it.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (String, String)> {
+        [
+            ("template-id", &self.template_id),
+            ("entity-id", &self.entity_id),
+        ]
+        .into_iter()
+        .filter_map(|(name, id)| Some((name.to_owned(), id.clone()?)))
+    }
+}
+
 /// A finished text with its segmentation.
 #[derive(Clone)]
 pub struct MessageText {
@@ -123,12 +159,18 @@ pub(crate) enum LastLine<'a> {
 }
 
 impl<'a> LastLine<'a> {
-    /// The application's line where one is named; otherwise the host's, but by default not in India
-    /// and China, where operators deliver registered templates only.
-    pub(crate) fn choose(host: Option<&'a str>, app_hash: Option<&'a str>, country: &str) -> Self {
+    /// The application's line where one is named; otherwise the host's, as the template says, and by
+    /// default not in India and China, where operators deliver registered templates only.
+    pub(crate) fn choose(
+        host: Option<&'a str>,
+        app_hash: Option<&'a str>,
+        country: &str,
+        wanted: Option<bool>,
+    ) -> Self {
+        let wanted = wanted.unwrap_or(!matches!(country, "IN" | "CN"));
         match (app_hash, host) {
             (Some(hash), _) => Self::App(hash),
-            (None, Some(host)) if !matches!(country, "IN" | "CN") => Self::Origin(host),
+            (None, Some(host)) if wanted => Self::Origin(host),
             (None, Some(_) | None) => Self::None,
         }
     }
@@ -143,9 +185,33 @@ pub(crate) struct Words<'a> {
     pub(crate) last_line: LastLine<'a>,
 }
 
-/// Fills the template and writes the last line. A template without `{code}`, or one that grows past
-/// ten segments, gives way to the plainest words there are: a person waits for the code.
-pub(crate) fn compose(template: &str, words: Words<'_>) -> Option<MessageText> {
+/// A text, and the same without the host's line, for providers that must not get one.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) text: MessageText,
+    /// `None` where no such line is in it.
+    pub(crate) without_line: Option<MessageText>,
+}
+
+/// Fills the template and writes the last line. No template, one without `{code}`, or one that grows
+/// past ten segments gives way to the plainest words there are: a person waits for the code.
+pub(crate) fn compose(template: Option<&Template>, words: Words<'_>) -> Option<Composed> {
+    let template = template.map_or(FALLBACK, |template| template.words.as_str());
+    let text = worded(template, words)?;
+    let without_line = match words.last_line {
+        LastLine::Origin(_) => Some(worded(
+            template,
+            Words {
+                last_line: LastLine::None,
+                ..words
+            },
+        )?),
+        LastLine::App(_) | LastLine::None => None,
+    };
+    Some(Composed { text, without_line })
+}
+
+fn worded(template: &str, words: Words<'_>) -> Option<MessageText> {
     let filled = template.contains("{code}").then(|| fill(template, words));
     filled
         .and_then(MessageText::measured)
@@ -243,19 +309,29 @@ pub(crate) fn is_app_hash(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
-/// The template of a locale: the very tag, then its language, then English, then any.
-pub(crate) fn template_for<'a>(templates: &'a [(String, String)], locale: &str) -> &'a str {
+/// The template of a locale: the very tag, then its language, then English. `None`: the plainest words.
+pub(crate) fn template_for<'a>(templates: &'a [Template], locale: &str) -> Option<&'a Template> {
     let language = locale.split(['-', '_']).next().unwrap_or_default();
-    let by = |tag: &str| {
-        templates
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(tag))
-            .map(|(_, template)| template.as_str())
-    };
-    by(locale)
-        .or_else(|| by(language))
-        .or_else(|| by("en"))
-        .unwrap_or(FALLBACK)
+    [locale, language, "en"]
+        .iter()
+        .find_map(|tag| named(templates, tag))
+}
+
+/// The one of the relay's id and a locale.
+pub(crate) fn template_of<'a>(
+    templates: &'a [Template],
+    text_id: &str,
+    locale: &str,
+) -> Option<&'a Template> {
+    let language = locale.split(['-', '_']).next().unwrap_or_default();
+    [locale, language, "en"]
+        .iter()
+        .find_map(|tag| named(templates, &format!("{text_id}:{tag}")))
+}
+
+fn named<'a>(templates: &'a [Template], name: &str) -> Option<&'a Template> {
+    let mut all = templates.iter();
+    all.find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -275,7 +351,9 @@ mod tests {
     const LOGIN: LastLine<'static> = LastLine::Origin("login.example");
 
     fn composed(template: &str, words: Words<'_>) -> String {
-        compose(template, words).unwrap().as_str().to_owned()
+        let template = Template::new("en", template);
+        let composed = compose(Some(&template), words).unwrap();
+        composed.text.as_str().to_owned()
     }
 
     /// The algorithm of the specification "Origin-bound one-time codes delivered via SMS", 3.3,
@@ -385,7 +463,7 @@ mod tests {
 
     #[test]
     fn an_application_takes_the_last_line_and_two_countries_have_none() {
-        let choose = LastLine::choose;
+        let choose = |host, hash, country| LastLine::choose(host, hash, country, None);
         assert_eq!(
             choose(Some("h"), Some("FA+9qCX9VSu"), "LK"),
             LastLine::App("FA+9qCX9VSu")
@@ -394,6 +472,10 @@ mod tests {
         assert_eq!(choose(Some("h"), None, "IN"), LastLine::None);
         assert_eq!(choose(Some("h"), None, "CN"), LastLine::None);
         assert_eq!(choose(None, None, "LK"), LastLine::None);
+        // A template may say otherwise.
+        let by_template = |country, wanted| LastLine::choose(Some("h"), None, country, wanted);
+        assert_eq!(by_template("IN", Some(true)), LastLine::Origin("h"));
+        assert_eq!(by_template("LK", Some(false)), LastLine::None);
         let app = words(LastLine::App("FA+9qCX9VSu"));
         assert_eq!(composed("{code}", app), "123456\n\nFA+9qCX9VSu");
     }
@@ -412,10 +494,27 @@ mod tests {
         }
     }
 
+    fn composed_without_template() -> String {
+        let composed = compose(None, words(LastLine::None)).unwrap();
+        composed.text.as_str().to_owned()
+    }
+
+    #[test]
+    fn the_same_text_is_there_without_the_hosts_line() {
+        let template = Template::new("en", "Code {code}");
+        let both = compose(Some(&template), words(LOGIN)).unwrap();
+        assert!(both.text.as_str().ends_with("@login.example #123456"));
+        assert_eq!(both.without_line.unwrap().as_str(), "Code 123456");
+        for other in [LastLine::None, LastLine::App("FA+9qCX9VSu")] {
+            let composed = compose(Some(&template), words(other)).unwrap();
+            assert!(composed.without_line.is_none());
+        }
+    }
+
     #[test]
     fn the_nearest_locale_is_taken() {
         let templates = [("en", "E"), ("si", "S"), ("pt-BR", "B")]
-            .map(|(tag, text)| (tag.to_owned(), text.to_owned()));
+            .map(|(tag, words)| Template::new(tag, words));
         for (locale, expected) in [
             ("si", "S"),
             ("si-LK", "S"),
@@ -424,9 +523,11 @@ mod tests {
             ("fr", "E"),
             ("", "E"),
         ] {
-            assert_eq!(template_for(&templates, locale), expected, "{locale}");
+            let found = template_for(&templates, locale).unwrap();
+            assert_eq!(found.words, expected, "{locale}");
         }
-        assert_eq!(template_for(&[], "en"), FALLBACK);
+        assert_eq!(template_for(&[], "en"), None);
+        assert_eq!(composed_without_template(), "Verification Code: 123456");
     }
 
     #[test]

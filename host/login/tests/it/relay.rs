@@ -4,6 +4,7 @@ use crate::world::*;
 use postern_login::login::Purpose;
 use postern_login::ports::{ApiClient, FailureReason, Scope};
 use postern_login::relay::*;
+use postern_login::text::Template;
 use postern_otp::Timestamp;
 
 fn client() -> ApiClient {
@@ -44,12 +45,16 @@ async fn a_finished_text_is_sent_as_it_is() {
 #[tokio::test]
 async fn a_template_takes_the_clients_own_code() {
     let world = World::with(|settings| {
-        let reset = ("reset:en".to_owned(), "Reset with {code}".to_owned());
-        settings.templates.push(reset);
+        settings.templates.push(Template {
+            template_id: Some("1107".to_owned()),
+            entity_id: Some("1101".to_owned()),
+            ..Template::new("reset:en", "Reset with {code}")
+        });
     });
-    for (text_id, expected) in [
-        ("code", "Verification Code: 4711"),
-        ("reset", "Reset with 4711"),
+    let registered = [("template-id", "1107"), ("entity-id", "1101")];
+    for (text_id, expected, ids) in [
+        ("code", "Verification Code: 4711", &[][..]),
+        ("reset", "Reset with 4711", &registered[..]),
     ] {
         let template = RelayMessage {
             text: RelayText::Template {
@@ -62,6 +67,13 @@ async fn a_template_takes_the_clients_own_code() {
         let held = world.held();
         let (_, sent) = held.sent.last().unwrap();
         assert_eq!(sent.text.as_str(), expected);
+        let told: Vec<_> = sent
+            .extra
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| *name != "brand")
+            .collect();
+        assert_eq!(told, ids);
         assert!(
             sent.code.is_some(),
             "so that it is kept out of what a provider echoes"

@@ -10,6 +10,7 @@ use postern_login::error::StoreError;
 use postern_login::login::{Login, Origin, State, StopReason, Stopped};
 use postern_login::ports::*;
 use postern_login::session::{Session, SessionId};
+use postern_login::text::Template;
 use postern_login::{LoginId, Logins, Step, TenantId};
 use postern_otp::danger::attempt_counted;
 use postern_otp::lock::{Ledger, Standing};
@@ -286,7 +287,7 @@ pub fn settings() -> TenantSettings {
         },
         by_entry: Default::default(),
         keys: KeyRing::new(vec![HashKey::new(1, [5; 32])]).unwrap(),
-        templates: vec![("en".to_owned(), "Verification Code: {code}".to_owned())],
+        templates: vec![Template::new("en", "Verification Code: {code}")],
         brand: "Example".to_owned(),
         limits: SendLimits {
             per_account: (5, Duration::from_secs(600)),
