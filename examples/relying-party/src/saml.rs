@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use postern_federation::ports::{Parked, Parking, ParkingKey};
 use postern_federation::saml::logout::{AnswerLogout, AskLogout, LogoutEndpoint, UnverifiedLogout};
 use postern_federation::saml::metadata::Peer;
-use postern_federation::saml::sp::{Endpoint, Here, UpstreamSession, Wish};
+use postern_federation::saml::sp::{Endpoint, Here, Question, UpstreamSession, Wish};
 use postern_federation::saml::{
     self, Binding, MessageId, Outgoing, Received, Refusal, Status, UnverifiedResponse, Upstream,
 };
@@ -165,7 +165,10 @@ pub(crate) async fn answer(State(app): State<App>, body: String) -> Result<Respo
         entity_id: &entity_id,
         consumer_url: &consumer_url,
     };
-    let asked = trip.as_ref().map(|trip| trip.request_id.as_str());
+    let asked = trip.as_ref().map(|trip| Question {
+        id: &trip.request_id,
+        afresh_since: None,
+    });
     let assertion = upstream
         .accept(response, asked, here, &app.inner.security, saml::at(now()))
         .map_err(Trouble::of)?;

@@ -90,6 +90,7 @@ fn pages(state: &WebState) -> Router<WebState> {
         .route("/sign-in/callback/{name}", get(sign_in::federated::arrive))
         .route("/sign-in/second-step", post(sign_in::step_up::submit))
         .route("/sign-in/abandon", post(sign_in::abandon))
+        .route("/sign-in/decline", post(sign_in::decline))
         .route("/sign-in/finish", post(sign_in::finish))
         .route("/sign-out", post(account::sign_out))
         .route("/signed-out", get(account::signed_out))

@@ -44,7 +44,7 @@ texts! {
     // the end of a login
     continue_title, continue_lead, continue_button, onward_title, onward_lead, stopped_title,
     stopped_opted_out, stopped_no_account, stopped_no_number, stopped_no_federated_number, stopped_tenant, stopped_locked, stopped_locked_minutes,
-    stopped_failed, stopped_code_wrong, stopped_code_expired, stopped_attempts, stopped_used, stopped_abandoned, stopped_disabled, start_again,
+    stopped_failed, stopped_code_wrong, stopped_code_expired, stopped_attempts, stopped_used, stopped_abandoned, stopped_disabled, start_again, back_to,
     // what the last act came to
     notice_password, notice_elsewhere_refused, notice_elsewhere_failed, notice_code_wrong, notice_code_expired, notice_code_superseded, notice_backup_wrong,
     notice_not_sent, notice_not_sent_code, notice_not_sent_words, notice_new_code, notice_too_soon, notice_too_often,
@@ -146,6 +146,7 @@ pub static EN: Texts = Texts {
     stopped_abandoned: "You cancelled this sign-in.",
     stopped_disabled: "Text message codes are disabled for this account after too many wrong ones. Ask your administrator.",
     start_again: "Start again",
+    back_to: "Back to {name}",
 
     notice_password: "The user name or the password is not right.",
     notice_elsewhere_refused: "You were not signed in there. Try again, or choose another way.",

@@ -55,6 +55,24 @@ pub struct RequestedContext {
     pub classes: Vec<String>,
 }
 
+impl RequestedContext {
+    /// Whether a provider that was asked this may answer with that class (core, 3.3.2.2.1). Classes other
+    /// than ours have no order that we know: of those, only what was asked for letter by letter will do.
+    pub fn allows(&self, class: Option<&str>) -> bool {
+        let Some(class) = class else {
+            return false;
+        };
+        if self.comparison != Comparison::Better && self.classes.iter().any(|asked| asked == class)
+        {
+            return true;
+        }
+        match AuthnContext::from_uri(class) {
+            Some(given) => answer(given, Some(self)) == Some(given),
+            None => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Comparison {

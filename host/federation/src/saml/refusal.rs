@@ -30,6 +30,8 @@ pub enum Refusal {
     Confirmation(&'static str),
     #[error("out of its time: {0}")]
     Time(&'static str),
+    #[error("not the sign-in that was asked for: {0}")]
+    Context(&'static str),
     #[error("answers no request of this browser")]
     InResponseTo,
     #[error("unsolicited, and unsolicited answers are switched off for this identity provider")]

@@ -1,7 +1,7 @@
 //! `Response`: what an identity provider answers. Written to service providers; read from other identity providers,
 //! where everything that can be wrong with it is checked.
 
-use super::context::AuthnContext;
+use super::context::{AuthnContext, RequestedContext};
 use super::keys::Certificate;
 use super::refusal::{Refusal, Status};
 use super::request::{Header, finish, sign_here};
@@ -96,6 +96,10 @@ pub struct Expected<'a> {
     pub signed_response: bool,
     pub signed_assertion: bool,
     pub encrypted_assertion: bool,
+    /// The person was to be asked again then, and must not have signed in before (attack X-26).
+    pub afresh_since: Option<Timestamp>,
+    /// How they were to sign in there, whatever the provider makes of what it was asked.
+    pub context: Option<&'a RequestedContext>,
 }
 
 /// Somebody, vouched for: every check has passed. Made in one place only.
@@ -263,6 +267,14 @@ fn accept(
     if authenticated_at > later(now, SKEW_SECONDS_MAX) {
         return Err(Refusal::Time("signed in in the future"));
     }
+    if expected
+        .afresh_since
+        .is_some_and(|since| later(authenticated_at, SKEW_SECONDS_MAX) < since)
+    {
+        return Err(Refusal::Context(
+            "the person was to be asked again, and was not",
+        ));
+    }
     let session_until = time(*statement, "SessionNotOnOrAfter")?;
     if session_until.is_some_and(|until| until <= later(now, -SKEW_SECONDS_MAX)) {
         return Err(Refusal::Time("its session has ended"));
@@ -270,6 +282,12 @@ fn accept(
     let class = part(*statement, ASSERTION, "AuthnContext")?
         .only(ASSERTION, "AuthnContextClassRef")?
         .and_then(Node::value);
+    if expected
+        .context
+        .is_some_and(|asked| !asked.allows(class.as_deref()))
+    {
+        return Err(Refusal::Context("it is not how the person was to sign in"));
+    }
     let until = conditions_until.map_or(confirmed_until, |c| c.min(confirmed_until));
     Ok(VerifiedAssertion {
         id: header.id,

@@ -78,6 +78,15 @@ pub struct Wish<'a> {
     pub relay_state: Option<&'a str>,
 }
 
+/// What this very browser was sent away with.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The request's.
+    pub id: &'a str,
+    /// When the person was to be asked again ([`Wish::force_authn`]).
+    pub afresh_since: Option<Timestamp>,
+}
+
 impl Upstream {
     /// Everything that is wrong, by key.
     pub fn check(&self) -> Vec<Problem> {
@@ -144,16 +153,16 @@ impl Upstream {
         )
     }
 
-    /// `in_response_to` is the request that this very browser was sent away with, if it was.
+    /// `asked` is `None` if nobody was: an answer to no question.
     pub fn accept(
         &self,
         response: UnverifiedResponse,
-        in_response_to: Option<&str>,
+        asked: Option<Question<'_>>,
         here: Here<'_>,
         security: &dyn XmlSecurity,
         now: Timestamp,
     ) -> Result<VerifiedAssertion, Refusal> {
-        if in_response_to.is_none() {
+        if asked.is_none() {
             if response.in_response_to().is_some() {
                 // It answers a request, only not one of this browser's.
                 return Err(Refusal::InResponseTo);
@@ -167,10 +176,12 @@ impl Upstream {
             trusted: &self.certificates,
             audience: self.known_as(here),
             consumer_url: here.consumer_url,
-            in_response_to,
+            in_response_to: asked.map(|asked| asked.id),
             signed_response: self.signed_response,
             signed_assertion: self.signed_assertion,
             encrypted_assertion: self.encrypted_assertion,
+            afresh_since: asked.and_then(|asked| asked.afresh_since),
+            context: self.context.as_ref(),
         };
         response.verify(&expected, security, now)
     }

@@ -6,6 +6,7 @@ use super::json::member;
 use super::patch::{apply, orderly};
 use super::schema::{PATCH, Resource};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 pub const CORE: &str = "urn:scim:schemas:core:1.0";
 
@@ -28,6 +29,21 @@ pub fn list(total: usize, start_index: usize, resources: Vec<Value>) -> Value {
         "itemsPerPage": resources.len(),
         "Resources": resources.into_iter().map(resource).collect::<Vec<_>>(),
     })
+}
+
+/// A filter as the older peers write it: `userName Eq alice`, without quotes. Any other text is left as it
+/// stands.
+pub fn filter(text: &str) -> Cow<'_, str> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words.as_slice() {
+        [attribute, operator, value]
+            if !value.contains(['"', '(', ')', '[', ']'])
+                && !["true", "false", "null"].contains(value) =>
+        {
+            Cow::Owned(format!("{attribute} {operator} {}", json!(value)))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// `/ServiceProviderConfigs`.
@@ -133,5 +149,22 @@ mod tests {
                 "emails": [{"value": "a@example.com"}, {"value": "c@example.com"}]
             })
         );
+    }
+
+    #[test]
+    fn a_value_without_quotes_gets_them() {
+        for (text, expected) in [
+            ("userName Eq alice", r#"userName Eq "alice""#),
+            ("userName Eq WSO2/alice", r#"userName Eq "WSO2/alice""#),
+            ("userName  Eq  12345", r#"userName Eq "12345""#),
+            (r"userName Eq a\b", r#"userName Eq "a\\b""#),
+            (r#"userName Eq "alice""#, r#"userName Eq "alice""#),
+            ("active Eq true", "active Eq true"),
+            ("userName pr", "userName pr"),
+            ("(userName Eq alice)", "(userName Eq alice)"),
+            ("userName Eq a b", "userName Eq a b"),
+        ] {
+            assert_eq!(filter(text), expected);
+        }
     }
 }

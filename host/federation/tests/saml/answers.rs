@@ -1,7 +1,9 @@
 //! What is checked of an answer once its signature holds: for whom, where, when, to which question.
 
 use crate::world::*;
+use postern_federation::saml::context::{Comparison, RequestedContext};
 use postern_federation::saml::idp::ServiceProvider;
+use postern_federation::saml::sp::Question;
 use postern_federation::saml::{AuthnContext, Refusal, UnverifiedResponse};
 
 #[test]
@@ -308,7 +310,7 @@ fn an_answer_to_no_question_is_refused_unless_switched_on() {
     assert_eq!(
         open.accept(
             response(),
-            Some(id(1).as_str()),
+            Some(question(&id(1))),
             HERE,
             &security("sp"),
             now()
@@ -345,6 +347,80 @@ fn a_response_comes_by_post_only() {
         .unwrap()
         .unwrap();
     let response = UnverifiedResponse::new(received).unwrap();
-    let result = upstream().accept(response, Some(id(1).as_str()), HERE, &security("sp"), now());
+    let result = upstream().accept(
+        response,
+        Some(question(&id(1))),
+        HERE,
+        &security("sp"),
+        now(),
+    );
     refused("redirect", result, "by POST");
+}
+
+/// X-26, the other way round: a provider that was to ask again and answers from an old session.
+#[test]
+fn an_old_sign_in_is_no_fresh_one() {
+    let document = genuine();
+    for (seconds, fresh) in [(0, true), (120, true), (121, false), (3600, false)] {
+        let response = UnverifiedResponse::new(received(&form("SAMLResponse", &document)).unwrap());
+        let id = id(1);
+        let asked = Question {
+            id: id.as_str(),
+            // The person signed in at the beginning.
+            afresh_since: Some(after(seconds)),
+        };
+        let result =
+            upstream().accept(response.unwrap(), Some(asked), HERE, &security("sp"), now());
+        if fresh {
+            assert!(result.is_ok(), "{seconds}: {result:?}");
+        } else {
+            refused("old", result, "asked again");
+        }
+    }
+}
+
+/// A provider that was asked for a class answers with it, or with none.
+#[test]
+fn a_sign_in_of_another_class_than_was_asked_for_is_refused() {
+    const MFA: &str = "https://refeds.org/profile/mfa";
+    const PASSWORD: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
+    const THEIRS: &str = "https://idp.example/very-sure";
+    for (comparison, asked, said, expected) in [
+        (Comparison::Exact, MFA, MFA, true),
+        (Comparison::Exact, MFA, PASSWORD, false),
+        (Comparison::Exact, THEIRS, THEIRS, true),
+        (Comparison::Exact, THEIRS, MFA, false),
+        (Comparison::Minimum, PASSWORD, MFA, true),
+        (Comparison::Minimum, MFA, PASSWORD, false),
+        (Comparison::Minimum, THEIRS, THEIRS, true),
+        (Comparison::Better, PASSWORD, MFA, true),
+        (Comparison::Better, PASSWORD, PASSWORD, false),
+        (Comparison::Better, THEIRS, THEIRS, false),
+        (Comparison::Maximum, MFA, PASSWORD, true),
+        (Comparison::Maximum, PASSWORD, MFA, false),
+    ] {
+        let upstream = postern_federation::saml::sp::Upstream {
+            context: Some(RequestedContext {
+                comparison,
+                classes: vec![asked.to_owned()],
+            }),
+            ..upstream()
+        };
+        let document = forged("idp", |assertion| {
+            let class = between(
+                assertion,
+                "<saml:AuthnContextClassRef>",
+                "</saml:AuthnContextClassRef>",
+            );
+            let other = format!("<saml:AuthnContextClassRef>{said}</saml:AuthnContextClassRef>");
+            assertion.replace(class, &other)
+        });
+        let result = accept_by(&upstream, &document, now());
+        let name = format!("{comparison:?} {asked}: {said}");
+        if expected {
+            assert!(result.is_ok(), "{name}: {result:?}");
+        } else {
+            refused(&name, result, "not the sign-in that was asked for");
+        }
+    }
 }

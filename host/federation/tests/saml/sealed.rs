@@ -22,7 +22,7 @@ fn an_encrypted_assertion_opens_with_our_key_only() {
     let with = |security: &Bergshamra| {
         upstream().accept(
             response().unwrap(),
-            Some(id(1).as_str()),
+            Some(question(&id(1))),
             HERE,
             security,
             now(),

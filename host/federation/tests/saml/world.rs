@@ -9,7 +9,7 @@ use postern_federation::saml::idp::{
 };
 use postern_federation::saml::logout::LogoutEndpoint;
 use postern_federation::saml::response::{Attribute, NameId};
-use postern_federation::saml::sp::{Endpoint, Here, Upstream, Wish};
+use postern_federation::saml::sp::{Endpoint, Here, Question, Upstream, Wish};
 use postern_federation::saml::{
     AuthnContext, Bergshamra, Binding, Certificate, MessageId, Outgoing, Received, Refusal,
     SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion, XmlSecurity,
@@ -223,13 +223,20 @@ pub fn genuine() -> String {
     answered(&application(), &person())
 }
 
+pub fn question(id: &MessageId) -> Question<'_> {
+    Question {
+        id: id.as_str(),
+        afresh_since: None,
+    }
+}
+
 pub fn accept_by(
     upstream: &Upstream,
     xml: &str,
     at: Timestamp,
 ) -> Result<VerifiedAssertion, Refusal> {
     let response = UnverifiedResponse::new(received(&form("SAMLResponse", xml))?)?;
-    upstream.accept(response, Some(id(1).as_str()), HERE, &security("sp"), at)
+    upstream.accept(response, Some(question(&id(1))), HERE, &security("sp"), at)
 }
 
 pub fn accept(xml: &str) -> Result<VerifiedAssertion, Refusal> {

@@ -19,7 +19,7 @@ use http::{HeaderValue, StatusCode, header};
 use postern_admin::audit::Filter;
 use postern_admin::definitions::{Sort, Wanted};
 use postern_admin::outbox::OutboxAnswer;
-use postern_admin::users::{UserEdit, UserView};
+use postern_admin::users::UserEdit;
 use postern_admin::{Actor, AdminError, Password, Role};
 use postern_login::TenantId;
 use postern_login::ports::Scope;
@@ -240,35 +240,12 @@ async fn user_add(
 }
 
 async fn user_show(Tenant(state): Tenant, Token(actor): Token, Path(name): Path<String>) -> Answer {
-    let UserView {
-        record,
-        ledger,
-        backup_codes_left,
-        sessions,
-        role,
-    } = state
+    let shown = state
         .administration
-        .user_show(&actor, &state.tenant, &name)
+        .user_shown(&actor, &state.tenant, &name)
         .await
         .map_err(problem)?;
-    let sessions: Vec<_> = sessions
-        .iter()
-        .map(|session| {
-            json!({
-                "name": session.name,
-                "since": session.authenticated_at.unix_seconds(),
-                "address": session.address,
-                "user_agent": session.user_agent,
-            })
-        })
-        .collect();
-    ok(&json!({
-        "user": record,
-        "codes_locked": ledger.standing(state.clock.now()) != postern_otp::lock::Standing::Free,
-        "backup_codes_left": backup_codes_left,
-        "sessions": sessions,
-        "role": role,
-    }))
+    ok(&shown)
 }
 
 async fn user_set(

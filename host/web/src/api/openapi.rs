@@ -153,7 +153,10 @@ fn message_request() -> Value {
         "oneOf": [
             form(&["text"], json!({ "text": { "type": "string", "minLength": 1, "maxLength": 1600 } })),
             form(&["text_id", "code"], json!({
-                "text_id": { "type": "string", "minLength": 1, "maxLength": 64 },
+                "text_id": {
+                    "type": "string", "minLength": 1, "maxLength": 64, "examples": ["code", "reset"],
+                    "description": "`code` is the template of logins. Any other id names the keys `ID:LANGUAGE` of `[sms_otp.text]`: `\"reset:en\"` is `reset` in English. The `locale` chooses among them, then its language, then English; with none of them the request is `text-refused`."
+                },
                 "code": { "type": "string", "minLength": 1, "maxLength": 64 },
             })),
         ]

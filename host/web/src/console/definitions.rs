@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::StatusCode;
 use postern_admin::AdminError;
 use postern_admin::console::Console;
-use postern_admin::definitions::{FormName, Listed, Meaning, RESIDENT, Shown, Sort, Wanted};
+use postern_admin::definitions::{FormName, Listed, Meaning, RESIDENT, Shown, Sort, Wanted, sends};
 use postern_admin::form::{Field, FieldKind, Section, Values};
 
 /// The sections of the navigation that these pages make.
@@ -471,11 +471,6 @@ fn say_ways_in(sections: &mut [Section], ways: &[String]) {
     for field in fields.filter(|field| field.name == "first_step") {
         field.help = format!("{} There are: {}.", field.help, ways.join(", "));
     }
-}
-
-/// An SMSOTP entry, which takes the second step.
-fn sends(form: &str) -> bool {
-    form.starts_with("sms-otp/")
 }
 
 /// `POST /console/identity-providers/put`

@@ -36,6 +36,11 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether the name is there, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }

@@ -173,6 +173,25 @@ async fn resume(
     let party = party
         .filter(|party| party.enabled && still_registered(party, &request))
         .ok_or_else(|| PageError::Application.into_response())?;
+    // Once: the same request is not answered twice.
+    let once = async || {
+        let taken = parking.claim(tenant, REQUEST, &key, now(state)).await;
+        match taken.map_err(|error| busy(&error))? {
+            Some(_) => Ok(()),
+            None => Err(PageError::Stale.into_response()),
+        }
+    };
+    if query.has(sign_in::DECLINED) {
+        once().await?;
+        let location = refusal(
+            state,
+            &request.redirect_uri,
+            request.state.as_deref(),
+            ErrorCode::AccessDenied,
+            "nobody signed in",
+        );
+        return Ok(onward(state, client, &location));
+    }
     let application = application(state, &party, &request).await?;
     let session = state.cookies().session(headers);
     let recognized = state
@@ -187,11 +206,7 @@ async fn resume(
         .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
     match meant(state, &request, recognized)? {
         Recognized::Enough(session) => {
-            // Once: the same request is not answered twice.
-            let taken = parking.claim(tenant, REQUEST, &key, now(state)).await;
-            if taken.map_err(|error| busy(&error))?.is_none() {
-                return Err(PageError::Stale.into_response());
-            }
+            once().await?;
             let location = code(state, &party, &request, &session).await?;
             Ok(onward(state, client, &location))
         }
@@ -363,8 +378,19 @@ fn answer_error(
     code: ErrorCode,
     why: &str,
 ) -> Response {
+    see_other(&refusal(state, redirect_uri, application_state, code, why))
+}
+
+/// Where the browser takes it.
+fn refusal(
+    state: &TenantState,
+    redirect_uri: &str,
+    application_state: Option<&str>,
+    code: ErrorCode,
+    why: &str,
+) -> String {
     let pairs = [("error", code.as_str()), ("error_description", why)];
-    see_other(&answer(state, redirect_uri, application_state, &pairs))
+    answer(state, redirect_uri, application_state, &pairs)
 }
 
 /// The registered address with our parameters added to its query. `iss` says whose answer it is

@@ -119,10 +119,21 @@ pub(super) async fn resume(
     client: &ClientFacts,
     headers: &HeaderMap,
     key: &str,
+    declined: bool,
 ) -> Result<Response, Response> {
     let key = ParkingKey::parse(key).ok_or_else(|| PageError::Stale.into_response())?;
     let waiting: Waiting = look(state, REQUEST, &key).await?;
     let (party, provider) = known(state, waiting.request.service_provider()).await?;
+    if declined {
+        let waiting: Waiting = super::claim(state, REQUEST, &key).await?;
+        return deny(
+            state,
+            client,
+            &provider,
+            &waiting.request,
+            Status::AuthnFailed,
+        );
+    }
     let recognized = recognize(state, headers, &party, &waiting).await?;
     match &recognized.1 {
         Recognized::Enough(session) => {

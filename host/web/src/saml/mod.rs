@@ -20,6 +20,8 @@ use crate::error::PageError;
 use crate::extract::fields::whole;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
+use crate::page::see_other;
+use crate::sign_in;
 use crate::tenant::{Tenant, TenantState};
 use axum::extract::{RawQuery, Request};
 use axum::response::{IntoResponse, Response};
@@ -72,12 +74,16 @@ pub async fn sso_get(
     headers: HeaderMap,
 ) -> Response {
     let served = async {
+        if let Some(elsewhere) = of_a_tenant(&state, &query, raw.as_deref().unwrap_or_default())? {
+            return Ok(elsewhere);
+        }
         if let Some(received) = Received::redirect(raw.as_deref().unwrap_or_default()) {
             let received = received.map_err(|refusal| refuse(&refusal))?;
             return request(&state, &client, &headers, received).await;
         }
         if let Some(key) = query.text("sessionDataKey") {
-            return idp::resume(&state, &client, &headers, key).await;
+            let declined = query.has(sign_in::DECLINED);
+            return idp::resume(&state, &client, &headers, key, declined).await;
         }
         if let Some(entity_id) = query.text("spEntityID") {
             let wish = idp::Start {
@@ -94,6 +100,35 @@ pub async fn sso_get(
         Err(PageError::Application.into_response())
     };
     served.await.unwrap_or_else(|response| response)
+}
+
+/// `tenantDomain=`, by which the older product's links name the tenant: its own address serves it. What is signed
+/// in a query stays as it was written.
+fn of_a_tenant(
+    state: &TenantState,
+    query: &Query,
+    raw: &str,
+) -> Result<Option<Response>, Response> {
+    const NAME: &str = "tenantDomain=";
+    let Some(named) = query.text("tenantDomain") else {
+        return Ok(None);
+    };
+    let named = TenantId::parse(named).map_err(|_| PageError::Application.into_response())?;
+    if named == state.tenant {
+        return Ok(None);
+    }
+    if state.tenant != TenantId::super_tenant() {
+        return Err(PageError::Application.into_response());
+    }
+    let rest: Vec<_> = raw
+        .split('&')
+        .filter(|pair| !pair.starts_with(NAME))
+        .collect();
+    Ok(Some(see_other(&format!(
+        "/t/{}/samlsso?{}",
+        named.as_str(),
+        rest.join("&")
+    ))))
 }
 
 /// `POST /samlsso`

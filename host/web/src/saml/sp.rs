@@ -9,20 +9,20 @@ use crate::sign_in;
 use crate::tenant::TenantState;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use postern_federation::IdentityProvider;
 use postern_federation::identity_provider::Protocol;
 use postern_federation::ports::ParkingKey;
-use postern_federation::saml::sp::{UpstreamSession, Wish};
+use postern_federation::saml::sp::{Question, UpstreamSession, Wish};
 use postern_federation::saml::{
     self, AuthnContext, CONTEXT_ATTRIBUTE, Received, Refusal, SESSION_ATTRIBUTE,
     UnverifiedResponse, Upstream, VerifiedAssertion,
 };
+use postern_federation::{IdentityProvider, Moment};
 use postern_login::LoginId;
 use postern_login::application::Application;
 use postern_login::begin::{ClientFacts, Moved};
 use postern_login::login::{Notice, Origin};
 use postern_login::ports::FederatedLogin;
-use postern_login::session::Session;
+use postern_login::session::{Session, UNTIL_ATTRIBUTE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -37,6 +37,9 @@ struct Trip {
     identity_provider: String,
     request_id: String,
     login: String,
+    /// When it was asked to ask the person again, if it was.
+    #[serde(default)]
+    afresh_since: Option<Moment>,
 }
 
 /// What came back, checked; it waits for the browser to come for it with its cookies.
@@ -75,6 +78,7 @@ pub async fn leave(
         identity_provider: provider.name.clone(),
         request_id: request_id.as_str().to_owned(),
         login: digest(id),
+        afresh_since: application.sequence.afresh.then(|| now(state)),
     };
     let key = park(state, TRIP, &trip).await?;
     let us = Us::of(state);
@@ -110,15 +114,12 @@ pub(super) async fn answer(state: &TenantState, received: Received) -> Result<Re
     let upstream = spoken(&provider)?;
     let security = security(state)?;
     let us = Us::of(state);
-    let request_id = trip.as_ref().map(|trip| trip.request_id.as_str());
+    let asked = trip.as_ref().map(|trip| Question {
+        id: &trip.request_id,
+        afresh_since: trip.afresh_since.map(saml::at),
+    });
     let moment = now(state);
-    let accepted = upstream.accept(
-        response,
-        request_id,
-        us.here(),
-        &*security,
-        saml::at(moment),
-    );
+    let accepted = upstream.accept(response, asked, us.here(), &*security, saml::at(moment));
     let said = match accepted {
         Ok(assertion) => {
             // Two sides, or this one after a restart: whoever comes second is a replay (attack X-19).
@@ -231,7 +232,7 @@ fn said(
     assertion: &VerifiedAssertion,
 ) -> Result<Said, Response> {
     // Ours are ours to say.
-    let ours = |name: &str| name == CONTEXT_ATTRIBUTE || name == SESSION_ATTRIBUTE;
+    let ours = |name: &str| [CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE, UNTIL_ATTRIBUTE].contains(&name);
     let attributes = assertion
         .attributes()
         .iter()
@@ -247,6 +248,10 @@ fn said(
         CONTEXT_ATTRIBUTE.to_owned(),
         assertion.context().uri().to_owned(),
     ));
+    if let Some(until) = assertion.session_until() {
+        let until = saml::moment(until).0.to_string();
+        attributes.push((UNTIL_ATTRIBUTE.to_owned(), until));
+    }
     if upstream.logout.is_some() {
         let kept = UpstreamSession {
             name: assertion.subject().clone(),

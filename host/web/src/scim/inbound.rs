@@ -1,6 +1,7 @@
 //! Into which user store a client's user goes (the resident service provider's inbound provisioning).
 
-use postern_federation::scim::{Person, ScimError};
+use postern_federation::scim::filter::{Compared, Operator};
+use postern_federation::scim::{Condition, Field, Person, ScimError};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The primary store where a name is expected.
@@ -91,6 +92,33 @@ impl Inbound {
         Ok(format!("{domain}/{bare}"))
     }
 
+    /// A condition whose `userName eq` finds who a client means by that name: the one that a creation
+    /// under it has made, or runs into. A name that means nobody stays, and finds nobody.
+    pub(super) fn meant(&self, condition: Condition) -> Condition {
+        let all = |conditions: Vec<Condition>| {
+            let meant = conditions.into_iter().map(|one| self.meant(one));
+            meant.collect()
+        };
+        match condition {
+            Condition::Compare(Field::UserName, Operator::Equal, Compared::Text(name)) => {
+                let account = self.account(&name).unwrap_or(name);
+                let shown = match account.split_once('/') {
+                    Some((PRIMARY, bare)) => bare.to_owned(),
+                    Some(_) | None => account,
+                };
+                Condition::Compare(Field::UserName, Operator::Equal, Compared::Text(shown))
+            }
+            Condition::Not(inner) => Condition::Not(Box::new(self.meant(*inner))),
+            Condition::All(conditions) => Condition::All(all(conditions)),
+            Condition::Any(conditions) => Condition::Any(all(conditions)),
+            other @ (Condition::Always
+            | Condition::Never
+            | Condition::Present(_)
+            | Condition::Compare(..)
+            | Condition::OneOf(..)) => other,
+        }
+    }
+
     /// Whether a user is in a store that is open.
     pub(super) fn has(&self, person: &Person) -> bool {
         let domain = person
@@ -138,6 +166,34 @@ mod tests {
             (&neither, "a\nb", None),
         ] {
             assert_eq!(inbound.account(name).ok().as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_search_by_name_finds_whom_a_creation_by_that_name_makes() {
+        let set = Inbound::new(Some("PRIMARY"), &[]);
+        let elsewhere = Inbound::new(Some("JDBC"), &[]);
+        let open = Inbound::new(None, &["PRIMARY".to_owned(), "JDBC".to_owned()]);
+        let by = |name: &str| {
+            let name = Compared::Text(name.to_owned());
+            Condition::Compare(Field::UserName, Operator::Equal, name)
+        };
+        for (inbound, name, expected) in [
+            (&set, "WSO2/alice", "alice"),
+            (&set, "PRIMARY/alice", "alice"),
+            (&set, "alice", "alice"),
+            (&elsewhere, "WSO2/alice", "JDBC/alice"),
+            (&elsewhere, "alice", "JDBC/alice"),
+            (&open, "primary/alice", "alice"),
+            (&open, "JDBC/alice", "JDBC/alice"),
+            (&open, "WSO2/alice", "WSO2/alice"),
+        ] {
+            assert_eq!(inbound.meant(by(name)), by(expected), "{name}");
+            let within = |name| {
+                let both = Condition::All(vec![Condition::Always, by(name)]);
+                Condition::Not(Box::new(both))
+            };
+            assert_eq!(inbound.meant(within(name)), within(expected));
         }
     }
 }

@@ -11,6 +11,7 @@ use postern_federation::scim::{
 };
 use postern_login::ports::Scope;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// What is looked for.
 struct Wanted {
@@ -123,11 +124,16 @@ async fn found(
 ) -> Result<Answer, Refused> {
     let mut conditions = Vec::new();
     let mut refusal = None;
+    let inbound = asked.state.scim.inbound.now();
+    let filter = wanted.filter.as_deref().map(|text| match asked.dialect {
+        Dialect::One => v1::filter(text),
+        Dialect::Two => Cow::Borrowed(text),
+    });
     for resource in resources {
-        match wanted.filter.as_deref() {
+        match filter.as_deref() {
             None => conditions.push((*resource, Condition::Always)),
             Some(filter) => match Condition::parse(*resource, filter) {
-                Ok(condition) => conditions.push((*resource, condition)),
+                Ok(condition) => conditions.push((*resource, inbound.meant(condition))),
                 // A kind that does not have the attribute has nobody who fits.
                 Err(error) => refusal = refusal.or(Some(error)),
             },

@@ -40,7 +40,7 @@ pub async fn leave(
 ) -> Response {
     let hint = super::hint_of(query.as_deref());
     let Some(id) = state.cookies().login(&headers) else {
-        return see_other("/sign-in");
+        return see_other("/sign-in?again");
     };
     let application = match state.logins.step(&id).await {
         Ok(Step::FirstStep { application, .. }) => application,

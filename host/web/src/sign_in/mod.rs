@@ -19,6 +19,7 @@ use askama::Template;
 use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
+use postern_login::application::Offer;
 use postern_login::begin::{ClientFacts, Moved, Seen};
 use postern_login::finish::Finished;
 use postern_login::login::Notice;
@@ -52,11 +53,7 @@ pub async fn show(
         match state.logins.seen(&id).await {
             Ok(Seen { step, locale }) => {
                 if asked.word != Some(Word::Again)
-                    && let Step::FirstStep {
-                        notice: None,
-                        application,
-                    } = &step
-                    && let Some(only) = application.sequence.only_offer()
+                    && let Some(only) = nothing_to_choose(&step)
                 {
                     return see_other(&federated::address(&only.name, hint.as_deref()));
                 }
@@ -80,15 +77,32 @@ pub async fn show(
     let logins = &state.logins;
     let begun = logins.begin_for(application, origin, &client);
     match begun.await {
-        Ok(Moved { id, step }) => with_cookie(
-            draw(&state, &client.locale, &id, &step, asked.word, None).await,
-            state.cookies().set_login(&id),
-        ),
+        Ok(Moved { id, step }) => {
+            let shown = match nothing_to_choose(&step) {
+                // A browser that keeps no cookie comes back with a word, and is not sent again.
+                Some(only) if asked.word.is_none() => {
+                    see_other(&federated::address(&only.name, hint.as_deref()))
+                }
+                Some(_) | None => draw(&state, &client.locale, &id, &step, asked.word, None).await,
+            };
+            with_cookie(shown, state.cookies().set_login(&id))
+        }
         // Were it a redirect, a store that forgets would make a browser run in circles.
         Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
             PageError::Stale.into_response()
         }
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// The identity provider that is the only way to sign in, for who has not come back from it.
+fn nothing_to_choose(step: &Step) -> Option<&Offer> {
+    match step {
+        Step::FirstStep {
+            notice: None,
+            application,
+        } => application.sequence.only_offer(),
+        _ => None,
     }
 }
 
@@ -135,6 +149,21 @@ pub async fn abandon(Tenant(state): Tenant, form: LoginForm) -> Response {
         Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
     }
 }
+
+/// `POST /sign-in/decline`: back to the application, which is told that nobody signed in.
+pub async fn decline(Tenant(state): Tenant, form: LoginForm) -> Response {
+    match state.logins.decline(&form.id).await {
+        Ok(return_to) => {
+            let glue = if return_to.contains('?') { '&' } else { '?' };
+            let answered = format!("{return_to}{glue}{DECLINED}=");
+            with_cookie(see_other(&answered), state.cookies().clear_login())
+        }
+        Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// With this in its query, the address where a login ends answers the application that nobody signed in.
+pub(crate) const DECLINED: &str = "declined";
 
 /// `POST /sign-in/finish`: the answer to the last step was lost, or another tab did it.
 pub async fn finish(Tenant(state): Tenant, form: LoginForm) -> Response {
@@ -270,7 +299,23 @@ async fn draw(
             },
             Some(message),
         ) => number::draw_saying(f, &token, message),
-        _ => draw_step(f, &token, step, word, hint, state.clock.now()),
+        _ => {
+            let awaited_by = match step {
+                Step::Stopped { .. } => state.logins.awaited_by(id).await,
+                Step::FirstStep { .. }
+                | Step::SecondStepWanted { .. }
+                | Step::AskNumber { .. }
+                | Step::AskCode(_)
+                | Step::Authenticated => Ok(None),
+            };
+            match awaited_by {
+                Ok(awaited_by) => {
+                    let awaited_by = awaited_by.as_deref();
+                    draw_step(f, &token, step, word, hint, awaited_by, state.clock.now())
+                }
+                Err(error) => unmoved(error, state.clock.now(), ACCOUNT),
+            }
+        }
     }
 }
 
@@ -296,6 +341,7 @@ fn draw_step(
     step: &Step,
     word: Option<Word>,
     hint: Option<&str>,
+    awaited_by: Option<&str>,
     now: Timestamp,
 ) -> Response {
     match step {
@@ -309,7 +355,13 @@ fn draw_step(
         Step::Stopped {
             reason,
             backup_codes,
-        } => stopped::draw(f, token, *reason, *backup_codes, now),
+        } => {
+            let way_on = stopped::WayOn {
+                backup_codes: *backup_codes,
+                awaited_by,
+            };
+            stopped::draw(f, token, *reason, way_on, now)
+        }
         Step::Authenticated => page::draw(&ContinuePage { f, token }),
     }
 }
@@ -344,7 +396,15 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {
-        draw_step(f, "token", step, None, None, Timestamp(1_795_310_100_000))
+        draw_step(
+            f,
+            "token",
+            step,
+            None,
+            None,
+            Some("The Shop"),
+            Timestamp(1_795_310_100_000),
+        )
     }
 
     /// `value` stands where an application says whom it expects.
@@ -354,7 +414,7 @@ pub(crate) mod tests {
             application: postern_login::application::Application::account_page(),
         };
         let now = Timestamp(1_795_310_100_000);
-        draw_step(f, "token", &step, None, Some(value), now)
+        draw_step(f, "token", &step, None, Some(value), None, now)
     }
 
     #[test]

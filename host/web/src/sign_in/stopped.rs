@@ -13,13 +13,22 @@ struct StoppedPage<'a> {
     token: &'a str,
     sentence: String,
     backup_codes: bool,
+    /// The sentence of the button.
+    back: Option<String>,
+}
+
+/// What is left besides starting again.
+pub(super) struct WayOn<'a> {
+    pub(super) backup_codes: bool,
+    /// The application that people came from.
+    pub(super) awaited_by: Option<&'a str>,
 }
 
 pub(super) fn draw(
     f: Frame<'_>,
     token: &str,
     reason: StopReason,
-    backup_codes: bool,
+    way_on: WayOn<'_>,
     now: Timestamp,
 ) -> Response {
     let minutes = match reason {
@@ -30,6 +39,9 @@ pub(super) fn draw(
         f,
         token,
         sentence: f.t.stopped(reason, minutes),
-        backup_codes,
+        backup_codes: way_on.backup_codes,
+        back: way_on
+            .awaited_by
+            .map(|name| f.t.back_to.replace("{name}", name)),
     })
 }

@@ -72,6 +72,7 @@ pub static DE: Texts = Texts {
     stopped_abandoned: "Sie haben diese Anmeldung abgebrochen.",
     stopped_disabled: "Codes per SMS sind für dieses Konto nach zu vielen falschen ausgeschaltet. Wenden Sie sich an Ihre Administration.",
     start_again: "Neu beginnen",
+    back_to: "Zurück zu {name}",
 
     notice_password: "Benutzername oder Passwort ist nicht richtig.",
     notice_elsewhere_refused: "Sie wurden dort nicht angemeldet. Versuchen Sie es noch einmal, oder wählen Sie einen anderen Weg.",
