@@ -84,6 +84,15 @@ impl Sort {
     }
 }
 
+/// Forms of SMSOTP entries are this and the plugin's id.
+pub const SMS: &str = "sms-otp/";
+
+/// Whether what has this form is an SMSOTP entry, by which a second step sends. Every other identity
+/// provider is a server that says who somebody is.
+pub fn sends(form: &str) -> bool {
+    form.starts_with(SMS)
+}
+
 /// A definition as it is kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
@@ -358,6 +367,12 @@ impl Administration {
             (None, None) => None,
         };
         let fields = self.fields(sort, &wanted.form)?;
+        // Whatever refers to it would find something else there: that is as good as deleting it.
+        if let Some(before) = &before
+            && sends(&before.form) != sends(&wanted.form)
+        {
+            self.unused(tenant, sort, name).await?;
+        }
         // Secrets of another form are another's secrets.
         let kept = before
             .as_ref()
@@ -404,13 +419,7 @@ impl Administration {
         self.allow(actor, tenant, delete, Some(name)).await?;
         self.only_here(tenant, sort, name)?;
         let (document, _) = self.definition(tenant, sort, name).await?;
-        let by = self.used_by(tenant, sort, name).await?;
-        if !by.is_empty() {
-            return Err(AdminError::InUse {
-                name: name.to_owned(),
-                by,
-            });
-        }
+        self.unused(tenant, sort, name).await?;
         self.announce(actor, tenant, delete, Some(name), Vec::new())
             .await?;
         let removed = self
@@ -435,6 +444,18 @@ impl Administration {
     async fn forget_links(&self, tenant: &TenantId, name: &str) -> Result<(), AdminError> {
         self.ports.links.forget_provider(tenant, name).await?;
         Ok(())
+    }
+
+    /// Refused with what refers to it.
+    async fn unused(&self, tenant: &TenantId, sort: Sort, name: &str) -> Result<(), AdminError> {
+        let by = self.used_by(tenant, sort, name).await?;
+        if by.is_empty() {
+            return Ok(());
+        }
+        Err(AdminError::InUse {
+            name: name.to_owned(),
+            by,
+        })
     }
 
     async fn used_by(

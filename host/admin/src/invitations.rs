@@ -118,7 +118,7 @@ impl Administration {
             role: kept.role,
             expires_at: kept.expires_at,
             number: match &kept.proving {
-                Some((number, _)) => Some(self.read_number(number)?.masked()),
+                Some((number, _)) => Some(self.read_number(tenant, number).await?.masked()),
                 None => None,
             },
         }))
@@ -133,7 +133,7 @@ impl Administration {
         client: &ClientFacts,
     ) -> Result<(), AdminError> {
         let (document, mut kept) = self.open_invitation(tenant, secret).await?;
-        let number = self.read_number(number)?;
+        let number = self.read_number(tenant, number).await?;
         let codes = &self.host()?.codes;
         let new = NewChallenge {
             target: Target::Mobile(number.e164().to_owned()),
@@ -216,10 +216,11 @@ impl Administration {
             proof: crate::Proof::TwoFactors { at: self.now() },
         };
         let act = act::ADMIN_INVITE;
+        let proven = self.read_number(tenant, number).await?;
         let details = vec![
             format!("accepted, invited by {}", kept.by),
             "password".to_owned(),
-            format!("number {}", self.read_number(number)?.masked()),
+            format!("number {}", proven.masked()),
         ];
         self.announce(&actor, tenant, act, Some(&kept.account), details)
             .await?;

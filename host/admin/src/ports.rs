@@ -38,8 +38,6 @@ pub struct Ports {
     pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    /// How a number without a country code is read.
-    pub default_region: Option<String>,
     /// `None` where no host runs: the command line on the bare store.
     pub host: Option<Host>,
 }

@@ -83,7 +83,7 @@ impl Administration {
                 name: sender.to_owned(),
             });
         }
-        let to = self.read_number(number)?;
+        let to = self.read_number(tenant, number).await?;
         let budget = Budget {
             key: format!("console-test/{tenant}/"),
             window: Duration::from_secs(3600),
@@ -103,10 +103,15 @@ impl Administration {
         Ok(host.senders.send(sender, &message).await)
     }
 
-    /// A number as typed becomes E.164 here, so that nothing later reads what somebody typed.
-    pub(crate) fn read_number(&self, typed: &str) -> Result<PhoneNumber, AdminError> {
-        let region = self.ports.default_region.as_deref();
-        let region = region.and_then(|region| Region::parse(region).ok());
+    /// A number as typed becomes E.164 here, so that nothing later reads what somebody typed. By the
+    /// region in effect for the tenant now, or a login would read the same digits as another number.
+    pub(crate) async fn read_number(
+        &self,
+        tenant: &TenantId,
+        typed: &str,
+    ) -> Result<PhoneNumber, AdminError> {
+        let region = self.ports.tenants.default_region(tenant).await?;
+        let region = region.and_then(|region| Region::parse(&region).ok());
         PhoneNumber::parse(typed, region.as_ref()).map_err(|error| {
             AdminError::Invalid(format!(
                 "`{}` cannot be used ({error}): write it with its country code, as +12025550142",

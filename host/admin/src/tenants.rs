@@ -66,6 +66,10 @@ pub trait TenantDocuments: Send + Sync {
     async fn reload(&self) -> Result<(), StoreError>;
     /// Why this tenant's logins fail now. `None` where they run, or where no host does.
     fn trouble(&self, tenant: &TenantId) -> Option<String>;
+    /// The region by which the tenant's logins read a number without a country code, at this moment;
+    /// the super tenant's too. None as well where its settings cannot be used: such a number is refused
+    /// rather than read as another country's.
+    async fn default_region(&self, tenant: &TenantId) -> Result<Option<String>, StoreError>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +117,14 @@ impl Tenants {
             documents,
             clock,
         }
+    }
+
+    /// How its numbers without a country code are read now.
+    pub(crate) async fn default_region(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Option<String>, StoreError> {
+        self.documents.default_region(tenant).await
     }
 
     /// By name, without the super tenant.

@@ -8,8 +8,8 @@ use postern_login::audit::What;
 use postern_login::error::StoreError;
 use postern_login::ports::{AccountRef, DirectoryError, Subject};
 use postern_login::session::Session;
-use postern_otp::BackupCode;
-use postern_otp::lock::Ledger;
+use postern_otp::lock::{Ledger, Standing};
+use postern_otp::{BackupCode, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,8 +131,62 @@ pub struct UserView {
     pub role: Option<Role>,
 }
 
+/// The same for whoever reads it outside a page: without the sessions' ids, which are as good as the
+/// sessions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserShown {
+    pub user: UserRecord,
+    /// Wrong codes keep the factor from working now.
+    pub codes_locked: bool,
+    /// Until when, in seconds since 1970; `None` also for a lock that only an administrator lifts.
+    pub codes_locked_until: Option<u64>,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    pub backup_codes_left: u32,
+    pub sessions: Vec<SessionShown>,
+    pub role: Option<Role>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionShown {
+    pub name: String,
+    /// Seconds since 1970.
+    pub since: u64,
+    pub address: String,
+    pub user_agent: String,
+}
+
+impl UserView {
+    fn shown(self, now: Timestamp) -> UserShown {
+        let standing = self.ledger.standing(now);
+        UserShown {
+            codes_locked: standing != Standing::Free,
+            codes_locked_until: match standing {
+                Standing::Locked { until } => Some(until.unix_seconds()),
+                Standing::Free | Standing::Disabled => None,
+            },
+            failures_in_a_row: self.ledger.in_a_row,
+            backup_codes_left: self.backup_codes_left,
+            sessions: self.sessions.into_iter().map(SessionShown::from).collect(),
+            role: self.role,
+            user: self.record,
+        }
+    }
+}
+
+impl From<Session> for SessionShown {
+    fn from(session: Session) -> Self {
+        Self {
+            name: session.name,
+            since: session.authenticated_at.unix_seconds(),
+            address: session.address,
+            user_agent: session.user_agent,
+        }
+    }
+}
+
 /// Users that were found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Found {
     pub users: Vec<UserRecord>,
     /// Where the next page begins, if there may be one.
@@ -235,6 +289,17 @@ impl Administration {
         })
     }
 
+    /// As `user_show`, for a program.
+    pub async fn user_shown(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<UserShown, AdminError> {
+        let view = self.user_show(actor, tenant, name).await?;
+        Ok(view.shown(self.now()))
+    }
+
     pub async fn user_add(
         &self,
         actor: &Actor,
@@ -269,7 +334,7 @@ impl Administration {
                 )],
             });
         }
-        let (change, details) = self.read_edit(edit)?;
+        let (change, details) = self.read_edit(tenant, edit).await?;
         self.announce(actor, tenant, act, Some(name), details)
             .await?;
         let outcome = self.make(tenant, name, &change).await;
@@ -499,7 +564,7 @@ impl Administration {
         edit: &UserEdit,
     ) -> Result<(), AdminError> {
         self.allow(actor, tenant, act, Some(name)).await?;
-        let (change, details) = self.read_edit(edit)?;
+        let (change, details) = self.read_edit(tenant, edit).await?;
         let account = self.account(tenant, name).await?;
         self.no_administrator_for_clients(actor, tenant, &account)
             .await?;
@@ -615,7 +680,11 @@ impl Administration {
     }
 
     /// What to write, and the names of what changes, for the audit log.
-    fn read_edit(&self, edit: &UserEdit) -> Result<(UserChange, Vec<String>), AdminError> {
+    async fn read_edit(
+        &self,
+        tenant: &TenantId,
+        edit: &UserEdit,
+    ) -> Result<(UserChange, Vec<String>), AdminError> {
         let mut details = Vec::new();
         let number = match &edit.number {
             None => None,
@@ -624,7 +693,7 @@ impl Administration {
                 Some(None)
             }
             Some(Some(typed)) => {
-                let number = self.read_number(typed)?;
+                let number = self.read_number(tenant, typed).await?;
                 details.push(format!("number {}", number.masked()));
                 Some(Some(number.e164().to_owned()))
             }

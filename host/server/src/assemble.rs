@@ -175,8 +175,8 @@ pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
     let connectors = connectors::all(config, &*stores.documents).await?;
     stores.provisioning.replace(connectors);
     let world = (Arc::new(SystemClock) as _, Arc::new(SystemEntropy) as _);
-    let documents = Arc::new(BareTenants::new(config));
-    let administration = administration(&stores, config, world, documents, None);
+    let documents = Arc::new(BareTenants::new(config, stores.tenants.clone()));
+    let administration = administration(&stores, world, documents, None);
     Ok(Desk {
         tenant: TenantId::super_tenant(),
         administration,
@@ -185,7 +185,6 @@ pub async fn desk(config: &Config) -> anyhow::Result<Desk> {
 
 fn administration(
     stores: &Stores,
-    config: &Config,
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     tenants: Arc<dyn TenantDocuments>,
     host: Option<ports::Host>,
@@ -209,7 +208,6 @@ fn administration(
         audit: Arc::new(Audit::new(stores.audit.clone())),
         clock,
         entropy,
-        default_region: config.sms_otp.factor.default_region.clone(),
         host,
     }))
 }
@@ -433,7 +431,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         codes: logins.clone(),
     };
     let world = (clock.clone(), entropy.clone());
-    let administration = administration(&stores, config, world, book.clone(), Some(host));
+    let administration = administration(&stores, world, book.clone(), Some(host));
     let admin_token = match &config.server.admin_token {
         Some(token) => Zeroizing::new(token.expose().to_owned()),
         None => keys.admin_token()?,

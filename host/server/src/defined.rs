@@ -7,7 +7,7 @@ mod meanings;
 mod saml;
 
 use crate::assemble;
-use crate::config::{Config, defined as reader, provisioning};
+use crate::config::{Config, Limits, defined as reader, provisioning};
 use crate::console::field;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
@@ -16,7 +16,8 @@ use crate::tenants::{HostSide, TenantBook};
 use async_trait::async_trait;
 use dialects::Dialects;
 use postern_admin::definitions::{
-    DIALECT, Declared, Definition, Definitions, FormName, Meaning, RESIDENT, Sort,
+    DIALECT, Declared, Definition, Definitions, FormName, IDENTITY_PROVIDER, Meaning, RESIDENT,
+    SMS, Sort, sends,
 };
 use postern_admin::documents::Documents;
 use postern_admin::form::{self, Field, FieldKind, Section, Values};
@@ -33,8 +34,6 @@ use postern_web::scim::{Inbound, Rule};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Forms of senders are this and the plugin's id.
-const SMS: &str = "sms-otp/";
 /// In an application's form: the entry that its second step uses.
 const SMS_OTP: &str = "sms_otp";
 /// Their fields that are no sender's, but the entry's.
@@ -81,8 +80,42 @@ pub(crate) struct Merged {
     pub(crate) entries: Entries,
     pub(crate) connectors: Vec<Connector>,
     pub(crate) inbound: Inbound,
+    /// The console's rule, also where it is switched off.
+    rule: Option<Inbound>,
     /// Names that both define: the file's are used.
-    pub(crate) twice: Vec<String>,
+    twice: Vec<String>,
+    /// What of the console is not in effect, each with its reason.
+    broken: Vec<String>,
+    /// What is in effect and would be refused if somebody put it now: the file came to it later.
+    clashes: Vec<String>,
+}
+
+impl Merged {
+    /// Why a file is not taken over while the console has what it has: a sentence each.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        let twice = self.twice.iter().map(|twice| {
+            format!("the {twice} is defined in the console already: delete it there, or choose another name")
+        });
+        twice
+            .chain(self.broken.iter().cloned())
+            .chain(self.clashes.iter().cloned())
+            .collect()
+    }
+
+    /// Says what is wrong and yet taken, as at start: a host that does not start would help nobody.
+    pub(crate) fn tell(&self) {
+        for twice in &self.twice {
+            tracing::error!(
+                "the {twice} is defined in the file and in the console: the file's is used; delete the other one"
+            );
+        }
+        for broken in &self.broken {
+            tracing::error!("{broken}");
+        }
+        for clash in &self.clashes {
+            tracing::warn!("{clash}");
+        }
+    }
 }
 
 impl Defined {
@@ -104,7 +137,10 @@ impl Defined {
             entries: config.federation.clone(),
             connectors: config.connectors.clone(),
             inbound: config.inbound.clone().unwrap_or_default(),
+            rule: None,
             twice: Vec::new(),
+            broken: Vec::new(),
+            clashes: Vec::new(),
         };
         let tenant = TenantId::super_tenant();
         let dialects = self.dialects().await?;
@@ -117,17 +153,23 @@ impl Defined {
                     merged.twice.push(format!("{} `{name}`", sort.what()));
                     continue;
                 }
-                if let Err(problems) = self.take(&mut merged, sort, name, &definition, &dialects) {
-                    // It was in order when it was saved: a plugin may be gone, a form have changed.
-                    for (key, message) in problems {
-                        tracing::error!(
-                            "the {} `{name}` of the console is not in effect: {key}: {message}",
-                            sort.what()
-                        );
-                    }
+                if sort == Sort::IdentityProvider
+                    && sends(&definition.form)
+                    && let Some(words) = name_taken(config, name)
+                {
+                    let clash = of_the_console(sort, name, "", "name", &words);
+                    merged.clashes.push(clash);
+                }
+                let taken = self.take(&mut merged, config, sort, name, &definition, &dialects);
+                // It was in order when it was saved: a plugin may be gone, a form have changed.
+                for (field, words) in taken.err().unwrap_or_default() {
+                    let broken = of_the_console(sort, name, " is not in effect", &field, &words);
+                    merged.broken.push(broken);
                 }
             }
         }
+        let clashes = clashes(config, &merged);
+        merged.clashes.extend(clashes);
         connectors::switch(&mut merged.connectors, &merged.entries);
         Ok(merged)
     }
@@ -184,19 +226,20 @@ impl Defined {
     fn take(
         &self,
         merged: &mut Merged,
+        config: &Config,
         sort: Sort,
         name: &str,
         definition: &Definition,
         dialects: &Dialects,
     ) -> Result<(), Vec<(String, String)>> {
         match sort {
-            Sort::IdentityProvider if definition.form.starts_with(SMS) => {
+            Sort::IdentityProvider if sends(&definition.form) => {
                 if !definition.enabled {
                     return Ok(());
                 }
                 merged.senders.push(self.sender(name, definition)?);
                 let sending = &mut merged.sending;
-                let says = self.entry(definition)?;
+                let says = self.entry(definition, &config.limits)?;
                 let alone = Refinement {
                     senders: Some(vec![name.to_owned()]),
                     ..says.clone()
@@ -218,9 +261,11 @@ impl Defined {
             Sort::ClaimDialect => {}
             Sort::Connector => merged.connectors.push(connectors::read(name, definition)?),
             Sort::Inbound => {
+                let inbound = connectors::read_inbound(definition)?;
                 if definition.enabled {
-                    merged.inbound = connectors::read_inbound(definition)?;
+                    merged.inbound = inbound.clone();
                 }
+                merged.rule = Some(inbound);
             }
             Sort::ServiceProvider => {
                 let party = self.relying_party(name, definition, dialects)?;
@@ -256,14 +301,18 @@ impl Defined {
     }
 
     /// What the entry says of codes and words.
-    fn entry(&self, definition: &Definition) -> Result<Refinement, Vec<(String, String)>> {
+    fn entry(
+        &self,
+        definition: &Definition,
+        limits: &Limits,
+    ) -> Result<Refinement, Vec<(String, String)>> {
         let fields = self.fields(Sort::IdentityProvider, &definition.form)?;
         let mut table = table(&fields, &definition.values);
         let entry = match table.remove(ENTRY) {
             Some(toml::Value::Table(entry)) => entry,
             _ => toml::Table::new(),
         };
-        let read = reader::entry(entry, &self.file().limits);
+        let read = reader::entry(entry, limits);
         read.map_err(|problems| {
             let problems = told(problems).into_iter();
             problems
@@ -272,17 +321,20 @@ impl Defined {
         })
     }
 
-    /// An entry whose name the file's entries have, or that is switched off and yet named by an
-    /// application: its people could not sign in.
+    /// An entry whose name the file's entries have, that is a second default, or that is switched off
+    /// and yet named by an application: its people could not sign in.
     async fn misplaced(
         &self,
         name: &str,
         definition: &Definition,
     ) -> anyhow::Result<Vec<(String, String)>> {
-        let mut problems = Vec::new();
-        if self.file().sms_otp.entries.contains_key(name) {
-            let message = format!("the file has an SMSOTP entry `{name}`: expected another name");
-            problems.push(("name".to_owned(), message));
+        let file = self.file();
+        let taken = name_taken(&file, name).map(|words| ("name".to_owned(), words));
+        let mut problems: Vec<_> = taken.into_iter().collect();
+        if definition.enabled && definition.default {
+            let other = self.default_beside(name).await?;
+            let taken = default_taken(&file, other.as_deref());
+            problems.extend(taken.map(|words| ("default".to_owned(), words)));
         }
         if definition.enabled {
             return Ok(problems);
@@ -304,6 +356,20 @@ impl Defined {
             }
         }
         Ok(problems)
+    }
+
+    /// Another entry of the console that is the default.
+    async fn default_beside(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let tenant = TenantId::super_tenant();
+        let kind = Sort::IdentityProvider.kind();
+        for document in self.documents.list(&tenant, kind).await? {
+            let other: Definition = serde_json::from_str(&document.body)?;
+            let default = sends(&other.form) && other.enabled && other.default;
+            if default && document.key.name != name {
+                return Ok(Some(document.key.name));
+            }
+        }
+        Ok(None)
     }
 
     fn identity_provider(
@@ -352,6 +418,105 @@ fn told(problems: Vec<crate::config::Problem>) -> Vec<(String, String)> {
         .into_iter()
         .map(|problem| (problem.key, problem.message))
         .collect()
+}
+
+/// Those of one section, by the fields of its form.
+fn below(problems: &[postern_federation::Problem], section: &str) -> Vec<(String, String)> {
+    problems
+        .iter()
+        .filter_map(|problem| {
+            let field = problem.key.strip_prefix(section)?.strip_prefix('.')?;
+            Some((field.to_owned(), problem.message.clone()))
+        })
+        .collect()
+}
+
+fn of_the_console(sort: Sort, name: &str, is: &str, field: &str, words: &str) -> String {
+    let place = match field.is_empty() {
+        true => String::new(),
+        false => format!("{field}: "),
+    };
+    format!(
+        "the {} `{name}` of the console{is}: {place}{words}",
+        sort.what()
+    )
+}
+
+/// The same name in both would be two entries for one application.
+fn name_taken(config: &Config, name: &str) -> Option<String> {
+    let taken = config.sms_otp.entries.contains_key(name);
+    taken.then(|| format!("the file has an SMSOTP entry `{name}`: expected another name"))
+}
+
+/// What is wrong with one more default entry beside those of the file and, if there is one, `other` of
+/// the console: of two it would be a matter of chance which one says how codes are.
+fn default_taken(config: &Config, other: Option<&str>) -> Option<String> {
+    let mut files = config.sms_otp.entries.iter();
+    if let Some((name, _)) = files.find(|(_, entry)| entry.default) {
+        return Some(format!(
+            "the file's SMSOTP entry `{name}` is the default already: expected one default entry"
+        ));
+    }
+    let other = other?;
+    Some(format!(
+        "`{other}` is the default already: expected one default entry"
+    ))
+}
+
+/// What is wrong if the application names an entry that is neither the file's nor one of the console's.
+fn unknown_entry(party: &RelyingParty, config: &Config, sending: &Sending) -> Option<String> {
+    let entry = party.sms_otp.as_ref()?;
+    let known = sending.entries.contains_key(entry) || config.sms_otp.entries.contains_key(entry);
+    (!known).then(|| format!("there is no SMSOTP entry `{entry}` that is enabled"))
+}
+
+/// What only shows when the console's definitions are looked at beside the file. Each was checked
+/// against the file of its day; these are the same checks against this one.
+fn clashes(config: &Config, merged: &Merged) -> Vec<String> {
+    let mut clashes = Vec::new();
+    let mut clash = |sort: Sort, name: &str, field: &str, words: &str| {
+        clashes.push(of_the_console(sort, name, "", field, words));
+    };
+    let ours = |name: &str| {
+        let mut files = config.federation.relying_parties.iter();
+        !files.any(|party| party.name == name)
+    };
+    let mut entries = merged.entries.clone();
+    // Of two that have the same the later one is told: it shall be the console's.
+    entries
+        .relying_parties
+        .sort_by_key(|party| ours(&party.name));
+    let wrong = entries.check();
+    let parties = entries.relying_parties.iter();
+    for party in parties.filter(|party| ours(&party.name)) {
+        for (field, words) in below(&wrong, &format!("relying_party.{}", party.name)) {
+            clash(Sort::ServiceProvider, &party.name, &field, &words);
+        }
+        if let Some(words) = unknown_entry(party, config, &merged.sending) {
+            clash(Sort::ServiceProvider, &party.name, SMS_OTP, &words);
+        }
+    }
+    let declared = |name: &str| config.connectors.iter().any(|one| one.name == name);
+    for connector in &merged.connectors {
+        if !declared(&connector.name)
+            && let Some(words) = provisioning::unknown_provider(connector, &merged.entries)
+        {
+            clash(Sort::Connector, &connector.name, IDENTITY_PROVIDER, &words);
+        }
+    }
+    if let Some(rule) = &merged.rule {
+        for (field, words) in connectors::unknown_stores(rule, &config.user_stores) {
+            clash(Sort::Inbound, RESIDENT, &field, &words);
+        }
+    }
+    let defaults = &merged.sending.first;
+    for (at, name) in defaults.iter().enumerate() {
+        let other = defaults[..at].first().map(String::as_str);
+        if let Some(words) = default_taken(config, other) {
+            clash(Sort::IdentityProvider, name, "default", &words);
+        }
+    }
+    clashes
 }
 
 /// The values as a section of the file has them: a dot in a name goes one table down.
@@ -553,9 +718,9 @@ impl Definitions for Defined {
         name: &str,
         definition: &Definition,
     ) -> Vec<(String, String)> {
-        if sort == Sort::IdentityProvider && definition.form.starts_with(SMS) {
+        if sort == Sort::IdentityProvider && sends(&definition.form) {
             let read = self
-                .entry(definition)
+                .entry(definition, &self.file().limits)
                 .and_then(|_| self.sender(name, definition));
             let sender = match read {
                 Ok(sender) => sender,
@@ -590,15 +755,7 @@ impl Definitions for Defined {
         }
         if sort == Sort::Inbound {
             return match connectors::read_inbound(definition) {
-                Ok(inbound) => {
-                    let field = match definition.values.contains_key("user_store") {
-                        true => "user_store",
-                        false => "user_stores",
-                    };
-                    let unknown = provisioning::unknown_stores(&inbound, &self.file().user_stores);
-                    let unknown = unknown.into_iter();
-                    unknown.map(|words| (field.to_owned(), words)).collect()
-                }
+                Ok(inbound) => connectors::unknown_stores(&inbound, &self.file().user_stores),
                 Err(problems) => problems,
             };
         }
@@ -620,7 +777,7 @@ impl Definitions for Defined {
             Sort::Connector => {
                 return match connectors::read(name, definition) {
                     Ok(connector) => provisioning::unknown_provider(&connector, &entries)
-                        .map(|words| ("identity_provider".to_owned(), words))
+                        .map(|words| (IDENTITY_PROVIDER.to_owned(), words))
                         .into_iter()
                         .collect(),
                     Err(problems) => problems,
@@ -629,16 +786,9 @@ impl Definitions for Defined {
             Sort::ServiceProvider | Sort::ClaimDialect | Sort::Inbound => {
                 match self.relying_party(name, definition, &dialects) {
                     Ok(party) => {
-                        let entry = party.sms_otp.as_ref();
                         let file = self.file();
-                        let known = |entry: &String| {
-                            let ours = &merged.sending.entries;
-                            ours.contains_key(entry) || file.sms_otp.entries.contains_key(entry)
-                        };
-                        if let Some(entry) = entry.filter(|entry| !known(entry)) {
-                            let problem =
-                                format!("there is no SMSOTP entry `{entry}` that is enabled");
-                            return vec![(SMS_OTP.to_owned(), problem)];
+                        if let Some(words) = unknown_entry(&party, &file, &merged.sending) {
+                            return vec![(SMS_OTP.to_owned(), words)];
                         }
                         let all = &mut entries.relying_parties;
                         all.retain(|one| one.name != name);
@@ -649,15 +799,7 @@ impl Definitions for Defined {
                 }
             }
         };
-        let prefix = format!("{section}.{name}.");
-        entries
-            .check()
-            .into_iter()
-            .filter_map(|problem| {
-                let field = problem.key.strip_prefix(&prefix)?.to_owned();
-                Some((field, problem.message))
-            })
-            .collect()
+        below(&entries.check(), &format!("{section}.{name}"))
     }
 
     fn sends_to(&self, service_provider: &Definition) -> Vec<String> {
@@ -709,11 +851,7 @@ impl Definitions for Defined {
         let failed = |error: anyhow::Error| StoreError::new(format!("{error:#}"));
         let merged = self.merged(&file).await.map_err(failed)?;
         let ring = self.keys.ring(self.clock.now()).map_err(failed)?;
-        for twice in &merged.twice {
-            tracing::error!(
-                "the {twice} is defined in the file and in the console: the file's is used; delete the other one"
-            );
-        }
+        merged.tell();
         let host = HostSide {
             config: Config::clone(&file),
             keys: ring,

@@ -8,7 +8,7 @@
 use anyhow::{Context, bail};
 use postern_admin::administrators::Administrator;
 use postern_admin::audit::{Filter, Link, Page, Pruned, Verified};
-use postern_admin::definitions::{FormName, Listed, Shown, Sort, Wanted};
+use postern_admin::definitions::{FormName, Listed, Meaning, Shown, Sort, Wanted};
 use postern_admin::form::Section;
 use postern_admin::invitations::Invited;
 use postern_admin::outbox::{OutboxAnswer, OutboxMessage};
@@ -17,7 +17,7 @@ use postern_admin::provisioning::Queue;
 use postern_admin::resident::Resident;
 use postern_admin::senders::{SenderReport, TestOutcome};
 use postern_admin::tenants::{TenantReport, TenantShown};
-use postern_admin::users::UserRecord;
+use postern_admin::users::{Found, UserRecord, UserShown};
 use postern_admin::{Actor, Administration, Role};
 use postern_login::TenantId;
 use postern_login::ports::{ApiClient, Scope};
@@ -52,6 +52,14 @@ pub enum Request {
     },
     UserList {
         from: Option<String>,
+    },
+    /// Not a field of `UserList`: a host of an older version would leave it out and list everybody.
+    UserFind {
+        search: String,
+        from: Option<String>,
+    },
+    UserShow {
+        name: String,
     },
     UserBackupCodes {
         name: String,
@@ -121,6 +129,7 @@ pub enum Request {
     AuditPrune {
         before: Timestamp,
     },
+    ClaimMeanings,
     DefinitionForm {
         sort: Sort,
         form: String,
@@ -186,6 +195,8 @@ impl Request {
             Self::UserAdd { .. }
             | Self::UserSet { .. }
             | Self::UserList { .. }
+            | Self::UserFind { .. }
+            | Self::UserShow { .. }
             | Self::UserBackupCodes { .. }
             | Self::UserLock { .. }
             | Self::UserUnlock { .. }
@@ -212,6 +223,7 @@ impl Request {
             | Self::OutboxClear
             | Self::AuditVerify { .. }
             | Self::AuditPrune { .. }
+            | Self::ClaimMeanings
             | Self::DefinitionForm { .. }
             | Self::DefinitionList { .. }
             | Self::DefinitionShow { .. }
@@ -245,6 +257,8 @@ pub struct Asked {
 pub enum Reply {
     Done,
     Users(Vec<UserRecord>),
+    Found(Found),
+    User(Box<UserShown>),
     BackupCodes(Vec<String>),
     Unlocked(Vec<String>),
     Token(String),
@@ -262,6 +276,7 @@ pub enum Reply {
     Rows(Page),
     Verified(Verified),
     Pruned(Option<Pruned>),
+    Meanings(Vec<Meaning>),
     Forms(Vec<FormName>, Vec<Section>),
     Definitions(Vec<Listed>),
     Definition(Box<Shown>),
@@ -328,6 +343,13 @@ impl Desk {
                     .user_list(actor, tenant, "", from.as_deref(), USERS_MAX)
                     .await?;
                 Reply::Users(found.users)
+            }
+            Request::UserFind { search, from } => Reply::Found(
+                acts.user_list(actor, tenant, &search, from.as_deref(), USERS_MAX)
+                    .await?,
+            ),
+            Request::UserShow { name } => {
+                Reply::User(Box::new(acts.user_shown(actor, tenant, &name).await?))
             }
             Request::UserBackupCodes { name } => {
                 Reply::BackupCodes(acts.user_backup_codes(actor, tenant, &name).await?)
@@ -413,6 +435,7 @@ impl Desk {
                 Reply::Verified(acts.audit_verify(actor, expected.as_ref()).await?)
             }
             Request::AuditPrune { before } => Reply::Pruned(acts.audit_prune(actor, before).await?),
+            Request::ClaimMeanings => Reply::Meanings(acts.claim_meanings(actor, tenant).await?),
             Request::DefinitionForm { sort, form } => {
                 let sections = match form.as_str() {
                     "" => Vec::new(),

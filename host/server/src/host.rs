@@ -1,8 +1,8 @@
 //! A host that runs: doors opened last, closed first.
 
-use crate::assemble::{Assembled, Furniture, assemble, senders};
+use crate::assemble::{Assembled, Furniture, assemble};
 use crate::config::Config;
-use crate::defined::Defined;
+use crate::defined::{Defined, Merged};
 use crate::desk;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
@@ -185,19 +185,14 @@ impl Reloadable {
     /// one goes on.
     pub(crate) async fn apply(&self, before: &Config, next: &Config) -> bool {
         let tenant = TenantId::super_tenant();
+        // What is defined in the console meanwhile takes effect after this, beside the new file.
+        let _turn = self.defined.turn.lock().await;
         let prepared = self.defined.merged(next).await;
         let prepared = prepared.and_then(|merged| {
             let directory = directory_of(&next.user_stores, &tenant, &self.own_users)?;
             Ok((merged, self.keys.ring(self.clock.now())?, directory))
         });
         let (merged, ring, directory) = match prepared {
-            Ok((merged, _, _)) if !merged.twice.is_empty() => {
-                tracing::error!(
-                    "the configuration was not taken over, the old one goes on: the {} is defined in the console already: delete it there, or choose another name",
-                    merged.twice.join(", the ")
-                );
-                return false;
-            }
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(
@@ -208,11 +203,11 @@ impl Reloadable {
         };
         // What is wrong already (a plugin file taken away) refuses nothing: only what is new does, or
         // one broken sender would keep a renewed certificate out.
-        let standing = match senders(before) {
-            Ok(senders) => self.gateway.check(&senders).await,
+        let standing = match self.defined.merged(before).await {
+            Ok(merged) => self.wrong_with(&merged).await,
             Err(_) => Vec::new(),
         };
-        let mut problems = self.gateway.check(&merged.senders).await;
+        let mut problems = self.wrong_with(&merged).await;
         problems.retain(|problem| !standing.contains(problem));
         if !problems.is_empty() {
             for problem in problems {
@@ -222,6 +217,7 @@ impl Reloadable {
             }
             return false;
         }
+        merged.tell();
         let host = HostSide {
             config: next.clone(),
             keys: ring,
@@ -260,6 +256,13 @@ impl Reloadable {
         }
         true
     }
+
+    /// Of senders, and of file and console beside each other: a sentence each.
+    async fn wrong_with(&self, merged: &Merged) -> Vec<String> {
+        let senders = self.gateway.check(&merged.senders).await;
+        let senders = senders.iter().map(ToString::to_string);
+        merged.refusals().into_iter().chain(senders).collect()
+    }
 }
 
 /// Keys whose new value nobody sees before a restart.
@@ -282,6 +285,10 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
     );
     note(a.other_hosts != b.other_hosts, "server.other_hosts");
     note(a.admin_token != b.admin_token, "server.admin_token");
+    note(
+        before.saml_entity_id != next.saml_entity_id,
+        "saml.entity_id",
+    );
     note(before.tls.is_some() != next.tls.is_some(), "tls");
     note(before.plugins != next.plugins, "plugins");
     note(before.log != next.log, "log");

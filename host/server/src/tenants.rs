@@ -248,6 +248,27 @@ fn document(
     }
 }
 
+/// How a tenant whose logins nobody serves now would read a number without a country code.
+async fn region_of(
+    config: &Config,
+    store: &dyn TenantStore,
+    tenant: &TenantId,
+) -> Result<Option<String>, StoreError> {
+    let of_the_file = config.sms_otp.factor.default_region.clone();
+    if *tenant == TenantId::super_tenant() {
+        return Ok(of_the_file);
+    }
+    let all = every(config, store).await?;
+    let Some(one) = all.into_iter().find(|one| one.tenant == *tenant) else {
+        return Ok(None);
+    };
+    Ok(match one.document {
+        Ok(Some(document)) => document.sms_otp.factor.default_region.clone(),
+        Ok(None) => of_the_file,
+        Err(_) => None,
+    })
+}
+
 fn parsed(
     text: &str,
     config: &Config,
@@ -532,6 +553,19 @@ impl TenantDocuments for TenantBook {
     fn trouble(&self, tenant: &TenantId) -> Option<String> {
         self.page.load().others.get(tenant)?.trouble()
     }
+
+    async fn default_region(&self, tenant: &TenantId) -> Result<Option<String>, StoreError> {
+        let page = self.page.load_full();
+        if *tenant == TenantId::super_tenant() {
+            return Ok(page.super_tenant.settings.factor.default_region.clone());
+        }
+        match page.others.get(tenant) {
+            Some(Standing::Runs(running)) => Ok(running.settings.factor.default_region.clone()),
+            Some(Standing::Broken { .. }) => Ok(None),
+            // Switched off: its users are administered by what it runs by when it is switched on again.
+            None => region_of(&page.host.config, &*self.store, tenant).await,
+        }
+    }
 }
 
 fn checked(text: &str, config: &Config) -> (Option<TenantDocument>, DocumentCheck) {
@@ -574,12 +608,14 @@ fn text_of_file(folder: &Path, tenant: &TenantId) -> Result<Option<String>, Stor
 /// The documents where no host runs: they can be read and checked, and nobody runs by them.
 pub(crate) struct BareTenants {
     config: Config,
+    store: Arc<dyn TenantStore>,
 }
 
 impl BareTenants {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, store: Arc<dyn TenantStore>) -> Self {
         Self {
             config: config.clone(),
+            store,
         }
     }
 
@@ -615,5 +651,9 @@ impl TenantDocuments for BareTenants {
     fn trouble(&self, tenant: &TenantId) -> Option<String> {
         let files = files(self.folder()).ok()?;
         document(&self.config, None, files.get(tenant)?).err()
+    }
+
+    async fn default_region(&self, tenant: &TenantId) -> Result<Option<String>, StoreError> {
+        region_of(&self.config, &*self.store, tenant).await
     }
 }

@@ -218,17 +218,8 @@ fn line(row: &Row) -> Vec<String> {
         details(&row.event).join(", "),
     ]
     .into_iter()
-    .map(|cell| cell.chars().flat_map(visible).collect())
+    .map(|cell| output::visible(&cell))
     .collect()
-}
-
-/// Somebody else's text on a terminal (attack L-01).
-fn visible(c: char) -> Vec<char> {
-    if c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) {
-        c.escape_unicode().collect()
-    } else {
-        vec![c]
-    }
 }
 
 fn link(text: &str) -> anyhow::Result<Link> {

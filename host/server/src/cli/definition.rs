@@ -5,7 +5,7 @@ use super::{ConfigFile, output, store};
 use crate::desk::{Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use postern_admin::definitions::{Sort, Wanted};
+use postern_admin::definitions::{Meaning, Sort, Wanted};
 use postern_admin::form::Values;
 
 #[derive(Debug, Subcommand)]
@@ -18,7 +18,9 @@ pub(super) enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// List all, those of the configuration file too.
+    /// List all, those of the configuration file too. With claim dialects: what a login reads of a
+    /// person, and where each user store keeps it.
+    #[command(after_help = "Example: postern claim list --json")]
     List {
         #[arg(long)]
         json: bool,
@@ -63,8 +65,9 @@ pub(super) enum Command {
     },
 }
 
+const OTHER: &str = "the host answered something else: is it of another version?";
+
 pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
-    const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
         Command::Form { form, json, file } => {
             let form = form.unwrap_or_default();
@@ -114,8 +117,21 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
             else {
                 bail!(OTHER);
             };
+            let meanings = match sort {
+                Sort::ClaimDialect => Some(meanings(&file)?),
+                Sort::IdentityProvider
+                | Sort::ServiceProvider
+                | Sort::Connector
+                | Sort::Inbound => None,
+            };
             if json {
-                return output::json(&all);
+                return match &meanings {
+                    // As the admin API has it.
+                    Some(meanings) => output::json(
+                        &serde_json::json!({ "definitions": all, "meanings": meanings }),
+                    ),
+                    None => output::json(&all),
+                };
             }
             let rows: Vec<_> = all
                 .into_iter()
@@ -134,6 +150,11 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
                 })
                 .collect();
             output::table(&["NAME", "FORM", "STATE", "DEFINED IN"], &rows);
+            if let Some(meanings) = meanings {
+                output::line("");
+                let rows: Vec<_> = meanings.into_iter().map(row_of).collect();
+                output::table(&["A LOGIN READS", "CLAIM", "KEPT IN"], &rows);
+            }
         }
         Command::Show { name, file } => {
             let Reply::Definition(shown) =
@@ -201,6 +222,22 @@ pub(super) fn run(sort: Sort, command: Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn meanings(file: &ConfigFile) -> anyhow::Result<Vec<Meaning>> {
+    let Reply::Meanings(meanings) = store::ask(&file.config, Request::ClaimMeanings)? else {
+        bail!(OTHER);
+    };
+    Ok(meanings)
+}
+
+fn row_of(meaning: Meaning) -> Vec<String> {
+    let kept: Vec<_> = meaning
+        .kept
+        .into_iter()
+        .map(|(store, place)| format!("{store}: {place}"))
+        .collect();
+    vec![meaning.what, meaning.claim, kept.join("; ")]
 }
 
 /// The one that is defined here already, as it would be asked for unchanged.

@@ -53,6 +53,19 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) {
     }
 }
 
+/// Somebody else's text on a terminal (attack L-01).
+pub(super) fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) {
+            visible.extend(c.escape_unicode());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
 /// All but the last four digits of a number hidden.
 pub(super) fn masked(number: &str) -> String {
     let shown = number.char_indices().rev().nth(3).map_or(0, |(at, _)| at);

@@ -5,6 +5,9 @@ use crate::desk::{Change, Reply, Request};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use postern_admin::Password;
+use postern_admin::users::{UserRecord, UserShown};
+use postern_otp::Timestamp;
+use postern_web::time;
 use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
@@ -23,9 +26,24 @@ pub(super) enum Command {
         file: OfTenant,
     },
     /// List the people, numbers masked.
-    #[command(after_help = "Example: postern user list --json")]
+    #[command(
+        after_help = "Examples: postern user list --json\n          postern user list --search alice"
+    )]
     List {
+        /// Only those whose name, display name or number contains this.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
         /// As JSON, numbers in full.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        file: OfTenant,
+    },
+    /// Show one person: the account, its role, how wrong codes stand, backup codes left, sessions.
+    #[command(after_help = "Example: postern user show alice --json")]
+    Show {
+        name: String,
+        /// As JSON, the number in full.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -123,6 +141,8 @@ pub(super) struct Facts {
     claims: Vec<String>,
 }
 
+const OTHER: &str = "the host answered something else: is it of another version?";
+
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Add { name, facts, file } => {
@@ -137,7 +157,16 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             store::ask_of(&file, request)?;
             output::line(format!("added user {name}"));
         }
-        Command::List { json, file } => list(json, &file)?,
+        Command::List { search, json, file } => list(search.as_deref(), json, &file)?,
+        Command::Show { name, json, file } => {
+            let Reply::User(shown) = store::ask_of(&file, Request::UserShow { name })? else {
+                bail!(OTHER);
+            };
+            if json {
+                return output::json(&shown);
+            }
+            show(&shown);
+        }
         Command::Set {
             name,
             facts,
@@ -192,7 +221,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::EndSessions { name, file } => {
             let request = Request::UserEndSessions { name: name.clone() };
             let Reply::Ended(count) = store::ask_of(&file, request)? else {
-                bail!("the host answered something else: is it of another version?");
+                bail!(OTHER);
             };
             output::line(format!("ended {count} sessions of {name}"));
         }
@@ -203,7 +232,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::BackupCodes { name, json, file } => {
             let reply = store::ask_of(&file, Request::UserBackupCodes { name: name.clone() })?;
             let Reply::BackupCodes(codes) = reply else {
-                bail!("the host answered something else: is it of another version?");
+                bail!(OTHER);
             };
             if json {
                 return output::json(&codes);
@@ -227,7 +256,7 @@ fn unlock(name: Option<String>, json: bool, file: &OfTenant) -> anyhow::Result<(
         }
         None => match store::ask_of(file, Request::UserUnlockAll)? {
             Reply::Unlocked(names) => names,
-            _ => bail!("the host answered something else: is it of another version?"),
+            _ => bail!(OTHER),
         },
     };
     if json {
@@ -242,20 +271,17 @@ fn unlock(name: Option<String>, json: bool, file: &OfTenant) -> anyhow::Result<(
     Ok(())
 }
 
-fn list(json: bool, file: &OfTenant) -> anyhow::Result<()> {
-    let mut users = Vec::new();
-    let mut from = None;
-    loop {
-        let Reply::Users(page) = store::ask_of(file, Request::UserList { from: from.take() })?
-        else {
-            bail!("the host answered something else: is it of another version?");
-        };
-        let Some(last) = page.last() else { break };
-        from = Some(last.name.clone());
-        users.extend(page);
-    }
+fn list(search: Option<&str>, json: bool, file: &OfTenant) -> anyhow::Result<()> {
+    let users = match search {
+        Some(search) => found(search, file)?,
+        None => everybody(file)?,
+    };
     if json {
         return output::json(&users);
+    }
+    if users.is_empty() && search.is_some() {
+        output::aside("nobody's name, display name or number contains that");
+        return Ok(());
     }
     if users.is_empty() {
         output::aside(
@@ -284,6 +310,101 @@ fn list(json: bool, file: &OfTenant) -> anyhow::Result<()> {
         &rows,
     );
     Ok(())
+}
+
+fn everybody(file: &OfTenant) -> anyhow::Result<Vec<UserRecord>> {
+    let mut users = Vec::new();
+    let mut from = None;
+    loop {
+        let Reply::Users(page) = store::ask_of(file, Request::UserList { from: from.take() })?
+        else {
+            bail!(OTHER);
+        };
+        let Some(last) = page.last() else { break };
+        from = Some(last.name.clone());
+        users.extend(page);
+    }
+    Ok(users)
+}
+
+fn found(search: &str, file: &OfTenant) -> anyhow::Result<Vec<UserRecord>> {
+    let mut users: Vec<UserRecord> = Vec::new();
+    let mut from = None;
+    loop {
+        let request = Request::UserFind {
+            search: search.to_owned(),
+            from,
+        };
+        let Reply::Found(page) = store::ask_of(file, request)? else {
+            bail!(OTHER);
+        };
+        for user in page.users {
+            // Whoever has the very name comes first, and again at their place.
+            if !users.iter().any(|known| known.name == user.name) {
+                users.push(user);
+            }
+        }
+        if page.next.is_none() {
+            return Ok(users);
+        }
+        from = page.next;
+    }
+}
+
+fn show(shown: &UserShown) {
+    let user = &shown.user;
+    let minute = |seconds: u64| time::minute(Timestamp(seconds.saturating_mul(1000)));
+    let codes = match (shown.codes_locked, shown.codes_locked_until) {
+        (true, Some(until)) => format!("locked by wrong codes until {}", minute(until)),
+        (true, None) => "disabled by too many wrong codes in a row".to_owned(),
+        (false, _) if user.opted_out => "switched off by the person".to_owned(),
+        (false, _) => "work".to_owned(),
+    };
+    let account = if user.locked {
+        "locked by an administrator"
+    } else {
+        "open"
+    };
+    let number = user.number.as_deref().map(output::masked);
+    let role = shown.role.map_or("none", |role| role.as_str());
+    let mut rows = vec![
+        ("name", user.name.clone()),
+        (
+            "display name",
+            user.display_name.clone().unwrap_or_default(),
+        ),
+        ("mobile number", number.unwrap_or_default()),
+        ("account", account.to_owned()),
+        ("role", role.to_owned()),
+        ("codes", codes),
+        ("failures in a row", shown.failures_in_a_row.to_string()),
+        ("backup codes left", shown.backup_codes_left.to_string()),
+        ("sessions", shown.sessions.len().to_string()),
+    ];
+    for (uri, value) in &user.claims {
+        rows.push((uri.as_str(), value.clone()));
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(what, value)| vec![output::visible(what), output::visible(&value)])
+        .collect();
+    output::table(&["WHAT", "VALUE"], &rows);
+    if shown.sessions.is_empty() {
+        return;
+    }
+    output::line("");
+    let rows: Vec<_> = shown
+        .sessions
+        .iter()
+        .map(|session| {
+            vec![
+                minute(session.since),
+                output::visible(&session.address),
+                output::visible(&session.user_agent),
+            ]
+        })
+        .collect();
+    output::table(&["SINCE", "FROM", "BROWSER"], &rows);
 }
 
 impl Facts {

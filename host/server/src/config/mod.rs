@@ -128,7 +128,7 @@ impl Config {
             base,
             surroundings,
         );
-        let outbox = root.optional_table("outbox").map(Outbox::read);
+        let outbox = root.optional_table("outbox").and_then(Outbox::read);
         let mut senders = sender::read_all(root.table("sender"), base, surroundings);
         let saml_entity_id = saml::read(root.table("saml"));
         let inbound = root.optional_table("scim").map(provisioning::read_inbound);
@@ -209,7 +209,7 @@ impl Config {
             connectors,
             user_stores,
             limits,
-            outbox: outbox.flatten(),
+            outbox,
             log,
             audit_kept_for,
             warnings,
@@ -235,7 +235,7 @@ fn together(
     plugins: &Plugins,
     senders: &BTreeMap<String, Sender>,
     sms_otp: &SmsOtp,
-    outbox: Option<&Option<Outbox>>,
+    outbox: Option<&Outbox>,
     findings: &mut Findings,
 ) {
     senders_named(senders, sms_otp, findings);
@@ -323,7 +323,7 @@ fn senders_and_outbox(senders: &BTreeMap<String, Sender>, outbox: bool, findings
     } else if let Some(sender) = senders.values().find(|sender| sender.plugin == "fake") {
         findings.problem(
             &format!("sender.{}.plugin", sender.name),
-            "the plugin `fake` sends to the test outbox only: add an `[outbox]` section, or choose another plugin",
+            "the plugin `fake` sends to the test outbox only: add an `[outbox]` section that is enabled, or choose another plugin",
         );
     }
 }

@@ -10,6 +10,7 @@ pub(crate) use own_page::check as check_own_page;
 use super::limits::{Limits, RESENDS_REASON};
 use super::section::Section;
 use super::server::Server;
+use postern_login::text::Template;
 use postern_otp::{
     Alphabet, ChallengePolicy, CodeFormat, FactorSettings, OwnPages, Pattern, ResendPolicy,
 };
@@ -25,7 +26,7 @@ pub struct SmsOtp {
     /// `[sms_otp.identity_provider.NAME]`, those that are enabled.
     pub entries: BTreeMap<String, Entry>,
     /// Templates by BCP 47 tag; `en` is always there.
-    pub templates: Vec<(String, String)>,
+    pub templates: Vec<Template>,
     /// User stores in the order in which they are tried, as they were written; the primary one comes
     /// first unless it is among them.
     pub user_stores: Vec<String>,

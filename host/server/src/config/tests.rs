@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use postern_login::text::Template;
 
 const ORDERLY: &str = r#"
 [sender.twilio]
@@ -204,6 +205,21 @@ fn the_test_outbox_never_stands_beside_a_real_sender() {
     assert!(
         !problems(&alone.replace("[outbox]", "")).is_empty(),
         "`fake` needs the outbox"
+    );
+}
+
+#[test]
+fn an_outbox_that_is_switched_off_is_none() {
+    const OFF: &str = "[outbox]\nenabled = false\n";
+    let config = load(&format!("{ORDERLY}\n{OFF}")).unwrap();
+    assert!(config.outbox.is_none(), "it stands beside a real sender");
+    let warned = config.warnings.iter().any(|w| w.key == "outbox");
+    assert!(!warned, "{:?}", config.warnings);
+    let fake = format!("{OFF}[sender.test]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"test\"]\n");
+    let found = problems(&fake);
+    assert!(
+        found.iter().any(|(key, _)| key == "sender.test.plugin"),
+        "`fake` needs an outbox that is on: {found:?}"
     );
 }
 
@@ -599,5 +615,33 @@ fn an_application_names_an_entry_that_there_is() {
             found.iter().any(|(k, m)| k == key && m.contains(message)),
             "{entry} {party}: {found:?}"
         );
+    }
+}
+
+#[test]
+fn a_text_may_say_what_it_is_registered_by() {
+    let text = |value: &str| format!("{ORDERLY}\n[sms_otp.text]\nen = {value}\n");
+    let config = load(&text(
+        r#"{ text = "Code {code}", template_id = "1107", entity_id = "1101", last_line = true }"#,
+    ))
+    .unwrap();
+    let expected = Template {
+        template_id: Some("1107".to_owned()),
+        entity_id: Some("1101".to_owned()),
+        last_line: Some(true),
+        ..Template::new("en", "Code {code}")
+    };
+    assert_eq!(config.sms_otp.templates, [expected]);
+    for wrong in [
+        "{ template_id = \"1107\" }",
+        "{ text = \"Code {code}\", template = \"1107\" }",
+        "{ text = \"Code {code}\", last_line = \"no\" }",
+        "{ text = \"Code {code}\", entity_id = \"a b\" }",
+        "{ text = \"Code\" }",
+        "7",
+    ] {
+        let problems = problems(&text(wrong));
+        assert_eq!(problems.len(), 1, "{wrong}: {problems:?}");
+        assert_eq!(problems[0].0, "sms_otp.text.en", "{wrong}");
     }
 }

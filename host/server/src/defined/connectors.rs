@@ -3,7 +3,7 @@
 
 use super::forms::{choice, section, text};
 use super::{declared, table, told};
-use crate::config::{Config, defined as reader};
+use crate::config::{Config, UserStores, defined as reader, provisioning};
 use postern_admin::definitions::{Definition, IDENTITY_PROVIDER, Sort};
 use postern_admin::documents::Documents;
 use postern_admin::form::{Field, FieldKind, Section, Values};
@@ -146,6 +146,16 @@ pub(super) fn read_inbound(definition: &Definition) -> Result<Inbound, Problems>
         return Err(vec![("user_stores".to_owned(), words.to_owned())]);
     }
     reader::inbound(table(&fields(inbound_form()), &definition.values)).map_err(told)
+}
+
+/// The user stores of the rule that are not there, by the field that names them.
+pub(super) fn unknown_stores(inbound: &Inbound, stores: &UserStores) -> Problems {
+    let field = match inbound.domain() {
+        Some(_) => "user_store",
+        None => "user_stores",
+    };
+    let unknown = provisioning::unknown_stores(inbound, stores).into_iter();
+    unknown.map(|words| (field.to_owned(), words)).collect()
 }
 
 /// The rule as its form has it.

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::config::{Config, Surroundings};
+use postern_login::text::Template;
 use std::path::Path;
 
 const STEP: &str = include_str!("golden/application-authentication.xml");
@@ -96,7 +97,7 @@ fn the_step_and_its_entries_import_whole_and_are_a_configuration() {
     assert_eq!(factor.otp_host, None);
     assert_eq!(
         config.sms_otp.templates,
-        [("en".to_owned(), "Verification Code: {code}".to_owned())]
+        [Template::new("en", "Verification Code: {code}")]
     );
     assert_eq!(config.sms_otp.user_stores, ["jdbc", "abc"]);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! `postern plugin inspect`: what a file is and asks for. Nothing of it is compiled or run.
 
 use super::output;
+use postern_wasm::manifest::{Setting, SettingKind};
 use postern_wasm::{Inspection, Limits, inspect};
 use std::path::Path;
 
@@ -60,7 +61,7 @@ fn show(found: &Inspection) {
         .settings
         .iter()
         .map(|setting| {
-            let mut traits = Vec::new();
+            let mut traits = vec![kind(setting)];
             if setting.required {
                 traits.push("required".to_owned());
             }
@@ -77,5 +78,18 @@ fn show(found: &Inspection) {
             ]
         })
         .collect();
-    output::table(&["SETTING", "", "WHAT IT IS"], &rows);
+    output::table(&["SETTING", "KIND", "WHAT IT IS"], &rows);
+}
+
+/// How the text of a setting is read, in the words of a plugin's manifest; of a choice, what there
+/// is to choose from.
+fn kind(setting: &Setting) -> String {
+    match setting.kind {
+        SettingKind::Text => "text".to_owned(),
+        SettingKind::Integer => "integer".to_owned(),
+        SettingKind::Boolean => "boolean".to_owned(),
+        SettingKind::Url => "url".to_owned(),
+        SettingKind::Choice => format!("one of {}", setting.choices.join(" | ")),
+        SettingKind::Lines => "lines".to_owned(),
+    }
 }

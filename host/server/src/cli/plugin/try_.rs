@@ -260,6 +260,7 @@ async fn send(
         tenant,
         to,
         text,
+        without_line: None,
         code: Code::parse(format, &arguments.code),
         validity: VALIDITY,
         attempt: 1,

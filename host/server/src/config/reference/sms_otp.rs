@@ -54,8 +54,8 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         path: "sms_otp.text",
         name: "",
-        about: "The words of the message, by language: `{code}`, `{brand}` and `{minutes}` are filled in.",
-        keys: &[Key::new("en", Default("\"Your {brand} code is {code}. It is valid for {minutes} minutes.\""), "any language tag; English stands in for those that are missing")],
+        about: "The words of the message, by language: `{code}`, `{brand}` and `{minutes}` are filled in. A key of an id, a colon and a language, in quotes, holds words that applications send by `POST /messages`: `\"reset:en\" = \"Your code for a new password is {code}.\"` is the `text_id` `reset` in English, which stands in for the languages that are missing. The id `code` is the words of a login.",
+        keys: &[Key::new("en", Default("\"Your {brand} code is {code}. It is valid for {minutes} minutes.\""), "any language tag; English stands in for those that are missing. A table says more: `{ text = \"...\", template_id = \"1107...\", entity_id = \"1101...\", last_line = false }`, with what the text is registered by where operators want that (India), and whether the origin-bound line follows (else: except in India and China)")],
     },
     Table {
         path: "sms_otp.after.NAME",
