@@ -166,7 +166,10 @@ async fn saml() -> Result<Vec<table::Figure>> {
     let key = saml::configure(folder.path())?;
     let host = Host::start(folder.path()).await?;
     eprintln!("answering signed requests of a SAML application");
-    saml::figures(&host, key, Duration::from_secs(8)).await
+    let mut figures = saml::figures(&host, key, Duration::from_secs(8)).await?;
+    eprintln!("refusing hostile SAML documents");
+    figures.extend(saml::refusals(&host).await?);
+    Ok(figures)
 }
 
 async fn scim(extent: scim::Extent) -> Result<Vec<table::Figure>> {

@@ -8,6 +8,7 @@ use crate::process;
 use crate::provider::Provider;
 use crate::table::Figure;
 use anyhow::{Result, ensure};
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -84,6 +85,27 @@ pub(crate) async fn rename_to_live(host: &Host) -> Result<Figure> {
     }
 }
 
+/// Until the log says that a version of the sender's plugin serves: one that was overwritten before it did
+/// would be no swap.
+async fn serves(log: &mut std::fs::File) -> Result<()> {
+    let (start, mut said) = (Instant::now(), String::new());
+    loop {
+        log.read_to_string(&mut said)?;
+        let lines = said.lines();
+        if lines
+            .rev()
+            .any(|line| line.contains("`twilio`") && line.contains(" serves"))
+        {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < Duration::from_secs(20),
+            "the new version does not serve after 20 s"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// A hundred swaps of the sender's plugin while messages are sent; none may fail.
 pub(crate) async fn swaps(
     host: &Host,
@@ -115,6 +137,8 @@ pub(crate) async fn swaps(
     let before = provider.messages();
     let file = host.folder.join("plugins/twilio.wasm");
     let original = std::fs::read(&file)?;
+    let mut log = std::fs::File::open(host.folder.join("postern.log"))?;
+    log.seek(SeekFrom::End(0))?;
     for round in 0..100_u8 {
         // A custom section of the round makes every file another file, and the same plugin.
         let mut bytes = original.clone();
@@ -122,7 +146,7 @@ pub(crate) async fn swaps(
         let part = host.folder.join("plugins/twilio.wasm.tmp");
         std::fs::write(&part, &bytes)?;
         std::fs::rename(&part, &file)?;
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        serves(&mut log).await?;
     }
     std::fs::write(host.folder.join("plugins/twilio.wasm.tmp"), &original)?;
     std::fs::rename(host.folder.join("plugins/twilio.wasm.tmp"), &file)?;

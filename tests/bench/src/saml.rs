@@ -3,9 +3,12 @@
 //! assertion and that of the response.
 
 use crate::host::Host;
+use crate::operator::resident;
 use crate::process;
 use crate::table::Figure;
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -105,6 +108,45 @@ pub(crate) async fn figures(host: &Host, key: SigningKey, time: Duration) -> Res
             "times",
             2.0,
         ),
+    ])
+}
+
+/// Documents that nobody means well with, by form, as anybody may send them.
+pub(crate) async fn refusals(host: &Host) -> Result<Vec<Figure>> {
+    let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
+    let entities: String = (0..9)
+        .map(|n| format!("<!ENTITY e{} '{}'>", n + 1, format!("&e{n};").repeat(10)))
+        .collect();
+    let documents = [
+        format!("<a>{}</a>", "x".repeat(300 * 1024)),
+        format!("<!DOCTYPE a [<!ENTITY e0 'x'>{entities}]><a>&e9;</a>"),
+        "<?xml-stylesheet href='x'?><a/>".to_owned(),
+        "<a>".repeat(80_000),
+        format!("<a{attributes}/>"),
+    ];
+    let mut client = Client::open(host.address).await?;
+    // Whatever the first of a kind makes the host allocate is there before memory is read.
+    for document in &documents {
+        client.refuse(document).await?;
+    }
+    let before = resident(host)?;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..40 {
+        for document in &documents {
+            let began = Instant::now();
+            client.refuse(document).await?;
+            slowest = slowest.max(began.elapsed());
+        }
+    }
+    let more = resident(host)? - before;
+    Ok(vec![
+        Figure::at_most(
+            "hostile SAML documents: the slowest refusal",
+            slowest.as_secs_f64() * 1e3,
+            "ms",
+            100.0,
+        ),
+        Figure::at_most("more memory after 200 of them", more.max(0.0), "MiB", 4.0),
     ])
 }
 
@@ -211,6 +253,25 @@ impl Client {
             sender,
             host: address.to_string(),
         })
+    }
+
+    async fn refuse(&mut self, document: &str) -> Result<()> {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("SAMLRequest", &STANDARD.encode(document))
+            .finish();
+        let request = http::Request::post("/samlsso")
+            .header("host", &self.host)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Full::from(body))?;
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        response.into_body().collect().await?;
+        ensure!(
+            status.is_client_error(),
+            "a hostile document was answered with {status}"
+        );
+        Ok(())
     }
 
     async fn answer(&mut self, path: &str, cookies: &str) -> Result<()> {

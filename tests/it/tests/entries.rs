@@ -166,61 +166,84 @@ fn delete(sort: &str, name: &str) -> Result<Request> {
     Ok(serde_json::from_value(request)?)
 }
 
+/// An SMSOTP entry of the console: Vonage, at the stand-in.
+fn entry(host: &TestHost, enabled: bool, seen: Option<u64>) -> serde_json::Value {
+    let origin = host.gateway_origin();
+    let accounts = sms_gateway::Accounts::default();
+    serde_json::json!({
+        "form": "sms-otp/nexmo", "enabled": enabled, "seen": seen,
+        "values": {
+            "settings.api_key": accounts.vonage_key,
+            "settings.api_secret": accounts.vonage_secret,
+            "settings.from": "Postern",
+            "settings.base_url": origin,
+            "allow": origin,
+            "allow_private_networks": "true",
+            "entry.sms_otp_length": "9",
+        }
+    })
+}
+
+/// The same as the default one.
+fn default_entry(host: &TestHost, enabled: bool, seen: Option<u64>) -> serde_json::Value {
+    let mut wanted = entry(host, enabled, seen);
+    wanted["default"] = true.into();
+    wanted
+}
+
+/// An application of the console.
+fn till(first_step: &str, entry: &str, seen: Option<u64>) -> serde_json::Value {
+    serde_json::json!({
+        "form": "oidc", "seen": seen,
+        "values": {
+            "first_step": first_step, "second_step": "sms-otp", "sms_otp": entry,
+            "oidc.client_id": "till", "oidc.public": "true",
+            "oidc.redirect_uris": "http://127.0.0.1:1/callback",
+        }
+    })
+}
+
+/// A server that says who somebody is.
+fn corp(seen: Option<u64>) -> serde_json::Value {
+    serde_json::json!({
+        "form": "oidc", "seen": seen,
+        "values": { "issuer": "https://idp.example", "client_id": "postern" }
+    })
+}
+
+async fn ask(host: &TestHost, request: Result<Request>) -> Result<()> {
+    host.ask_of("carbon.super", request?).await.map(drop)
+}
+
+async fn refuses(host: &TestHost, request: Result<Request>, words: &str) {
+    let error = ask(host, request).await.expect_err(words);
+    let error = format!("{error:#}");
+    assert!(error.contains(words), "{error}");
+}
+
+const OURS: &str = "identity-provider";
+const THEIRS: &str = "service-provider";
+
 /// The console's entries and applications: named, used, and not taken away under an application.
 #[tokio::test]
 async fn an_entry_that_an_application_names_is_neither_deleted_nor_switched_off() -> Result<()> {
-    const TENANT: &str = "carbon.super";
     let host = host().await?;
-    let origin = host.gateway_origin();
-    let accounts = sms_gateway::Accounts::default();
-    let entry = |enabled: bool, seen: Option<u64>| {
-        serde_json::json!({
-            "form": "sms-otp/nexmo", "enabled": enabled, "seen": seen,
-            "values": {
-                "settings.api_key": accounts.vonage_key,
-                "settings.api_secret": accounts.vonage_secret,
-                "settings.from": "Postern",
-                "settings.base_url": origin,
-                "allow": origin,
-                "allow_private_networks": "true",
-                "entry.sms_otp_length": "9",
-            }
-        })
-    };
-    let party = |entry: &str, seen: Option<u64>| {
-        serde_json::json!({
-            "form": "oidc", "seen": seen,
-            "values": {
-                "first_step": "password", "second_step": "sms-otp", "sms_otp": entry,
-                "oidc.client_id": "till", "oidc.public": "true",
-                "oidc.redirect_uris": "http://127.0.0.1:1/callback",
-            }
-        })
-    };
-    let refused = |outcome: Result<_>, words: &str| {
-        let error = outcome.map(|_: postern_kit::desk::Reply| ());
-        let error = format!("{:#}", error.expect_err(words));
-        assert!(error.contains(words), "{error}");
-    };
-    let (ours, theirs) = ("identity-provider", "service-provider");
-    refused(
-        host.ask_of(TENANT, put(theirs, "till", party("vonage-two", None))?)
-            .await,
+    let naming = |entry: &str, seen| put(THEIRS, "till", till("password", entry, seen));
+    refuses(
+        &host,
+        naming("vonage-two", None),
         "there is no SMSOTP entry `vonage-two`",
-    );
-    host.ask_of(TENANT, put(ours, "vonage-two", entry(true, None))?)
-        .await?;
-    host.ask_of(TENANT, put(theirs, "till", party("vonage-two", None))?)
-        .await?;
-    refused(
-        host.ask_of(TENANT, delete(ours, "vonage-two")?).await,
-        "service provider `till`",
-    );
-    refused(
-        host.ask_of(TENANT, put(ours, "vonage-two", entry(false, Some(1)))?)
-            .await,
+    )
+    .await;
+    ask(&host, put(OURS, "vonage-two", entry(&host, true, None))).await?;
+    ask(&host, naming("vonage-two", None)).await?;
+    refuses(&host, delete(OURS, "vonage-two"), "service provider `till`").await;
+    refuses(
+        &host,
+        put(OURS, "vonage-two", entry(&host, false, Some(1))),
         "the service provider `till` names this entry",
-    );
+    )
+    .await;
 
     let mut browser = host.browser();
     let page = first_step(&mut browser, "till", "alice").await?;
@@ -232,14 +255,93 @@ async fn an_entry_that_an_application_names_is_neither_deleted_nor_switched_off(
     assert!(page.onward().is_some(), "{}", page.text());
 
     // An entry of the file does for the console's application as well; then the other one is free.
-    host.ask_of(TENANT, put(theirs, "till", party("long", Some(1)))?)
-        .await?;
-    host.ask_of(TENANT, delete(ours, "vonage-two")?).await?;
+    ask(&host, naming("long", Some(1))).await?;
+    ask(&host, delete(OURS, "vonage-two")).await?;
     let mut browser = host.browser();
     first_step(&mut browser, "till", "alice").await?;
     let arrived = host.gateway().phone().messages(Some(ALICE));
     assert_eq!(arrived.len(), 2);
     Ok(())
+}
+
+/// Two would be a matter of chance, wherever the other one is defined.
+#[tokio::test]
+async fn a_second_default_entry_is_refused() -> Result<()> {
+    let host = host().await?;
+    let taken = "`first` is the default already";
+    ask(&host, put(OURS, "first", default_entry(&host, true, None))).await?;
+    let second = |enabled, seen| put(OURS, "second", default_entry(&host, enabled, seen));
+    refuses(&host, second(true, None), taken).await;
+    // One that is off is nobody's default, until somebody switches it on.
+    ask(&host, second(false, None)).await?;
+    refuses(&host, second(true, Some(1)), taken).await;
+    // The default one may be changed, and stay what it is; then another takes its place.
+    let same = default_entry(&host, true, Some(1));
+    ask(&host, put(OURS, "first", same)).await?;
+    ask(&host, put(OURS, "first", entry(&host, true, Some(2)))).await?;
+    ask(&host, second(true, Some(1))).await?;
+
+    let filed = TestHost::builder()
+        .config("[sms_otp.identity_provider.filed]\nsenders = [\"vonage\"]\ndefault = true\n")
+        .start()
+        .await?;
+    refuses(
+        &filed,
+        put(OURS, "first", default_entry(&filed, true, None)),
+        "the file's SMSOTP entry `filed` is the default already",
+    )
+    .await;
+    ask(&filed, put(OURS, "first", entry(&filed, true, None))).await
+}
+
+/// Whatever refers to a name would find something else under it: that is as good as deleting it.
+#[tokio::test]
+async fn a_provider_that_is_referred_to_becomes_no_entry_and_an_entry_no_provider() -> Result<()> {
+    let host = host().await?;
+    ask(&host, put(OURS, "corp", corp(None))).await?;
+    let both = "password\ncorp";
+    ask(&host, put(THEIRS, "till", till(both, "", None))).await?;
+    let peer = serde_json::json!({
+        "form": "scim",
+        "values": {
+            "user_endpoint": "https://peer.example/scim/v2/Users",
+            "token": "0123456789abcdef",
+            "identity_provider": "corp",
+        }
+    });
+    ask(&host, put("connector", "peer", peer)).await?;
+    let sends = |seen| put(OURS, "corp", entry(&host, true, Some(seen)));
+    refuses(
+        &host,
+        sends(1),
+        "service provider `till`, connector `peer` of the resident service provider",
+    )
+    .await;
+    // A server that speaks another protocol is still one that says who somebody is.
+    let other = serde_json::json!({
+        "form": "oauth2", "seen": 1,
+        "values": {
+            "authorization_endpoint": "https://idp.example/authorize",
+            "token_endpoint": "https://idp.example/token",
+            "userinfo_endpoint": "https://idp.example/me",
+            "client_id": "postern",
+            "subject": "id",
+        }
+    });
+    ask(&host, put(OURS, "corp", other)).await?;
+
+    ask(&host, put(OURS, "vonage-two", entry(&host, true, None))).await?;
+    let naming = till("password", "vonage-two", Some(1));
+    ask(&host, put(THEIRS, "till", naming)).await?;
+    refuses(
+        &host,
+        put(OURS, "vonage-two", corp(Some(1))),
+        "`vonage-two` is used by service provider `till`",
+    )
+    .await;
+    refuses(&host, sends(2), "connector `peer`").await;
+    ask(&host, delete("connector", "peer")).await?;
+    ask(&host, sends(2)).await
 }
 
 /// Each key of a document that names an entry is checked as in the file, and the entries are the

@@ -177,6 +177,10 @@ async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
 async fn the_only_provider_is_gone_to_at_once_and_a_refusal_comes_to_rest() -> Result<()> {
     let provider = person().await?;
     let host = host(&provider, "local", "", "", CORP_ONLY).await?;
+    let there = host.browser().leave("/account").await?;
+    assert!(there.starts_with(&provider.issuer()), "{there}");
+    let page = host.browser().open("/sign-in/with/corp").await?;
+    assert_eq!(page.status, 200, "without a cookie: {}", page.path);
     let mut browser = host.browser();
     browser.open("/sign-in?again").await?;
     let there = browser.leave("/sign-in").await?;

@@ -24,6 +24,7 @@ mod openid;
 mod outbox;
 mod plugin_cli;
 mod recipe;
+mod reload;
 mod resolvers;
 mod saml;
 mod saml_logout;

@@ -341,6 +341,32 @@ async fn where_no_page_may_be_shown_the_application_is_told_why_there_is_no_code
 }
 
 /// RFC 9700, 4.5: a code works once, and a second try takes the first one's tokens down.
+/// A sign-in that has come to its end without anybody is answered when the person says so, and once.
+#[tokio::test]
+async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
+    let host = host(&TestClock::default()).await?;
+    let mut browser = host.browser();
+    browser.open(&shop("")).await?;
+    let mut page = browser.sign_in("alice", PASSWORD).await?;
+    for _ in 0..5 {
+        page = browser.enter_code(&page, "000000").await?;
+    }
+    assert!(page.text().contains("Back to The Shop"), "{}", page.text());
+    let earlier = browser.clone();
+    let page = browser.submit(&page, "/sign-in/decline", &[]).await?;
+    let location = page.onward().expect("it leads on");
+    assert!(location.starts_with(CALLBACK), "{location}");
+    assert_eq!(said(&location, "error").as_deref(), Some("access_denied"));
+    assert_eq!(said(&location, "state").as_deref(), Some("the state"));
+    assert_eq!(said(&location, "code"), None);
+    // Neither the login nor the request is there any more.
+    let mut again = earlier;
+    let page = again.open("/sign-in").await?;
+    assert!(page.asks_for_password(), "{}", page.text());
+    assert!(!page.text().contains("The Shop"), "{}", page.text());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_code_that_comes_twice_revokes_what_it_gave() -> Result<()> {
     let clock = TestClock::default();

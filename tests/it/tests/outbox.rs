@@ -85,6 +85,53 @@ async fn a_tester_reads_what_was_sent_and_says_what_comes_next() -> Result<()> {
     Ok(())
 }
 
+/// What a `text_id` means stands in the configuration file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relayed_message_takes_the_words_the_file_has_for_its_id_and_language() -> Result<()> {
+    const WORDS: &str = r#"
+[sms_otp.text]
+en = "Sign in with {code}"
+"reset:en" = "Reset with {code}"
+"reset:de" = "Neues Kennwort mit {code}"
+"#;
+    let installation = Installation::lay_out(&["fake"], &format!("{TOKEN}\n{OUTBOX}{WORDS}"))?;
+    let _host = installation.serve().await?;
+    let token = installation.add_client("shop")?;
+    let api = Api::new(installation.public, &installation.origin(), &token);
+    let admin = Admin(&installation);
+    for (text_id, locale, expected) in [
+        ("code", "en", "Sign in with 4711"),
+        ("reset", "en", "Reset with 4711"),
+        ("reset", "de-AT", "Neues Kennwort mit 4711"),
+        ("reset", "fr", "Reset with 4711"),
+    ] {
+        let message = json!({ "to": ALICE, "text_id": text_id, "code": "4711", "locale": locale });
+        let sent = api.post("/api/v1/messages", &message).await?;
+        ensure!(sent.status == 202, "{text_id}: {}", sent.text());
+        let listed = admin.ask("GET", "/outbox", "").await?.json()?;
+        let found = listed["messages"].as_array().is_some_and(|messages| {
+            messages.iter().any(|message| {
+                message["locale"] == locale
+                    && message["text"]
+                        .as_str()
+                        .is_some_and(|text| text.starts_with(expected))
+            })
+        });
+        ensure!(found, "{text_id} in {locale}: {listed}");
+        let cleared = admin.ask("DELETE", "/outbox", "").await?;
+        ensure!(cleared.status == 204, "{}", cleared.text());
+    }
+    let nobodys = json!({ "to": ALICE, "text_id": "farewell", "code": "4711" });
+    let refused = api.post("/api/v1/messages", &nobodys).await?;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(
+        refused.text().contains("text-refused"),
+        "{}",
+        refused.text()
+    );
+    Ok(())
+}
+
 /// A real installation has none, and says how one is switched on.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_outbox_there_is_nothing_to_read() -> Result<()> {

@@ -45,6 +45,31 @@ fn every_shipped_plugin_is_described_and_holds_its_vectors() -> Result<()> {
 }
 
 #[test]
+fn plugin_inspect_prints_the_kinds_and_the_choices_that_its_json_has() -> Result<()> {
+    let twilio = paths::plugins()?.join("twilio.wasm").display().to_string();
+    let inspected = postern(&["plugin", "inspect", &twilio]);
+    assert!(inspected.status.success(), "{}", text(&inspected.stderr));
+    let shown = text(&inspected.stdout);
+    for (name, expected) in [
+        ("kind", "sms-provider"),
+        ("account_sid", "text, required"),
+        ("auth_token", "text, required, secret"),
+        ("api", "one of current | legacy, default current"),
+        ("validity_period", "boolean, default true"),
+        ("base_url", "url, default https://api.twilio.com"),
+    ] {
+        let row = shown
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(name));
+        assert!(
+            row.is_some_and(|row| row.contains(expected)),
+            "`{name}` is not `{expected}`: {shown}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn plugin_try_shows_the_request_and_sends_nothing() -> Result<()> {
     let twilio = paths::plugins()?.join("twilio.wasm").display().to_string();
     let shown = postern(&[
@@ -244,4 +269,110 @@ fn users_and_clients_can_be_managed_while_no_host_runs() -> Result<()> {
             .contains("shop")
     );
     Ok(())
+}
+
+/// From nothing to a plugin that a host admits, in a folder that knows nothing of this repository: the
+/// program carries what it takes.
+#[test]
+fn a_plugin_is_made_built_and_tested_anywhere() -> Result<()> {
+    let elsewhere = tempfile::tempdir()?;
+    let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins-elsewhere");
+    for kind in ["sms-provider", "user-resolver"] {
+        let name = format!("made-{kind}");
+        let run = |folder: &std::path::Path, arguments: &[&str]| -> Result<String> {
+            let output = Command::new(paths::postern()?)
+                .current_dir(folder)
+                .env("CARGO_TARGET_DIR", &kept)
+                .args(arguments)
+                .output()?;
+            let trouble = text(&output.stderr);
+            assert!(output.status.success(), "{arguments:?}: {trouble}");
+            Ok(text(&output.stdout))
+        };
+        run(elsewhere.path(), &["plugin", "new", &name, "--kind", kind])?;
+        let folder = elsewhere.path().join(&name);
+        // The versions that were tried; whoever makes a plugin gets the newest ones.
+        std::fs::copy(
+            paths::workspace().join("Cargo.lock"),
+            folder.join("Cargo.lock"),
+        )?;
+        run(&folder, &["plugin", "build"])?;
+        let file = format!("{name}.wasm");
+        run(&folder, &["plugin", "test", &file])?;
+        let inspected = run(&folder, &["plugin", "inspect", &file, "--json"])?;
+        let inspected: serde_json::Value = serde_json::from_str(&inspected)?;
+        assert_eq!(inspected["manifest"]["kind"], kind, "{inspected}");
+        assert!(inspected["refusal"].is_null(), "{inspected}");
+        assert!(
+            !folder.join("target").exists(),
+            "what was built went where it was told to"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_user_is_found_and_shown_at_the_command_line_as_on_the_page() -> Result<()> {
+    let installation = Installation::lay_out(&[], "")?;
+    installation.add_user("alice", "correct horse battery", ALICE)?;
+    installation.add_user("bob", "correct horse battery", "+12025550143")?;
+    for (search, found) in [("ALI", "alice"), ("0143", "bob")] {
+        let listed = installation.postern(&["user", "list", "--search", search, "--json"], "")?;
+        let listed: serde_json::Value = serde_json::from_str(&listed)?;
+        let names: Vec<_> = listed.as_array().into_iter().flatten().collect();
+        assert_eq!(names.len(), 1, "{search}: {listed}");
+        assert_eq!(names[0]["name"], found, "{search}");
+    }
+    let listed = installation.postern(&["user", "list", "--search", "carol"], "")?;
+    assert_eq!(listed, "");
+
+    installation.postern(&["user", "backup-codes", "alice"], "")?;
+    installation.postern(&["user", "lock", "alice"], "")?;
+    installation.postern(&["admin", "invite", "bob", "--existing"], "")?;
+    let alice = installation.postern(&["user", "show", "alice"], "")?;
+    for shown in [
+        "0142",
+        "locked by an administrator",
+        "backup codes left  10",
+    ] {
+        assert!(alice.contains(shown), "{shown}: {alice}");
+    }
+    assert!(!alice.contains(ALICE), "the number is masked: {alice}");
+    let bob = installation.postern(&["user", "show", "bob", "--json"], "")?;
+    let bob: serde_json::Value = serde_json::from_str(&bob)?;
+    assert_eq!(bob["role"], "administrator", "{bob}");
+    assert_eq!(bob["codes_locked"], false, "{bob}");
+    assert_eq!(bob["backup_codes_left"], 0, "{bob}");
+    let nobody = installation.postern(&["user", "show", "nobody"], "");
+    let nobody = nobody.unwrap_err().to_string();
+    assert!(nobody.contains("there is no user `nobody`"), "{nobody}");
+    Ok(())
+}
+
+/// The same table as on the page *Claims*.
+#[tokio::test]
+async fn what_a_login_reads_of_a_person_is_told_at_the_command_line() -> Result<()> {
+    let installation = Installation::lay_out(
+        &["fake"],
+        "[outbox]\nenabled = true\n[sender.outbox]\nplugin = \"fake\"\n[plugins]\nisolation = \"in-process\"\n[sms_otp]\nsenders = [\"outbox\"]\n",
+    )?;
+    let process = installation.serve().await?;
+    let listed = installation.postern(&["claim", "list"], "")?;
+    for shown in [
+        "openid",
+        "http://wso2.org/claims/mobile",
+        "PRIMARY: Postern",
+    ] {
+        assert!(listed.contains(shown), "{shown}: {listed}");
+    }
+    let listed = installation.postern(&["claim", "list", "--json"], "")?;
+    let listed: serde_json::Value = serde_json::from_str(&listed)?;
+    for part in ["definitions", "meanings"] {
+        let rows = listed[part].as_array();
+        assert!(
+            rows.is_some_and(|rows| !rows.is_empty()),
+            "{part}: {listed}"
+        );
+    }
+    process.terminate().map(drop)
 }

@@ -1,12 +1,14 @@
 //! Two Posterns: an external one, where the application is registered, and an internal one, which has the users. And
 //! an application that is neither.
 
-use crate::{ALICE, PASSWORD};
+use crate::{ALICE, BOB, PASSWORD};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use postern_federation::saml::context::{Comparison, RequestedContext};
-use postern_federation::saml::sp::{Endpoint, Here, Upstream, Wish};
+use postern_federation::saml::idp::NameIdFormat;
+use postern_federation::saml::response::NameId;
+use postern_federation::saml::sp::{Endpoint, Here, Question, Upstream, Wish};
 use postern_federation::saml::{
     AuthnContext, Bergshamra, Binding, Certificate, MessageId, Outgoing, Received, Refusal,
     SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion,
@@ -288,7 +290,10 @@ impl App<'_> {
         let id = request_id();
         let accepted = self.upstream.accept(
             response,
-            asked.then_some(id.as_str()),
+            asked.then_some(Question {
+                id: id.as_str(),
+                afresh_since: None,
+            }),
             self.here,
             &security(APPLICATION_KEY),
             Timestamp::now(),
@@ -435,6 +440,39 @@ async fn a_code_follows_the_federated_step() -> Result<()> {
     Ok(())
 }
 
+/// Too many wrong codes: the application is told when the person goes back to it.
+#[tokio::test]
+async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
+    let two = Two::start("", "").await?;
+    two.external
+        .add_user("alice", "another password", ALICE)
+        .await?;
+    let mut visitor = two.visitor();
+    let careful = two.application("careful.example", "http://localhost:8082/careful");
+    let stop = visitor.open(&careful.link(PLAIN)?).await?;
+    let mut stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let origin = two.external.origin();
+    for _ in 0..5 {
+        let page = stop.page()?;
+        stop = visitor
+            .submit(&origin, &page, "/sign-in/code", &[("code", "000000")])
+            .await?;
+    }
+    let page = stop.page()?;
+    let stop = visitor
+        .submit(&origin, &page, "/sign-in/decline", &[])
+        .await?;
+    let refused = careful.accept(stop, true)?.0;
+    let Err(Refusal::Status { code, second }) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        (code.as_str(), second.as_deref()),
+        ("Responder", Some("AuthnFailed"))
+    );
+    Ok(())
+}
+
 /// The person the internal one vouches for signs in to `careful`, whose second step is a code from the external one.
 async fn proves_both_factors(two: &Two) -> Result<()> {
     let mut visitor = two.visitor();
@@ -522,6 +560,89 @@ async fn after_a_saml_step_the_subject_finds_the_account() -> Result<()> {
     proves_both_factors(&two).await
 }
 
+/// What an application is told somebody is called.
+async fn called(
+    two: &Two,
+    visitor: &mut Visitor,
+    user: &str,
+    (entity_id, consumer_url): (&str, &str),
+    format: Option<NameIdFormat>,
+) -> Result<std::result::Result<NameId, Refusal>> {
+    let mut app = two.application(entity_id, consumer_url);
+    app.upstream.name_id_format = format.map(|format| format.uri().to_owned());
+    let mut stop = visitor.open(&app.link(PLAIN)?).await?;
+    if let Stop::Page { page, .. } = &stop {
+        let fields = [("username", user), ("password", PASSWORD)];
+        let internal = two.internal.origin();
+        stop = visitor
+            .submit(&internal, page, "/sign-in/password", &fields)
+            .await?;
+    }
+    let accepted = app.accept(stop, true)?.0;
+    Ok(accepted.map(|assertion| assertion.subject().clone()))
+}
+
+/// The name identifier's formats, asked for and by the form; a claim as the name.
+#[tokio::test]
+async fn a_name_is_of_the_format_that_is_wanted_or_there_is_no_answer() -> Result<()> {
+    const BY_NUMBER: (&str, &str) = ("number.example", "http://localhost:8083/number");
+    const BY_MAIL: (&str, &str) = ("mail.example", "http://localhost:8083/mail");
+    const SECOND: (&str, &str) = ("second.example", SECOND_APPLICATION);
+    let more = r#"
+[relying_party.number]
+first_step = ["internal"]
+second_step = "none"
+[relying_party.number.saml]
+entity_id = "number.example"
+consumer_services = ["http://localhost:8083/number"]
+name_id_claim = "http://wso2.org/claims/mobile"
+[relying_party.mail]
+first_step = ["internal"]
+second_step = "none"
+[relying_party.mail.saml]
+entity_id = "mail.example"
+consumer_services = ["http://localhost:8083/mail"]
+name_id_format = "email"
+"#;
+    let two = Two::start("", more).await?;
+    let bob = "bob@example.com";
+    two.internal.add_user(bob, PASSWORD, BOB).await?;
+    let (mut alices, mut bobs) = (two.visitor(), two.visitor());
+
+    let alice = called(&two, &mut alices, "alice", BY_NUMBER, None).await??;
+    assert_eq!(alice.value, ALICE);
+    assert_eq!(alice.name_qualifier, None);
+    // No address is known of her.
+    let nobody = called(&two, &mut alices, "alice", BY_MAIL, None).await?;
+    let Err(Refusal::Status { second, .. }) = nobody else {
+        panic!("{nobody:?}");
+    };
+    assert_eq!(second.as_deref(), Some("InvalidNameIDPolicy"));
+    let mailed = called(&two, &mut bobs, bob, BY_MAIL, None).await??;
+    assert_eq!(mailed.value, bob);
+    assert_eq!(
+        mailed.format.as_deref(),
+        Some(NameIdFormat::EmailAddress.uri())
+    );
+
+    // One that lasts is another one for another application, and one that does not is new each time.
+    let mut names = std::collections::BTreeSet::new();
+    for (app, format, fresh) in [
+        (SECOND, NameIdFormat::Persistent, true),
+        (SECOND, NameIdFormat::Persistent, false),
+        (BY_NUMBER, NameIdFormat::Persistent, true),
+        (SECOND, NameIdFormat::Transient, true),
+        (SECOND, NameIdFormat::Transient, true),
+    ] {
+        let name = called(&two, &mut alices, "alice", app, Some(format)).await??;
+        assert_eq!(name.format.as_deref(), Some(format.uri()));
+        assert_eq!(name.sp_name_qualifier.as_deref(), Some(app.0));
+        assert!(!name.value.contains("alice"), "{}", name.value);
+        assert_eq!(names.insert(name.value), fresh, "{format:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_identity_provider_starts_only_where_the_form_says_so() -> Result<()> {
     let two = Two::start("", "").await?;
@@ -553,6 +674,23 @@ async fn the_identity_provider_starts_only_where_the_form_says_so() -> Result<()
     // Already signed in: at once.
     let stop = visitor.open(&start).await?;
     assert_eq!(second.accept(stop, false)?.0?.subject().value, "alice");
+    // The older product names the tenant so. Nobody's is a page that is not there.
+    let here = visitor
+        .open(&format!("{start}&tenantDomain=carbon.super"))
+        .await?;
+    assert_eq!(second.accept(here, false)?.0?.subject().value, "alice");
+    let there = visitor
+        .open(&format!("{start}&tenantDomain=nobody.example"))
+        .await?
+        .page()?;
+    assert_eq!(there.status, 404);
+    assert!(
+        there
+            .path
+            .starts_with("/t/nobody.example/samlsso?spEntityID="),
+        "{}",
+        there.path
+    );
     Ok(())
 }
 
@@ -885,12 +1023,9 @@ first_step = ["python"]
     ] {
         let mut peer = Peer::python("pysaml2", &options)?;
         let mut visitor = Visitor::new([(host.origin(), host.host().public)]);
-        let start = format!("{}/sign-in", host.origin());
-        visitor.open(&start).await?.page()?;
-        let (address, _) = visitor
-            .open(&format!("{start}/with/python"))
-            .await?
-            .away()?;
+        // There is no other way to sign in: nobody is asked which.
+        let start = format!("{}/account", host.origin());
+        let (address, _) = visitor.open(&start).await?.away()?;
         let query = address
             .strip_prefix(&format!("{ELSEWHERE}?"))
             .context("its address")?;

@@ -1,6 +1,8 @@
 //! Users and groups as other systems look after them, and peers that are told of ours.
 
 use crate::{ALICE, BOB, PASSWORD};
+
+const CAROL: &str = "+12025550152";
 use postern_admin::{Actor, Role};
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::http::Answer;
@@ -667,11 +669,24 @@ async fn the_older_peers_find_their_own_dialect() -> Result<()> {
     assert_eq!(alice["schemas"], json!(["urn:scim:schemas:core:1.0"]));
     // The prefix went, and the store that is set took its place.
     assert_eq!(alice["userName"], "alice");
+    // By the bare name, by the one she was made under, and without quotes as those peers write it.
+    for name in [
+        "%22alice%22",
+        "%22WSO2/alice%22",
+        "WSO2/alice",
+        "PRIMARY/alice",
+    ] {
+        let found = scim
+            .get(&format!("{users}?filter=userName%20Eq%20{name}"))
+            .await?
+            .json()?;
+        assert_eq!(found["totalResults"], 1, "{name}: {found}");
+    }
     let found = scim
-        .get(&format!("{users}?filter=userName%20Eq%20%22alice%22"))
+        .get(&format!("{users}?filter=userName%20Eq%20WSO2/bob"))
         .await?
         .json()?;
-    assert_eq!(found["totalResults"], 1, "{found}");
+    assert_eq!(found["totalResults"], 0, "{found}");
     assert_eq!(found["schemas"], json!(["urn:scim:schemas:core:1.0"]));
     let path = at(users, &alice);
     let part = json!({
@@ -730,6 +745,13 @@ async fn two_posterns_provision_each_other_as_the_older_product_does() -> Result
     let mut browser = postern_kit::Browser::new(external.public, &external.origin());
     let page = browser.sign_in("alice", PASSWORD).await?;
     assert!(page.asks_for_code(), "{}", page.text());
+
+    // Somebody who is there already, or whose creation's answer was lost: found by the name that is told.
+    external.add_user("carol", "her old password", CAROL)?;
+    internal.add_user("carol", PASSWORD, CAROL)?;
+    external
+        .logged("User: PRIMARY/carol is updated through SCIM.")
+        .await?;
 
     // A new password, a lock, the end.
     internal.postern(&["user", "passwd", "alice"], "another password")?;

@@ -489,6 +489,97 @@ fn the_command_line_keeps_tenants_and_takes_no_half_document() -> Result<()> {
     Ok(())
 }
 
+/// The same digits are one number at a login and at an administrator's, whatever changed meanwhile.
+#[tokio::test]
+async fn an_administrator_types_a_number_as_the_tenant_reads_it_at_that_moment() -> Result<()> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .start()
+        .await?;
+    let of_region = |region: &str| {
+        let line = format!("default_region = \"{region}\"\ntoken_length");
+        to_outbox("acme", 6).replace("token_length", &line)
+    };
+    host.document(A, &of_region("LK")).await?;
+    host.add_user_of(A, "alice", PASSWORD, "0771234567").await?;
+    assert_eq!(number_of(&host, A, "alice").await?, "+94771234567");
+    // The configuration's region is the super tenant's alone.
+    let refused = host.add_user("bob", PASSWORD, "0771234567").await;
+    assert!(refused.is_err(), "it is no number of the United States");
+    host.add_user("bob", PASSWORD, "2025550143").await?;
+    assert_eq!(number_of(&host, "carbon.super", "bob").await?, BOB);
+
+    host.document(A, &of_region("GB")).await?;
+    host.add_user_of(A, "carol", PASSWORD, "07700900123")
+        .await?;
+    assert_eq!(number_of(&host, A, "carol").await?, "+447700900123");
+    host.document(A, &to_outbox("acme", 6)).await?;
+    let refused = host.add_user_of(A, "dave", PASSWORD, "07700900123").await;
+    assert!(refused.is_err(), "nobody says which country that is");
+
+    // Switched off, it is administered by what it will run by.
+    let add = Request::TenantAdd {
+        tenant: B.parse()?,
+        document: Some(of_region("LK")),
+    };
+    host.ask_of("carbon.super", add).await?;
+    let disable = Request::TenantEnable {
+        tenant: B.parse()?,
+        enabled: false,
+    };
+    host.ask_of("carbon.super", disable).await?;
+    host.add_user_of(B, "alice", PASSWORD, "0771234567").await?;
+    assert_eq!(number_of(&host, B, "alice").await?, "+94771234567");
+    host.stop().await
+}
+
+/// The configuration's own region, after it was read again and where no host runs.
+#[tokio::test]
+async fn the_command_line_reads_a_number_by_the_configuration_in_effect() -> Result<()> {
+    let of_region = |region: &str| {
+        format!(
+            "[outbox]\nenabled = true\n[sender.outbox]\nplugin = \"fake\"\n[plugins]\nisolation = \"in-process\"\n[sms_otp]\nsenders = [\"outbox\"]\ndefault_region = \"{region}\"\n"
+        )
+    };
+    let installation = Installation::lay_out(&["fake"], &of_region("US"))?;
+    installation.add_user("alice", PASSWORD, "2025550142")?;
+    installation.write_document(
+        A,
+        &to_outbox("acme", 6).replace("token_length", "default_region = \"LK\"\ntoken_length"),
+    )?;
+    let of_a = ["user", "add", "alice", "--tenant", A, "--number"];
+    installation.postern(&[&of_a[..], &["0771234567"][..]].concat(), PASSWORD)?;
+
+    let process = installation.serve().await?;
+    let refused = installation.add_user("bob", PASSWORD, "0771234567");
+    assert!(refused.is_err(), "it is no number of the United States");
+    installation.configure(&of_region("LK"))?;
+    process.reload()?;
+    installation
+        .logged("the configuration was taken over")
+        .await?;
+    installation.add_user("bob", PASSWORD, "0771234567")?;
+    for (tenant, name, number) in [
+        ("carbon.super", "alice", ALICE),
+        ("carbon.super", "bob", "+94771234567"),
+        (A, "alice", "+94771234567"),
+    ] {
+        let arguments = ["user", "show", name, "--json", "--tenant", tenant];
+        let shown = installation.postern(&arguments, "")?;
+        let shown: serde_json::Value = serde_json::from_str(&shown)?;
+        assert_eq!(shown["user"]["number"], number, "{name} of {tenant}");
+    }
+    process.terminate().map(drop)
+}
+
+async fn number_of(host: &TestHost, tenant: &str, name: &str) -> Result<String> {
+    let show = Request::UserShow { name: name.into() };
+    let Reply::User(shown) = host.ask_of(tenant, show).await? else {
+        bail!("expected a user");
+    };
+    Ok(shown.user.number.unwrap_or_default())
+}
+
 async fn trouble_of(host: &TestHost, tenant: &str) -> Result<Option<String>> {
     let Reply::Tenants(tenants) = host.ask_of("carbon.super", Request::TenantList).await? else {
         bail!("expected a list");

@@ -10,7 +10,7 @@ use std::process::Command;
 pub(crate) fn host() -> Result<PathBuf> {
     let first = !machine::target_folder()?.join("debug/postern").is_file();
     let what = if first {
-        "building (10 to 15 minutes the first time on two cores: the engine is compiled with optimizations)"
+        "building (some 25 minutes the first time on two cores: the engine is compiled with optimizations)"
     } else {
         "building"
     };

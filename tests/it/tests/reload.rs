@@ -1,0 +1,267 @@
+//! The configuration file is read again, by itself and on SIGHUP: beside what the console has defined
+//! since, and whole or not at all.
+
+use crate::{ALICE, PASSWORD};
+use postern_kit::anyhow::{Result, ensure};
+use postern_kit::{Browser, Installation, Process};
+use std::time::{Duration, Instant};
+
+const NOT_TAKEN: &str = "the configuration was not taken over, the old one goes on: ";
+
+const STORE: &str = "[user_store.hr]\nkind = \"local\"\n";
+const CORP: &str =
+    "[identity_provider.corp]\nissuer = \"https://idp.example\"\nclient_id = \"postern\"\n";
+const LONG: &str = "[sms_otp.identity_provider.long]\nsenders = [\"outbox\"]\nsms_otp_length = 8\n";
+
+/// The brand tells on every page which file is in effect. The file goes on after `[server]`, and
+/// `sections` after `[sms_otp]`.
+fn file(brand: &str, sections: &[&str]) -> String {
+    format!(
+        "brand = \"{brand}\"\n[plugins]\nisolation = \"in-process\"\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"outbox\"]\ndefault_region = \"US\"\n{}",
+        sections.concat()
+    )
+}
+
+async fn shows(installation: &Installation, brand: &str) -> Result<bool> {
+    let mut browser = Browser::new(installation.public, &installation.origin());
+    Ok(browser.open("/sign-in").await?.html.contains(brand))
+}
+
+/// Until the file with this brand is in effect.
+async fn in_effect(installation: &Installation, brand: &str) -> Result<()> {
+    let began = Instant::now();
+    while !shows(installation, brand).await? {
+        ensure!(
+            began.elapsed() < Duration::from_secs(30),
+            "`{brand}` is not in effect:\n{}",
+            installation.log()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Until the log says so.
+async fn until(installation: &Installation, says: impl Fn(&str) -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !says(&installation.log()) {
+        ensure!(
+            began.elapsed() < Duration::from_secs(30),
+            "the log does not say it:\n{}",
+            installation.log()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// A file of these sections is refused with these sentences, and that of `brand` stays in effect.
+async fn refuses(
+    installation: &Installation,
+    process: &Process,
+    brand: &str,
+    sections: &[&str],
+    sentences: &[&str],
+) -> Result<()> {
+    installation.configure(&file("Refused House", sections))?;
+    process.reload()?;
+    for sentence in sentences {
+        let words = format!("{NOT_TAKEN}{sentence}");
+        installation.logged(&words).await?;
+    }
+    ensure!(shows(installation, brand).await?, "{sentences:?}");
+    Ok(())
+}
+
+/// Defines something on the host that runs.
+fn put(
+    installation: &Installation,
+    what: &str,
+    name: &str,
+    form: &str,
+    values: &[&str],
+) -> Result<()> {
+    let mut arguments = vec![what, "put", name, "--form", form];
+    for &value in values {
+        arguments.extend(["--value", value]);
+    }
+    installation.postern(&arguments, "").map(drop)
+}
+
+/// What the console refers to is not taken away under it, and what it has is not defined a second
+/// time: as the console itself would refuse it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_breaks_what_the_console_has_is_refused_whole() -> Result<()> {
+    let whole = [STORE, LONG, CORP];
+    let installation = Installation::lay_out(&["fake"], &file("Old House", &whole))?;
+    let process = installation.serve().await?;
+    put(
+        &installation,
+        "sp",
+        "till",
+        "oidc",
+        &[
+            "first_step=password\ncorp",
+            "sms_otp=long",
+            "oidc.client_id=till",
+            "oidc.public=true",
+            "oidc.redirect_uris=https://till.example/callback",
+        ],
+    )?;
+    put(
+        &installation,
+        "sp",
+        "wiki",
+        "saml",
+        &[
+            "saml.entity_id=urn:wiki",
+            "saml.consumer_services=https://wiki.example/acs",
+        ],
+    )?;
+    put(
+        &installation,
+        "connector",
+        "external",
+        "scim",
+        &[
+            "user_endpoint=https://peer.example/scim/v2/Users",
+            "token=0123456789abcdef",
+            "identity_provider=corp",
+        ],
+    )?;
+    put(
+        &installation,
+        "inbound",
+        "resident",
+        "scim",
+        &["user_store=HR"],
+    )?;
+    put(&installation, "idp", "own", "sms-otp/fake", &[])?;
+    installation.postern(&["idp", "put", "own", "--default", "true"], "")?;
+
+    let with = |section: &'static str| {
+        let mut sections = whole.to_vec();
+        sections.push(section);
+        sections
+    };
+    let cases: [(Vec<&str>, &[&str]); 8] = [
+        (
+            vec![STORE, LONG],
+            &[
+                "the service provider `till` of the console: first_step: there is no `[identity_provider.corp]`",
+                "the connector `external` of the console: identity_provider: there is no identity provider `corp`",
+            ],
+        ),
+        (
+            vec![STORE, CORP],
+            &[
+                "the service provider `till` of the console: sms_otp: there is no SMSOTP entry `long` that is enabled",
+            ],
+        ),
+        (
+            vec![LONG, CORP],
+            &[
+                "the inbound rule `resident` of the console: user_store: there is no user store `HR`",
+            ],
+        ),
+        (
+            with(
+                "[relying_party.shop.oidc]\nclient_id = \"till\"\npublic = true\nredirect_uris = [\"https://shop.example/callback\"]\n",
+            ),
+            &[
+                "the service provider `till` of the console: oidc.client_id: `relying_party.shop` has the same",
+            ],
+        ),
+        // By name this one comes after the console's.
+        (
+            with(
+                "[relying_party.zoo.saml]\nentity_id = \"urn:wiki\"\nconsumer_services = [\"https://zoo.example/acs\"]\n",
+            ),
+            &[
+                "the service provider `wiki` of the console: saml.entity_id: `relying_party.zoo` has the same",
+            ],
+        ),
+        (
+            with("[sms_otp.identity_provider.own]\nsms_otp_length = 9\n"),
+            &[
+                "the identity provider `own` of the console: name: the file has an SMSOTP entry `own`",
+            ],
+        ),
+        (
+            with("[sms_otp.identity_provider.main]\ndefault = true\n"),
+            &[
+                "the identity provider `own` of the console: default: the file's SMSOTP entry `main` is the default already",
+            ],
+        ),
+        (
+            with(
+                "[relying_party.till.oidc]\nclient_id = \"other\"\npublic = true\nredirect_uris = [\"https://other.example/callback\"]\n",
+            ),
+            &["the service provider `till` is defined in the console already"],
+        ),
+    ];
+    for (sections, sentences) in cases {
+        refuses(&installation, &process, "Old House", &sections, sentences).await?;
+    }
+    assert!(!installation.log().contains("was taken over"));
+    installation.configure(&file("New House", &whole))?;
+    process.reload()?;
+    in_effect(&installation, "New House").await?;
+
+    // A host starts with such a file all the same, and says what is wrong with it.
+    process.terminate()?;
+    let sentence = "the service provider `till` of the console: first_step: there is no `[identity_provider.corp]`";
+    let told = |log: &str| {
+        let mut lines = log.lines();
+        lines.any(|line| line.contains(sentence) && !line.contains(NOT_TAKEN))
+    };
+    assert!(!told(&installation.log()));
+    let without = [STORE, LONG];
+    installation.configure(&file("Third House", &without))?;
+    let process = installation.serve().await?;
+    assert!(shows(&installation, "Third House").await?);
+    until(&installation, told).await?;
+
+    // What was wrong then keeps no other change out; what is new does.
+    installation.configure(&file("Fourth House", &without))?;
+    process.reload()?;
+    in_effect(&installation, "Fourth House").await?;
+    let sentence = "the inbound rule `resident` of the console: user_store: there is no user store `HR`: expected PRIMARY";
+    let refused = |log: &str| log.matches(sentence).count();
+    let before = refused(&installation.log());
+    installation.configure(&file("Refused House", &[LONG]))?;
+    process.reload()?;
+    until(&installation, |log| refused(log) > before).await?;
+    assert!(shows(&installation, "Fourth House").await?);
+    Ok(())
+}
+
+/// Nobody has to ask: the file is looked at. What cannot be read, or is wrong, changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_file_is_taken_over_by_itself_and_a_broken_one_is_not() -> Result<()> {
+    let installation = Installation::lay_out(&["fake"], &file("Old House", &[]))?;
+    installation.add_user("alice", PASSWORD, ALICE)?;
+    let _process = installation.serve().await?;
+    let asks_for_code = async || -> Result<bool> {
+        let mut browser = Browser::new(installation.public, &installation.origin());
+        let page = browser.sign_in("alice", PASSWORD).await?;
+        Ok(page.asks_for_code())
+    };
+    assert!(asks_for_code().await?);
+    assert!(shows(&installation, "Old House").await?);
+
+    installation.configure(&file("New House", &["token_length = 8\n"]))?;
+    in_effect(&installation, "New House").await?;
+
+    for (step, sentence) in [
+        ("token_length = 99\n", "sms_otp.token_length: "),
+        ("[sms_otp\n", "is not TOML"),
+    ] {
+        installation.configure(&file("Broken House", &[step]))?;
+        installation.logged(sentence).await?;
+        assert!(shows(&installation, "New House").await?, "{sentence}");
+        assert!(asks_for_code().await?, "{sentence}");
+    }
+    installation.configure(&file("Mended House", &[]))?;
+    in_effect(&installation, "Mended House").await
+}
