@@ -19,7 +19,6 @@ use postern_login::ports::{
 };
 use postern_login::provider_words::ProviderWords;
 use postern_login::text::{Encoding, MessageText};
-use postern_wasm::manifest::Wording;
 use postern_wasm::{Blame, Fault, FaultKind, provider, types};
 
 use crate::registry::Bound;
@@ -86,12 +85,7 @@ pub(crate) async fn lead(
     deadline: Instant,
     show: bool,
 ) -> Ended {
-    let words_itself = place.bound.version.manifest.wording == Wording::Provider;
     let mut talk = Talk::new(place, message, deadline, show);
-    if words_itself && message.code.is_none() {
-        return talk
-            .never_begun("its provider words the message, and this one has no code to give it");
-    }
     let end = tokio::time::timeout_at(deadline.into(), talk.run()).await;
     let orderly = matches!(end, Ok(Ok(_)));
     let (delivery, fault) = match end {
@@ -115,20 +109,6 @@ pub(crate) async fn lead(
         idempotent: talk.idempotent,
         shown: talk.shown,
         trouble: talk.trouble,
-    }
-}
-
-impl Talk<'_> {
-    /// Another sender may take it.
-    fn never_begun(self, words: &str) -> Ended {
-        Ended {
-            delivery: failed(FailureReason::Misconfigured, None, words),
-            fault: None,
-            orderly: false,
-            idempotent: None,
-            shown: self.shown,
-            trouble: None,
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use postern_login::ports::{
 use postern_login::tenant::TenantId;
 use postern_login::text::MessageText;
 use postern_otp::{PhoneNumber, Timestamp};
-use postern_wasm::manifest::Manifest;
+use postern_wasm::manifest::{Manifest, Wording};
 use postern_wasm::{Fault, FaultKind, Refusal, Stage, provider, resolver, types};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -208,6 +208,10 @@ impl Loader for ScriptedLoader {
             "trap" => Arc::new(|_, _, _| Err(trap())),
             "fails-vectors" => return Err(refuse(Stage::SelfTest, "the vector `a` does not hold")),
             "host-trouble" => return Err(refuse(Stage::Host, "the worker was ended")),
+            "words-itself" => {
+                manifest.wording = Wording::Provider;
+                Arc::new(ordinary)
+            }
             "opens-the-key" => {
                 manifest
                     .settings

@@ -733,9 +733,8 @@ async fn a_value_cannot_be_split_over_two_leaves() {
     assert_eq!(scene.seen(), []);
 }
 
-/// What the manifest says of the words: no host's line, or words of the provider's own.
 #[tokio::test]
-async fn a_plugin_gets_the_words_its_manifest_wants() {
+async fn a_plugin_gets_the_hosts_line_only_where_its_manifest_wants_it() {
     for (host_line, expected) in [(true, "Code 123456 @h #123456"), (false, "Code 123456")] {
         let scene = Scene::worded(
             |_, event, _| match event {
@@ -754,16 +753,6 @@ async fn a_plugin_gets_the_words_its_manifest_wants() {
         lead(scene.place(), &message, soon(), false).await;
         assert_eq!(scene.seen()[0].1, format!("{NUMBER} {expected}"));
     }
-    let words_itself = Scene::worded(
-        |_, _, _| send(message_request()),
-        [],
-        |manifest| manifest.wording = Wording::Provider,
-    );
-    let finished = message();
-    let ended = lead(words_itself.place(), &finished, soon(), false).await;
-    assert_eq!(reason_of(&ended), FailureReason::Misconfigured);
-    assert_eq!(words_itself.seen(), [], "nothing was asked");
-    assert!(ended.fault.is_none(), "it is not the plugin's fault");
 }
 
 #[tokio::test]

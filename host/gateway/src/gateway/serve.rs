@@ -10,7 +10,7 @@ use postern_login::ports::{
     Delivery, FailureReason, FederatedLogin, Message, Resolution, Senders, UserResolver,
 };
 use postern_login::tenant::TenantId;
-use postern_wasm::manifest::Kind;
+use postern_wasm::manifest::{Kind, Wording};
 use postern_wasm::types;
 
 use super::{DRAIN, Gateway, TestReport};
@@ -61,6 +61,13 @@ impl Gateway {
                 },
             }
         };
+        // Neither the plugin nor its provider did anything wrong: this counts for nobody.
+        if bound.version.manifest.wording == Wording::Provider && message.code.is_none() {
+            return turned_away(
+                FailureReason::Misconfigured,
+                "the provider words the message itself, and this one has no code to give it",
+            );
+        }
         // The breaker is asked before the plugin, whose one trial call is then not wasted. An
         // operator who tests what he has just mended is not turned away by it.
         if !held(&experience.breaker).enter(now) && !show {

@@ -8,6 +8,8 @@ use postern_login::ports::{
     FailureReason, FederatedLogin, Message, Resolution, Senders, UserResolver,
 };
 use postern_login::tenant::TenantId;
+use postern_otp::code::Alphabet;
+use postern_otp::{Code, CodeFormat};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -175,6 +177,32 @@ async fn a_file_dropped_in_serves_after_one_pass() {
         desk.loader.admissions.load(Ordering::Relaxed),
         1,
         "and is compiled once"
+    );
+}
+
+/// A finished text has no code to give it; however many come, the sender still takes codes.
+#[tokio::test]
+async fn a_finished_text_for_a_provider_that_words_itself_counts_for_nobody() {
+    let mut desk = Desk::new([]);
+    desk.put("acme.wasm", &file("acme", "1.0.0", "words-itself"));
+    desk.settle().await;
+    assert_eq!(desk.gateway.configure(vec![config(&[])]).await, []);
+    for _ in 0..20 {
+        let delivery = desk.send().await;
+        assert_eq!(reason(&delivery), Some(FailureReason::Misconfigured));
+    }
+    let digits = CodeFormat {
+        length: 6,
+        alphabet: Alphabet::Digits,
+    };
+    let with_code = Message {
+        code: Code::parse(digits, CODE),
+        ..message()
+    };
+    let delivery = desk.gateway.send("main", &with_code, soon()).await;
+    assert!(
+        matches!(delivery, Delivery::Accepted { .. }),
+        "{delivery:?}"
     );
 }
 
