@@ -198,6 +198,18 @@ async fn the_only_provider_is_gone_to_at_once_and_a_refusal_comes_to_rest() -> R
     Ok(())
 }
 
+/// What the host notes of a SAML session under names of its own, an OpenID provider cannot say.
+#[tokio::test]
+async fn a_claim_under_a_name_of_ours_is_dropped() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({
+        "sub": "alice",
+        "urn:oasis:names:tc:SAML:2.0:session-not-on-or-after": "soon",
+    }));
+    let host = usual(&provider).await?;
+    signs_in(&host, &provider).await
+}
+
 /// Tampered with, an answer signs nobody in and sends nothing.
 async fn refused(provider: &IdentityProvider) -> Result<()> {
     let host = usual(provider).await?;

@@ -5,8 +5,10 @@ use postern_login::application::{Application, Offer, SecondStep};
 use postern_login::begin::Moved;
 use postern_login::login::{SecondFactor, StopReason};
 use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
+use postern_login::session::UNTIL_ATTRIBUTE;
 use postern_login::{LoginError, LoginId, Step, TenantId};
 use postern_otp::need::{NotNeeded, Refusal};
+use std::time::Duration;
 
 fn said() -> FederatedLogin {
     FederatedLogin {
@@ -303,4 +305,28 @@ async fn an_identity_providers_own_settings_win() {
             ("user_attribute".to_owned(), "screen_name".to_owned())
         ]
     );
+}
+
+/// The one at the provider ends sooner, or later, or nothing was said of it.
+#[tokio::test]
+async fn a_session_ends_no_later_than_the_one_it_comes_from() {
+    let world = World::new();
+    let mut without_code = application();
+    without_code.sequence.second_step = SecondStep::None;
+    let now = world.time();
+    let ends_after = async |end: Option<u64>| {
+        resolves_to(&world, alice());
+        let id = at_first_step(&world, without_code.clone()).await;
+        let mut said = said();
+        let until = end.map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let until = until.map(|at| (UNTIL_ATTRIBUTE.to_owned(), at.0.to_string()));
+        said.attributes.extend(until);
+        let moved = world.logins.federated(&id, said, &facts()).await.unwrap();
+        let finished = world.logins.finish(&moved.id, &facts()).await.unwrap();
+        finished.session.expires_at.since(now)
+    };
+    let own = ends_after(None).await;
+    assert!(own > Duration::from_secs(600));
+    assert_eq!(ends_after(Some(600)).await, Duration::from_secs(600));
+    assert_eq!(ends_after(Some(10 * own.as_secs())).await, own);
 }

@@ -231,19 +231,15 @@ fn said(
     upstream: &Upstream,
     assertion: &VerifiedAssertion,
 ) -> Result<Said, Response> {
-    // Ours are ours to say.
-    let ours = |name: &str| [CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE, UNTIL_ATTRIBUTE].contains(&name);
     let attributes = assertion
         .attributes()
         .iter()
-        .filter(|attribute| !ours(&attribute.name))
         .flat_map(|attribute| {
             let values = attribute.values.iter();
             values.map(|value| (attribute.name.clone(), value.clone()))
         })
         .collect();
-    let mut attributes = provider.mapped(attributes);
-    attributes.retain(|(name, _)| !ours(name));
+    let mut attributes = sign_in::federated::without_ours(provider.mapped(attributes));
     attributes.push((
         CONTEXT_ATTRIBUTE.to_owned(),
         assertion.context().uri().to_owned(),

@@ -14,9 +14,11 @@ use http::HeaderMap;
 use postern_federation::IdentityProvider;
 use postern_federation::identity_provider::Protocol;
 use postern_federation::oidc::upstream::{Answer, Fault, Traveller, TripError};
+use postern_federation::saml::{CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE};
 use postern_login::Step;
 use postern_login::login::Notice;
 use postern_login::ports::FederatedLogin;
+use postern_login::session::UNTIL_ATTRIBUTE;
 use std::sync::Arc;
 
 /// Where a button leads.
@@ -122,7 +124,7 @@ pub async fn arrive(
                 identity_provider: provider.name.clone(),
                 subject_identifier: vouched.subject.clone(),
                 subject: vouched.subject,
-                attributes: vouched.attributes,
+                attributes: without_ours(vouched.attributes),
                 settings: resolver_settings(&provider),
             };
             state.logins.federated(&id, said, &client).await
@@ -139,6 +141,13 @@ pub async fn arrive(
         }
     };
     went_on(&state, &id, &client, &headers, outcome).await
+}
+
+/// What a provider says, whatever it speaks, without what we say under names of our own.
+pub fn without_ours(mut attributes: Vec<(String, String)>) -> Vec<(String, String)> {
+    let ours = [CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE, UNTIL_ATTRIBUTE];
+    attributes.retain(|(name, _)| !ours.contains(&name.as_str()));
+    attributes
 }
 
 /// `SMSOTP-userAttribute` and the number's attribute, as the resolver and the second step know them.
