@@ -1,7 +1,7 @@
 //! Lists, and the searches of `/.search`, which keep what is looked for out of addresses and logs.
 
 use super::answer::{Answer, Dialect, Refused};
-use super::{Asked, body};
+use super::{Asked, Inbound, body};
 use axum::body::Body;
 use postern_federation::scim::limits::LOOKED_AT_MAX;
 use postern_federation::scim::schema::{Resource, SEARCH};
@@ -149,7 +149,7 @@ async fn found(
         let start = skip.saturating_sub(total);
         let left = count - shown.len();
         let page = match resource {
-            Resource::User => users(asked, &condition, start, left, &base).await?,
+            Resource::User => users(asked, &inbound, &condition, start, left, &base).await?,
             Resource::Group => groups(asked, &condition, start, left, &base).await?,
         };
         total += page.total;
@@ -164,15 +164,14 @@ async fn found(
 
 async fn users(
     asked: &Asked<'_>,
+    inbound: &Inbound,
     condition: &Condition,
     start: usize,
     count: usize,
     base: &str,
 ) -> Result<Page<Value>, Refused> {
-    let scim = &asked.state.scim;
-    let inbound = scim.inbound.now();
-    let page = scim
-        .people
+    let people = &asked.state.scim.people;
+    let page = people
         .people(asked.tenant(), inbound.domains(), condition, start, count)
         .await?;
     Ok(Page {
