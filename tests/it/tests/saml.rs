@@ -229,6 +229,20 @@ name_id_format = "persistent"
         self.application("travelocity.com", APPLICATION)
     }
 
+    /// Its second step is a code from the external one.
+    fn careful(&self) -> App<'static> {
+        self.application("careful.example", "http://localhost:8082/careful")
+    }
+
+    /// Alice comes from `careful` and has given her password at the internal one.
+    async fn at_the_code(&self) -> Result<(Visitor, Page)> {
+        let mut visitor = self.visitor();
+        let stop = visitor.open(&self.careful().link(PLAIN)?).await?;
+        let page = self.password(&mut visitor, stop, PASSWORD).await?.page()?;
+        assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+        Ok((visitor, page))
+    }
+
     pub(crate) async fn password(
         &self,
         visitor: &mut Visitor,
@@ -419,12 +433,8 @@ async fn a_code_follows_the_federated_step() -> Result<()> {
     two.external
         .add_user("alice", "another password", ALICE)
         .await?;
-    let mut visitor = two.visitor();
-    let careful = two.application("careful.example", "http://localhost:8082/careful");
-    let stop = visitor.open(&careful.link(PLAIN)?).await?;
-    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
-    let page = stop.page()?;
-    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    let (mut visitor, page) = two.at_the_code().await?;
+    let careful = two.careful();
     let code = two.external.phone(ALICE).next_code().await?;
     let stop = visitor
         .submit(
@@ -447,18 +457,15 @@ async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
     two.external
         .add_user("alice", "another password", ALICE)
         .await?;
-    let mut visitor = two.visitor();
-    let careful = two.application("careful.example", "http://localhost:8082/careful");
-    let stop = visitor.open(&careful.link(PLAIN)?).await?;
-    let mut stop = two.password(&mut visitor, stop, PASSWORD).await?;
+    let (mut visitor, mut page) = two.at_the_code().await?;
+    let careful = two.careful();
     let origin = two.external.origin();
     for _ in 0..5 {
-        let page = stop.page()?;
-        stop = visitor
+        page = visitor
             .submit(&origin, &page, "/sign-in/code", &[("code", "000000")])
-            .await?;
+            .await?
+            .page()?;
     }
-    let page = stop.page()?;
     let stop = visitor
         .submit(&origin, &page, "/sign-in/decline", &[])
         .await?;
@@ -475,12 +482,8 @@ async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
 
 /// The person the internal one vouches for signs in to `careful`, whose second step is a code from the external one.
 async fn proves_both_factors(two: &Two) -> Result<()> {
-    let mut visitor = two.visitor();
-    let careful = two.application("careful.example", "http://localhost:8082/careful");
-    let stop = visitor.open(&careful.link(PLAIN)?).await?;
-    let stop = two.password(&mut visitor, stop, PASSWORD).await?;
-    let page = stop.page()?;
-    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    let (mut visitor, page) = two.at_the_code().await?;
+    let careful = two.careful();
     assert_eq!(two.external.outbox().count(), 1);
     let code = two.external.phone(ALICE).next_code().await?;
     let origin = two.external.origin();

@@ -1,8 +1,6 @@
 //! Users and groups as other systems look after them, and peers that are told of ours.
 
 use crate::{ALICE, BOB, PASSWORD};
-
-const CAROL: &str = "+12025550152";
 use postern_admin::{Actor, Role};
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::http::Answer;
@@ -14,6 +12,8 @@ use postern_server::desk::{Reply, Request};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+const CAROL: &str = "+12025550152";
 
 const USERS: &str = "/scim/v2/Users";
 const GROUPS: &str = "/scim/v2/Groups";
