@@ -1,7 +1,8 @@
 //! The host as operators run it: the released binary, its configuration, a folder of plugins.
 
 use anyhow::{Context, Result, bail, ensure};
-use std::net::SocketAddr;
+use postern_kit::ports::free_port;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -216,5 +217,5 @@ pub(crate) fn add_user(folder: &Path, name: &str, password: &str, number: &str) 
 }
 
 fn free_address() -> Result<SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
 }

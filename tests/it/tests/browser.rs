@@ -5,9 +5,9 @@ use crate::{ALICE, PASSWORD};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use postern_kit::anyhow::{Context, Error, Result, bail};
+use postern_kit::ports::free_port;
 use postern_kit::{Provider, TestHost, paths};
 use serde_json::json;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -240,7 +240,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) async fn start() -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let child = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())

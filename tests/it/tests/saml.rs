@@ -14,7 +14,7 @@ use postern_federation::saml::{
     SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion,
 };
 use postern_kit::anyhow::{Context, Result};
-use postern_kit::installation::free_ports;
+use postern_kit::ports::free_port;
 use postern_kit::{Page, Peer, Provider, Stop, TestHost, Visitor};
 use serde_json::{Value, json};
 
@@ -73,7 +73,8 @@ impl Two {
         internal_more: &str,
         external_more: &str,
     ) -> Result<Self> {
-        let (inside, outside) = (free_ports()?, free_ports()?);
+        let inside = [free_port()?, free_port()?];
+        let outside = [free_port()?, free_port()?];
         let (internal_origin, external_origin) = (
             format!("http://localhost:{}", inside[0]),
             format!("http://localhost:{}", outside[0]),
@@ -981,7 +982,7 @@ async fn node_saml_signs_its_people_in() -> Result<()> {
 #[tokio::test]
 async fn pysaml2_vouches_for_people() -> Result<()> {
     const ELSEWHERE: &str = "http://localhost:8090/sso";
-    let ports = free_ports()?;
+    let ports = [free_port()?, free_port()?];
     let host = TestHost::builder()
         .provider(Provider::Outbox)
         .ports(ports)

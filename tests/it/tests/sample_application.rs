@@ -4,7 +4,7 @@ use crate::saml::{APPLICATION_KEY, Two};
 use crate::{ALICE, PASSWORD};
 use postern_federation::saml::SigningKey;
 use postern_kit::anyhow::Result;
-use postern_kit::installation::free_ports;
+use postern_kit::ports::free_port;
 use postern_kit::{Page, Stop, Visitor};
 use relying_party::{App, Running, Settings};
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ struct Sample {
 
 impl Sample {
     async fn start() -> Result<Self> {
-        let [port, _] = free_ports()?;
+        let port = free_port()?;
         let origin = format!("http://localhost:{port}");
         let entries = format!(
             r#"

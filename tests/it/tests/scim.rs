@@ -4,7 +4,7 @@ use crate::{ALICE, BOB, PASSWORD};
 use postern_admin::{Actor, Role};
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::http::Answer;
-use postern_kit::installation::free_ports;
+use postern_kit::ports::free_port;
 use postern_kit::{Installation, Provider, Scim, TestHost};
 use postern_login::TenantId;
 use postern_login::ports::Scope;
@@ -1099,7 +1099,7 @@ fn connector(origin: &str, token: &str, more: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocking_peer_that_does_not_take_a_user_stops_the_creation() -> Result<()> {
-    let [nobody, _] = free_ports()?;
+    let nobody = free_port()?;
     let host = TestHost::builder()
         .provider(Provider::Outbox)
         .config(&connector(
@@ -1583,7 +1583,7 @@ async fn scim_sanity_finds_no_fault() -> Result<()> {
 /// A server of another ecosystem hears of our users.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_ours_is_told_of_users_and_groups() -> Result<()> {
-    let [port, _] = free_ports()?;
+    let port = free_port()?;
     let mut server = program("scim2-server")?;
     server
         .args(["--hostname", "127.0.0.1", "--port", &port.to_string()])

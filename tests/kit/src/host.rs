@@ -123,7 +123,7 @@ impl Builder {
         self
     }
 
-    /// At these ports (`installation::free_ports`), so that another host can be told of them.
+    /// At these ports (`ports::free_port`), so that another host can be told of them.
     pub fn ports(mut self, ports: [u16; 2]) -> Self {
         self.ports = Some(ports);
         self

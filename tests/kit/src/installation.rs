@@ -1,12 +1,13 @@
 //! A folder with everything an operator's machine has: configuration, plugins, data. And the real
 //! program on it, for tests that kill it.
 
+use crate::ports::free_port;
 use crate::{http, paths};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ impl Installation {
     /// Lays out the folder: these plugins, and a configuration with free ports. `more` is what the
     /// configuration holds beside `[server]` and `[plugins]`.
     pub fn lay_out(plugins: &[&str], more: &str) -> Result<Self> {
-        Self::lay_out_at(free_ports()?, plugins, more)
+        Self::lay_out_at([free_port()?, free_port()?], plugins, more)
     }
 
     /// At these ports, the public and the administrator's: for hosts that must know of each other.
@@ -265,16 +266,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Both held at once, so that they differ.
-pub fn free_ports() -> Result<[u16; 2]> {
-    let listeners = [
-        TcpListener::bind("127.0.0.1:0")?,
-        TcpListener::bind("127.0.0.1:0")?,
-    ];
-    Ok([
-        listeners[0].local_addr()?.port(),
-        listeners[1].local_addr()?.port(),
-    ])
 }

@@ -44,6 +44,7 @@ pub mod paths;
 pub mod peer;
 pub mod peers;
 pub mod phone;
+pub mod ports;
 pub mod scim;
 pub mod visitor;
 

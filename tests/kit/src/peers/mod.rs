@@ -14,7 +14,6 @@ pub use slapd::Slapd;
 
 use anyhow::{Context, Result, bail};
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -87,8 +86,4 @@ fn program(name: &str) -> PathBuf {
         .map(|folder| PathBuf::from(folder).join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| PathBuf::from(name))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,6 +1,7 @@
 //! PostgreSQL: a cluster of its own.
 
-use super::{Server, free_port, run, wait};
+use super::{Server, run, wait};
+use crate::ports::free_port;
 use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};

@@ -3,7 +3,8 @@
 //! Everything below `dc=example,dc=com`: people in `ou=people`, groups in `ou=groups`, and
 //! `cn=postern,ou=services`, who may search and write people.
 
-use super::{Server, free_port, program, run, wait};
+use super::{Server, program, run, wait};
+use crate::ports::free_port;
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::fs;
