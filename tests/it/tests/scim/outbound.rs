@@ -1,14 +1,15 @@
 //! A peer is told of what happens here, by whatever door it happens.
 
 use super::{
-    ALL, GROUPS, USERS, at, client, connector, eventually, host, made, patch, person, queue,
+    ALL, GROUP, GROUPS, USERS, at, client, connector, eventually, host, made, patch, person, queue,
     sign_in,
 };
 use crate::{ALICE, PASSWORD};
-use postern_kit::anyhow::Result;
+use postern_kit::anyhow::{Context, Result};
 use postern_kit::{Provider, Scim, TestHost};
 use postern_server::desk::Request;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What was told and is gone here goes there; what the peer says beside it stays.
 #[tokio::test(flavor = "multi_thread")]
@@ -140,5 +141,82 @@ async fn a_peer_hears_of_groups_and_of_changes_by_every_door() -> Result<()> {
     .await?;
     assert_eq!(here.delete(&at(GROUPS, &staff)).await?.status, 204);
     eventually(async || Ok(find(GROUPS, "Crew").await?.is_null())).await?;
+    Ok(())
+}
+
+/// In the older dialect: made with whoever is in it, told whole when it changes, deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_peer_hears_of_groups_and_of_who_is_in_them() -> Result<()> {
+    let peer = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config("[scim]\nuser_store = \"PRIMARY\"")
+        .start()
+        .await?;
+    let token = peer.api_with("here", &ALL).await?.token;
+    let origin = peer.origin();
+    let there = Scim::basic(peer.host().public, &origin, "here", &token);
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .config(&format!(
+            "[provisioning.peer]\nversion = \"1.1\"\nuser_endpoint = \"{origin}/wso2/scim/Users\"\ngroup_endpoint = \"{origin}/wso2/scim/Groups\"\nusername = \"here\"\npassword = \"{token}\"\nuser_store_domain = \"WSO2\"\nallow_private_networks = true\n"
+        ))
+        .start()
+        .await?;
+    let here = client(&host, "hr", &ALL).await?;
+    let told = async || eventually(async || Ok(queue(&host).await?.waiting.is_empty())).await;
+    let listed = async |what: &str| -> Result<Vec<Value>> {
+        let found = there.get(&format!("/wso2/scim/{what}")).await?.json()?;
+        Ok(found["Resources"].as_array().cloned().unwrap_or_default())
+    };
+    let members = |group: &Value| -> BTreeSet<String> {
+        let members = group["members"].as_array().into_iter().flatten();
+        let ids = members.filter_map(|one| one["value"].as_str());
+        ids.map(str::to_owned).collect()
+    };
+
+    let alice = made(&here, USERS, &person("alice")).await?;
+    let bob = made(&here, USERS, &person("bob")).await?;
+    let shift = |name: &str, members: &[&Value]| -> Value {
+        let members = members.iter().map(|one| json!({ "value": one["id"] }));
+        let members: Vec<Value> = members.collect();
+        json!({ "schemas": [GROUP], "displayName": name, "members": members })
+    };
+    let night = made(&here, GROUPS, &shift("Night Shift", &[&alice, &bob])).await?;
+    told().await?;
+    let users = listed("Users").await?;
+    let id = |name: &str| -> Result<String> {
+        let found = users.iter().find(|one| one["userName"] == name);
+        let id = found.and_then(|one| one["id"].as_str());
+        Ok(id.context("nobody of that name is there")?.to_owned())
+    };
+    let (alice_there, bob_there) = (id("alice")?, id("bob")?);
+    let before = listed("Groups").await?;
+    assert_eq!(before.len(), 1, "{before:?}");
+    assert_eq!(before[0]["displayName"], "Night Shift");
+    assert_eq!(
+        members(&before[0]),
+        BTreeSet::from([alice_there.clone(), bob_there])
+    );
+
+    // Another name, and one of them gone; then nobody is left in it.
+    let path = at(GROUPS, &night);
+    for (name, left, expected) in [
+        ("Day Shift", vec![&alice], BTreeSet::from([alice_there])),
+        ("Day Shift", vec![], BTreeSet::new()),
+    ] {
+        let answer = here.put(&path, &shift(name, &left)).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        told().await?;
+        let after = listed("Groups").await?;
+        assert_eq!(after.len(), 1, "{after:?}");
+        assert_eq!(after[0]["id"], before[0]["id"], "it is the same group");
+        assert_eq!(after[0]["displayName"], name);
+        assert_eq!(members(&after[0]), expected);
+    }
+
+    assert_eq!(here.delete(&path).await?.status, 204);
+    told().await?;
+    assert_eq!(listed("Groups").await?, Vec::<Value>::new());
+    assert_eq!(listed("Users").await?.len(), 2, "whoever was in it stays");
     Ok(())
 }

@@ -49,6 +49,17 @@ fn alice() -> Person {
     }
 }
 
+fn group(name: &str) -> Group {
+    Group {
+        id: "g".into(),
+        display_name: name.into(),
+        external_id: None,
+        created_at: Moment(0),
+        changed_at: Moment(0),
+        members: Vec::new(),
+    }
+}
+
 /// Answers by a script, and keeps what it was asked.
 struct Script {
     answers: Mutex<Vec<(u16, Value)>>,
@@ -346,16 +357,59 @@ async fn a_name_in_another_store_is_nobodys_unless_the_connector_has_a_store_the
         connector: &connector,
         outbound: &script,
     };
-    let group = Group {
-        id: "g".into(),
-        display_name: "HR/staff".into(),
-        external_id: None,
-        created_at: Moment(0),
-        changed_at: Moment(0),
-        members: Vec::new(),
-    };
-    peer.put_group(&group, &[], None).await.unwrap();
+    peer.put_group(&group("HR/staff"), &[], None).await.unwrap();
     assert_eq!(script.asked.lock().unwrap()[1].0, "POST");
+}
+
+/// One schema's name for everything, and the group whole each time.
+#[tokio::test]
+async fn an_older_peer_is_told_of_a_group_in_its_own_words() {
+    let mut connector = connector(Version::One);
+    let endpoint = "https://peer.example/scim/Groups";
+    connector.group_endpoint = Some(endpoint.into());
+    let answers = [
+        (200, json!({"Resources": []})),
+        (201, json!({"id": "g-1"})),
+        (200, json!({})),
+        (200, json!({})),
+    ];
+    let script = script(&answers);
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let shift = group("Night Shift");
+    let both = ["r-1".to_owned(), "r-2".to_owned()];
+    let done = peer.put_group(&shift, &both, None).await.unwrap();
+    assert_eq!(id(&done), Some("g-1"));
+    let known = done.remote.as_ref();
+    peer.put_group(&shift, &both[..1], known).await.unwrap();
+    peer.delete_group("", known).await.unwrap();
+    let asked = script.asked.lock().unwrap();
+    let one = format!("{endpoint}/g-1");
+    let search = format!("{endpoint}?filter=displayName%20eq%20%22Night%20Shift%22");
+    let sent: Vec<_> = asked
+        .iter()
+        .map(|(method, address, _)| (method.as_str(), address.as_str()))
+        .collect();
+    let expected = [
+        ("GET", search.as_str()),
+        ("POST", endpoint),
+        ("PUT", one.as_str()),
+        ("DELETE", one.as_str()),
+    ];
+    assert_eq!(sent, expected);
+    let members = [
+        json!([{"value": "r-1"}, {"value": "r-2"}]),
+        json!([{"value": "r-1"}]),
+    ];
+    for ((_, _, body), members) in asked[1..3].iter().zip(members) {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let schemas = json!(["urn:scim:schemas:core:1.0"]);
+        let expected =
+            json!({"schemas": schemas, "displayName": "Night Shift", "members": members});
+        assert_eq!(body, expected);
+    }
 }
 
 /// A peer that nobody is at yet.
