@@ -143,7 +143,7 @@ impl Peer<'_> {
             )
             .await
             .map_err(|source| Failure {
-                words: format!("the peer cannot be reached for {what}"),
+                words: format!("{what} came to nothing: {}", source.what),
                 refused: false,
                 source: Some(source),
             })

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::{AT_ONCE, ATTEMPTS_MAX, Parts, Provisioning};
+use super::{AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX};
 use async_trait::async_trait;
 use http::{Method, Request, Response};
 use postern_federation::identity_provider::Network;
@@ -15,15 +15,31 @@ use postern_otp::Timestamp;
 use postern_store::directory::{Happened, Journal};
 use postern_store::memory::Memory;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const TENANT: &str = "carbon.super";
 
-struct Now;
+/// Stands still unless a test moves it.
+struct Now(AtomicU64);
+
+impl Default for Now {
+    fn default() -> Self {
+        Self(AtomicU64::new(1_700_000_000_000))
+    }
+}
+
+impl Now {
+    fn pass(&self, time: Duration) {
+        let time = u64::try_from(time.as_millis()).unwrap();
+        self.0.fetch_add(time, Ordering::SeqCst);
+    }
+}
 
 impl Clock for Now {
     fn now(&self) -> Timestamp {
-        Timestamp(1_700_000_000_000)
+        Timestamp(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -124,15 +140,18 @@ fn connector() -> Connector {
     }
 }
 
-fn engine(store: &Memory, connectors: Vec<Connector>) -> (Provisioning, Arc<Peer>) {
-    let parts = Parts {
+fn parts(store: &Memory, clock: Arc<Now>) -> Parts {
+    Parts {
         tenant: TenantId::super_tenant(),
         deliveries: Arc::new(store.clone()),
         people: Arc::new(Everybody),
         groups: Arc::new(store.clone()),
-        clock: Arc::new(Now),
-    };
-    let engine = Provisioning::new(parts, connectors);
+        clock,
+    }
+}
+
+fn engine(store: &Memory, connectors: Vec<Connector>) -> (Provisioning, Arc<Peer>) {
+    let engine = Provisioning::new(parts(store, Arc::default()), connectors);
     let peer = Arc::new(Peer::default());
     engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
     (engine, peer)
@@ -229,5 +248,74 @@ async fn a_password_is_kept_for_those_alone_who_send_it_on() {
         let due = store.due_of(TENANT, name, What::User, "alice", engine.now());
         let password = due.await.unwrap().unwrap().password;
         assert_eq!(password.is_some(), kept, "{name}");
+    }
+}
+
+/// Answers everything alike, and says that it will not be ready for three thousand years.
+struct Stubborn {
+    status: u16,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Outbound for Stubborn {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let answer = Response::builder()
+            .status(self.status)
+            .header("retry-after", "99999999999")
+            .header("location", "https://elsewhere.example/Users");
+        Ok(answer.body(b"it said this".to_vec()).unwrap())
+    }
+}
+
+/// Neither in a circle nor when the peer wishes.
+#[tokio::test]
+async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all() {
+    for (status, most) in [
+        (302, ATTEMPTS_MAX),
+        (401, ATTEMPTS_MAX),
+        (429, ATTEMPTS_MAX),
+        (500, ATTEMPTS_MAX),
+        (503, ATTEMPTS_MAX),
+        (400, REFUSALS_MAX),
+    ] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+        let peer = Arc::new(Stubborn {
+            status,
+            asked: AtomicU32::new(0),
+        });
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        let asked = || peer.asked.load(Ordering::SeqCst);
+        changed(&engine, "alice").await;
+        let mut wait = FIRST_WAIT;
+        for attempt in 1..=most {
+            worked_off(&engine).await;
+            assert_eq!(asked(), attempt, "{status}: one question in each attempt");
+            let rows = store.waiting(TENANT, 0, 10).await.unwrap();
+            let [row] = rows.as_slice() else {
+                panic!("{status}: {rows:?}")
+            };
+            assert_eq!((row.attempts, row.given_up), (attempt, attempt == most));
+            let why = format!("the peer answered {status} to the search");
+            assert_eq!(row.trouble.as_deref(), Some(why.as_str()));
+            assert_eq!(row.due_at, engine.now().plus(wait), "{status}: {attempt}");
+            let moment = Duration::from_millis(1);
+            clock.pass(wait - moment);
+            worked_off(&engine).await;
+            assert_eq!(asked(), attempt, "{status}: not before its time");
+            clock.pass(moment);
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+        clock.pass(Duration::from_secs(365 * 24 * 3600));
+        worked_off(&engine).await;
+        assert_eq!(asked(), most, "{status}: it waits for an administrator");
     }
 }

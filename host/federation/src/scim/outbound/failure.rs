@@ -45,6 +45,15 @@ impl Failure {
         }
     }
 
+    /// Whichever was taken, it might be somebody else's.
+    pub(super) fn several() -> Self {
+        Self {
+            words: "the peer has several of that name, and nothing says which is meant".to_owned(),
+            refused: true,
+            source: None,
+        }
+    }
+
     pub(super) fn unreadable(what: &str) -> Self {
         Self {
             words: format!("the peer's answer to {what} cannot be read"),

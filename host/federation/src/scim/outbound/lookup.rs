@@ -41,17 +41,21 @@ impl Peer<'_> {
         } else {
             same_text
         };
-        let mut same = named.iter().filter(|(known, _)| very(known, name));
-        let same = same.next().or_else(|| {
-            // A peer with a store of its own for all that comes from us answers under that store's name.
-            let elsewhere = attribute == "userName" && self.connector.user_store_domain.is_some();
-            let mut alike = named.iter().filter(|(known, _)| same_in_store(known, name));
-            match (elsewhere, alike.next(), alike.next()) {
-                (true, Some(only), None) => Some(only),
-                // Two of them: nobody knows which is meant.
-                _ => None,
+        let same: Vec<_> = named
+            .iter()
+            .filter(|(known, _)| very(known, name))
+            .collect();
+        // A peer with a store of its own for all that comes from us answers under that store's name.
+        let elsewhere = attribute == "userName" && self.connector.user_store_domain.is_some();
+        let same = match same.as_slice() {
+            [] if elsewhere => only(named.iter().filter(|(known, _)| same_in_store(known, name))),
+            [] => None,
+            [one] => Some(*one),
+            several => {
+                let letter_by_letter = several.iter().copied().filter(|(known, _)| *known == name);
+                Some(only(letter_by_letter).ok_or_else(Failure::several)?)
             }
-        });
+        };
         match same.map(|(_, one)| one.get("id").and_then(Value::as_str)) {
             None => Ok(None),
             Some(Some(id)) if usable(id) => Ok(Some(Remote {
@@ -61,6 +65,12 @@ impl Peer<'_> {
             Some(_) => Err(Failure::unreadable(WHAT)),
         }
     }
+}
+
+/// Of two nobody knows which is meant.
+fn only<T>(mut of: impl Iterator<Item = T>) -> Option<T> {
+    let one = of.next()?;
+    of.next().is_none().then_some(one)
 }
 
 fn same_text(a: &str, b: &str) -> bool {

@@ -460,6 +460,42 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
     }
 }
 
+/// A peer that says two are of that name, whatever it means by it.
+#[tokio::test]
+async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
+    let two = |names: [&str; 2]| {
+        let users = [
+            json!({"id": "1", "userName": names[0]}),
+            json!({"id": "2", "userName": names[1]}),
+        ];
+        (200, json!({"Resources": users}))
+    };
+    for names in [["WSO2/alice", "WSO2/alice"], ["wso2/alice", "WSO2/ALICE"]] {
+        let (connector, script) = (connector(Version::Two), script(&[two(names), two(names)]));
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let put = peer.put_user(&alice(), None, None, &Nobody).await;
+        let deleted = peer.delete_user("alice", None).await;
+        for failure in [put.unwrap_err(), deleted.unwrap_err()] {
+            assert!(failure.refused && failure.left_no_trace());
+            assert!(failure.to_string().contains("several of that name"));
+        }
+        let asked = script.asked.lock().unwrap();
+        assert!(asked.iter().all(|(method, ..)| method == "GET"));
+    }
+    // One of them is the name to the letter.
+    let answers = [two(["wso2/alice", "WSO2/alice"]), (200, json!({}))];
+    let (connector, script) = (connector(Version::Two), script(&answers));
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let put = peer.put_user(&alice(), None, None, &Nobody).await;
+    assert_eq!(id(&put.unwrap()), Some("2"));
+}
+
 /// A peer chooses its ids; one that cannot be asked for must not stop its user for ever.
 #[tokio::test]
 async fn an_id_that_cannot_be_asked_for_is_not_kept_and_not_used() {
