@@ -1,12 +1,13 @@
 //! A peer that must agree before a user is made.
 
-use super::{connector, eventually, queue, shown};
+use super::{asked, connector, eventually, queue, shown};
 use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::anyhow::Result;
 use postern_kit::ports::free_port;
 use postern_kit::{Provider, TestHost};
 use postern_server::desk::{Reply, Request};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocking_peer_that_does_not_take_a_user_stops_the_creation() -> Result<()> {
@@ -102,29 +103,7 @@ impl Scripted {
     }
 
     async fn serve(&self, mut stream: tokio::net::TcpStream) -> Result<()> {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut text = Vec::new();
-        let head = loop {
-            let mut more = [0; 4096];
-            let count = stream.read(&mut more).await?;
-            postern_kit::anyhow::ensure!(count > 0, "it hung up");
-            text.extend_from_slice(&more[..count]);
-            if let Some(at) = text.windows(4).position(|four| four == b"\r\n\r\n") {
-                break String::from_utf8(text[..at].to_vec())?;
-            }
-        };
-        let length: usize = head
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .map_or(Ok(0), |(_, length)| length.trim().parse())?;
-        let mut body = text.split_off(head.len() + 4);
-        while body.len() < length {
-            let mut more = [0; 4096];
-            let count = stream.read(&mut more).await?;
-            postern_kit::anyhow::ensure!(count > 0, "it hung up");
-            body.extend_from_slice(&more[..count]);
-        }
+        let (head, body) = asked(&mut stream).await?;
         let mut words = head.split(' ');
         let method = words.next().unwrap_or_default().to_owned();
         let path = words.next().unwrap_or_default().to_owned();

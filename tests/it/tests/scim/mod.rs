@@ -6,6 +6,7 @@ mod blocking;
 mod dialect;
 mod groups;
 mod hostile;
+mod hostile_peers;
 mod judges;
 mod outbound;
 mod search;
@@ -22,6 +23,8 @@ use postern_login::ports::Scope;
 use postern_server::desk::{Reply, Request};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 const USERS: &str = "/scim/v2/Users";
 const GROUPS: &str = "/scim/v2/Groups";
@@ -112,4 +115,31 @@ async fn shown(host: &TestHost, name: &str) -> Result<postern_admin::users::User
     let acts = &host.host().parts.desk.administration;
     let (actor, tenant) = (Actor::command_line("test"), TenantId::super_tenant());
     Ok(acts.user_show(&actor, &tenant, name).await?)
+}
+
+/// Head and body of the one request on a connection to a peer that a test plays.
+async fn asked(stream: &mut TcpStream) -> Result<(String, Vec<u8>)> {
+    let mut text = Vec::new();
+    let head = loop {
+        let mut more = [0; 4096];
+        let count = stream.read(&mut more).await?;
+        postern_kit::anyhow::ensure!(count > 0, "it hung up");
+        text.extend_from_slice(&more[..count]);
+        if let Some(at) = text.windows(4).position(|four| four == b"\r\n\r\n") {
+            break String::from_utf8(text[..at].to_vec())?;
+        }
+    };
+    let length: usize = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(Ok(0), |(_, length)| length.trim().parse())?;
+    let mut body = text.split_off(head.len() + 4);
+    while body.len() < length {
+        let mut more = [0; 4096];
+        let count = stream.read(&mut more).await?;
+        postern_kit::anyhow::ensure!(count > 0, "it hung up");
+        body.extend_from_slice(&more[..count]);
+    }
+    Ok((head, body))
 }
