@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use postern_egress::address::Private;
 use postern_egress::grant::Entry;
 use postern_egress::{
-    Client, Grant, Material, Nonce, Op, Origin, Outgoing, Route, Secrets, Trust, finish,
+    Client, Denied, Grant, Material, Nonce, Op, Origin, Outgoing, Reason, Route, Secrets, Trust,
+    finish,
 };
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
@@ -45,8 +46,9 @@ impl Edge {
         if let Some(trust) = trusts.get(pems) {
             return Ok(trust.clone());
         }
-        let trust = Trust::system_and(pems)
-            .map_err(|error| PortError::caused("its certificate authorities", error))?;
+        let trust = Trust::system_and(pems).map_err(|error| {
+            PortError::caused("the peer's certificate authorities cannot be read", error)
+        })?;
         trusts.insert(pems.to_vec(), trust.clone());
         Ok(trust)
     }
@@ -63,10 +65,10 @@ impl Outbound for Edge {
     ) -> Result<http::Response<Vec<u8>>, PortError> {
         let (head, body) = request.into_parts();
         let url = Url::parse(&head.uri.to_string())
-            .map_err(|error| PortError::caused("an address that cannot be read", error))?;
+            .map_err(|error| PortError::caused("the peer's address cannot be read", error))?;
         let origin = url.origin().ascii_serialization();
         let granted = Origin::parse(&origin)
-            .map_err(|error| PortError::caused(format!("`{origin}`"), error))?;
+            .map_err(|error| PortError::caused(format!("`{origin}` may not be asked"), error))?;
         let grant = Grant {
             entries: vec![Entry::from(granted)],
             private: Private {
@@ -111,8 +113,13 @@ impl Outbound for Edge {
             now_unix_ms: i64::try_from(self.clock.now().0).unwrap_or(i64::MAX),
             nonce: Nonce::new([0; 16], ""),
         };
-        let finished = finish(&outgoing, &grant, &material)
-            .map_err(|error| PortError::caused("a request that may not leave", error))?;
+        let finished = finish(&outgoing, &grant, &material).map_err(|error| {
+            let what = match error {
+                Denied::TooLarge { .. } => "the request is too large",
+                _ => "the request may not leave",
+            };
+            PortError::caused(what, error)
+        })?;
         let route = Route {
             // No sender has a slash in its name: connections are never shared with one.
             sender: format!("peer/{peer}").into(),
@@ -124,13 +131,26 @@ impl Outbound for Edge {
             .client
             .send(&route, &finished, Instant::now() + WITHIN)
             .await
-            .map_err(|error| PortError::caused("no answer", error))?;
+            .map_err(|error| PortError::caused(trouble(error.reason), error))?;
         let mut response = http::Response::builder().status(reply.status);
         for (name, value) in reply.headers {
             response = response.header(name, value);
         }
         response
             .body(reply.body.to_vec())
-            .map_err(|error| PortError::caused("an answer that cannot be read", error))
+            .map_err(|error| PortError::caused("the peer's answer cannot be read", error))
+    }
+}
+
+/// Why there is no answer, for whoever looks after the peer: nothing of what it said is in it.
+fn trouble(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Denied => "the peer's address may not be asked, or too much is under way",
+        Reason::Dns => "the peer's name has no address",
+        Reason::Connect => "the peer cannot be reached",
+        Reason::Tls => "the peer's certificate is not accepted",
+        Reason::Timeout => "the peer did not answer in time",
+        Reason::TooLarge => "the peer's answer is too large",
+        Reason::Protocol => "the peer broke off, or its answer is no plain HTTP",
     }
 }

@@ -1,0 +1,78 @@
+//! A group at the peer as here. Groups are told whole.
+
+use super::lookup::{below, usable};
+use super::{Done, Failure, Peer, changed, created};
+use crate::scim::Group;
+use crate::scim::ports::Remote;
+use crate::scim::schema::GROUP;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+impl Peer<'_> {
+    /// The group there as here; `members` are the peer's ids.
+    pub async fn put_group(
+        &self,
+        group: &Group,
+        members: &[String],
+        remote: Option<&Remote>,
+    ) -> Result<Done, Failure> {
+        let endpoint = self.group_endpoint()?;
+        let known = match remote.filter(|known| usable(&known.id)) {
+            Some(known) => Some(known.clone()),
+            None => {
+                self.find(endpoint, "displayName", &group.display_name)
+                    .await?
+            }
+        };
+        let mut shown = crate::scim::group::attributes(group);
+        let members = members.iter().map(|id| json!({ "value": id }));
+        shown.insert("members".to_owned(), members.collect());
+        shown.insert("schemas".to_owned(), self.schemas(GROUP));
+        let whole = Value::Object(shown);
+        // Groups are told whole: nothing of them stays behind that would have to be remembered.
+        if let Some(known) = known {
+            let address = below(endpoint, &known.id)?;
+            let answer = self
+                .send("the change", Method::PUT, address, Some(&whole))
+                .await?;
+            self.said("update group", answer.status());
+            if answer.status() != StatusCode::NOT_FOUND {
+                return changed(&known.id, "update group", answer.status(), String::new());
+            }
+        }
+        let answer = self
+            .send(
+                "the creation",
+                Method::POST,
+                endpoint.to_owned(),
+                Some(&whole),
+            )
+            .await?;
+        self.said("create group", answer.status());
+        created(&answer, "create group", String::new())
+    }
+
+    pub async fn delete_group(
+        &self,
+        display_name: &str,
+        remote: Option<&Remote>,
+    ) -> Result<Done, Failure> {
+        let endpoint = self.group_endpoint()?;
+        self.delete(
+            endpoint,
+            "displayName",
+            display_name,
+            remote,
+            "delete group",
+        )
+        .await
+    }
+
+    fn group_endpoint(&self) -> Result<&str, Failure> {
+        self.connector.group_endpoint.as_deref().ok_or(Failure {
+            words: "the connector has no group endpoint".to_owned(),
+            refused: true,
+            source: None,
+        })
+    }
+}

@@ -1,0 +1,321 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::{AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX};
+use async_trait::async_trait;
+use http::{Method, Request, Response};
+use postern_federation::identity_provider::Network;
+use postern_federation::ports::{Outbound, PortError};
+use postern_federation::scim::outbound::{Connector, Credentials, Version};
+use postern_federation::scim::ports::{Deliveries, What};
+use postern_federation::scim::{Condition, Page, People, Person, SearchError};
+use postern_federation::{Moment, Secret};
+use postern_login::TenantId;
+use postern_login::ports::Clock;
+use postern_otp::Timestamp;
+use postern_store::directory::{Happened, Journal};
+use postern_store::memory::Memory;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const TENANT: &str = "carbon.super";
+
+/// Stands still unless a test moves it.
+struct Now(AtomicU64);
+
+impl Default for Now {
+    fn default() -> Self {
+        Self(AtomicU64::new(1_700_000_000_000))
+    }
+}
+
+impl Now {
+    fn pass(&self, time: Duration) {
+        let time = u64::try_from(time.as_millis()).unwrap();
+        self.0.fetch_add(time, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Everybody is there, except in a store that is away.
+struct Everybody;
+
+#[async_trait]
+impl People for Everybody {
+    async fn accounts(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        Ok(Vec::new())
+    }
+    async fn person(&self, _: &str, _: &str) -> Result<Option<Person>, PortError> {
+        Ok(None)
+    }
+    async fn person_named(&self, _: &str, account: &str) -> Result<Option<Person>, PortError> {
+        if account.starts_with("AWAY/") {
+            return Err(PortError::new("the user store failed"));
+        }
+        Ok(Some(Person {
+            id: format!("id-{account}"),
+            account: account.to_owned(),
+            display_name: None,
+            number: None,
+            locked: false,
+            claims: Vec::new(),
+            external_id: None,
+            created_at: Moment(0),
+            changed_at: Moment(0),
+            groups: Vec::new(),
+        }))
+    }
+    async fn people(
+        &self,
+        _: &str,
+        _: &[String],
+        _: &Condition,
+        _: usize,
+        _: usize,
+    ) -> Result<Page<Person>, SearchError> {
+        Ok(Page {
+            total: 0,
+            items: Vec::new(),
+        })
+    }
+    async fn set_external_id(&self, _: &str, _: &str, _: Option<&str>) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+/// Keeps the users it is told of, and what it was asked.
+#[derive(Default)]
+struct Peer {
+    users: Mutex<Vec<Value>>,
+    asked: Mutex<Vec<Method>>,
+}
+
+#[async_trait]
+impl Outbound for Peer {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        self.asked.lock().unwrap().push(request.method().clone());
+        let mut users = self.users.lock().unwrap();
+        let (status, body) = match *request.method() {
+            Method::GET => (200, json!({ "Resources": *users })),
+            Method::POST => {
+                let mut user: Value = serde_json::from_slice(request.body()).unwrap();
+                user["id"] = json!(format!("r-{}", users.len()));
+                users.push(user.clone());
+                (201, user)
+            }
+            _ => (200, json!({})),
+        };
+        let answer = Response::builder().status(status);
+        Ok(answer.body(body.to_string().into_bytes()).unwrap())
+    }
+}
+
+fn connector() -> Connector {
+    Connector {
+        tenant: TENANT.to_owned(),
+        name: "peer".to_owned(),
+        enabled: true,
+        version: Version::Two,
+        user_endpoint: "https://peer.example/Users".to_owned(),
+        group_endpoint: None,
+        credentials: Credentials::Bearer(Secret::new("t")),
+        user_store_domain: Some("EXT".to_owned()),
+        password_provisioning: true,
+        default_password: None,
+        blocking: false,
+        identity_provider: None,
+        network: Network::default(),
+    }
+}
+
+fn parts(store: &Memory, clock: Arc<Now>) -> Parts {
+    Parts {
+        tenant: TenantId::super_tenant(),
+        deliveries: Arc::new(store.clone()),
+        people: Arc::new(Everybody),
+        groups: Arc::new(store.clone()),
+        clock,
+    }
+}
+
+fn engine(store: &Memory, connectors: Vec<Connector>) -> (Provisioning, Arc<Peer>) {
+    let engine = Provisioning::new(parts(store, Arc::default()), connectors);
+    let peer = Arc::new(Peer::default());
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    (engine, peer)
+}
+
+async fn changed(engine: &Provisioning, account: &str) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.begin(&tenant, account).await.unwrap();
+    let what = Happened::Changed(Some("pass word"));
+    engine
+        .happened(&tenant, account, begun, what)
+        .await
+        .unwrap();
+}
+
+async fn worked_off(engine: &Provisioning) {
+    let turns = engine.turns_of("peer");
+    engine.work_off("peer", &turns.telling).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_again() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    for n in 0..=AT_ONCE {
+        changed(&engine, &format!("AWAY/u{n}")).await;
+    }
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 1);
+    for attempt in 1..=ATTEMPTS_MAX + 1 {
+        let waiting = store.waiting(TENANT, 0, 100).await.unwrap();
+        assert_eq!(waiting.len(), AT_ONCE + 1);
+        for row in waiting {
+            assert_eq!((row.attempts, row.given_up), (attempt, false));
+            assert!(row.due_at > engine.now());
+            assert!(row.trouble.unwrap().contains("a fault here"));
+            let hastened = store.hasten(TENANT, "peer", What::User, &row.subject, engine.now());
+            hastened.await.unwrap();
+        }
+        worked_off(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn two_users_of_ours_never_become_one_at_the_peer() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    changed(&engine, "alice").await;
+    changed(&engine, "JDBC/alice").await;
+    worked_off(&engine).await;
+    let names = |peer: &Peer| -> Vec<Value> {
+        let users = peer.users.lock().unwrap();
+        users
+            .iter()
+            .map(|user| user["externalId"].clone())
+            .collect()
+    };
+    assert_eq!(names(&peer), [json!("id-alice")]);
+    assert!(!peer.asked.lock().unwrap().contains(&Method::PATCH));
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let subjects: Vec<_> = waiting.iter().map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["JDBC/alice"]);
+    let trouble = waiting[0].trouble.clone().unwrap();
+    assert!(trouble.contains("another user's of ours"), "{trouble}");
+    // Nor does the end of the one who was never there end the other one.
+    let tenant = TenantId::super_tenant();
+    store.drop_one(TENANT, waiting[0].seq).await.unwrap();
+    let begun = engine.begin(&tenant, "JDBC/alice").await.unwrap();
+    let gone = engine.happened(&tenant, "JDBC/alice", begun, Happened::Deleted);
+    gone.await.unwrap();
+    worked_off(&engine).await;
+    assert!(!peer.asked.lock().unwrap().contains(&Method::DELETE));
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_password_is_kept_for_those_alone_who_send_it_on() {
+    let store = Memory::new();
+    let named = |name: &str, enabled: bool, password_provisioning: bool| Connector {
+        name: name.to_owned(),
+        enabled,
+        password_provisioning,
+        ..connector()
+    };
+    let connectors = vec![
+        named("sends", true, true),
+        named("keeps", true, false),
+        named("off", false, true),
+    ];
+    let (engine, _) = engine(&store, connectors);
+    changed(&engine, "alice").await;
+    for (name, kept) in [("sends", true), ("keeps", false), ("off", false)] {
+        let due = store.due_of(TENANT, name, What::User, "alice", engine.now());
+        let password = due.await.unwrap().unwrap().password;
+        assert_eq!(password.is_some(), kept, "{name}");
+    }
+}
+
+/// Answers everything alike, and says that it will not be ready for three thousand years.
+struct Stubborn {
+    status: u16,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Outbound for Stubborn {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let answer = Response::builder()
+            .status(self.status)
+            .header("retry-after", "99999999999")
+            .header("location", "https://elsewhere.example/Users");
+        Ok(answer.body(b"it said this".to_vec()).unwrap())
+    }
+}
+
+/// Neither in a circle nor when the peer wishes.
+#[tokio::test]
+async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all() {
+    for (status, most) in [
+        (302, ATTEMPTS_MAX),
+        (401, ATTEMPTS_MAX),
+        (429, ATTEMPTS_MAX),
+        (500, ATTEMPTS_MAX),
+        (503, ATTEMPTS_MAX),
+        (400, REFUSALS_MAX),
+    ] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+        let peer = Arc::new(Stubborn {
+            status,
+            asked: AtomicU32::new(0),
+        });
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        let asked = || peer.asked.load(Ordering::SeqCst);
+        changed(&engine, "alice").await;
+        let mut wait = FIRST_WAIT;
+        for attempt in 1..=most {
+            worked_off(&engine).await;
+            assert_eq!(asked(), attempt, "{status}: one question in each attempt");
+            let rows = store.waiting(TENANT, 0, 10).await.unwrap();
+            let [row] = rows.as_slice() else {
+                panic!("{status}: {rows:?}")
+            };
+            assert_eq!((row.attempts, row.given_up), (attempt, attempt == most));
+            let why = format!("the peer answered {status} to the search");
+            assert_eq!(row.trouble.as_deref(), Some(why.as_str()));
+            assert_eq!(row.due_at, engine.now().plus(wait), "{status}: {attempt}");
+            let moment = Duration::from_millis(1);
+            clock.pass(wait - moment);
+            worked_off(&engine).await;
+            assert_eq!(asked(), attempt, "{status}: not before its time");
+            clock.pass(moment);
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+        clock.pass(Duration::from_secs(365 * 24 * 3600));
+        worked_off(&engine).await;
+        assert_eq!(asked(), most, "{status}: it waits for an administrator");
+    }
+}
