@@ -9,6 +9,7 @@ mod attacks;
 mod behaviour;
 mod browser;
 mod canary;
+mod conformance;
 mod console;
 mod crash;
 mod directories;
