@@ -20,6 +20,7 @@ mod hot_swap;
 mod import;
 mod layering;
 mod logs;
+mod looks;
 mod manifests;
 mod openid;
 mod outbox;
