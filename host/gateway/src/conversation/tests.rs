@@ -367,6 +367,39 @@ async fn what_is_not_granted_is_told_as_denied() {
     assert_eq!(scene.seen(), []);
 }
 
+/// A plugin cannot know which characters a text has. What a character set cannot carry was not sent, and
+/// may go in another.
+#[tokio::test]
+async fn a_text_that_one_character_set_cannot_carry_goes_in_another() {
+    let latin = || {
+        let program = vec![
+            Op::Recipient("e164".into()),
+            Op::Lit(" ".into()),
+            Op::Text(0),
+            Op::Charset(("iso-8859-1".into(), 2)),
+            Op::Concat(vec![0, 1, 3]),
+        ];
+        request(program, Some(4))
+    };
+    let plugin = move |_: &_, event: &_, _: &[u8]| match event {
+        provider::Event::Start => send(latin()),
+        provider::Event::Failed(kind) if kind == "denied" => send(message_request()),
+        _ => accepted(),
+    };
+    for (text, requests) in [("5 $", 1), ("5 €", 2)] {
+        let scene = Scene::new(plugin, []);
+        let message = Message {
+            text: MessageText::measured(text.into()).unwrap(),
+            ..message()
+        };
+        let ended = lead(scene.place(), &message, soon(), true).await;
+        assert_eq!(accepted_as(&ended), Some("m-1"), "{text}");
+        assert_eq!(held(&scene.wire.seen).len(), 1, "{text} leaves once");
+        let calls = scene.bound.version.calls.load(Ordering::Relaxed);
+        assert_eq!(calls, requests + 1, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn one_deadline_holds_for_all() {
     let scene = Scene::new(ordinary, [Answers::Never]);
