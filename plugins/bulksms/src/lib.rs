@@ -148,25 +148,24 @@ fn converse(settings: &Settings, message: &Message, event: &Event, state: &[u8])
         {
             provider::in_order(settings, in_16_bits(settings).state(IN_16_BITS))
         }
-        Event::Reply(reply) if state == IN_16_BITS => in_16_bits_verdict(reply),
+        Event::Reply(reply) if state == IN_16_BITS => in_16_bits_verdict(reply).into(),
         _ => provider::step(settings, message, event, request, verdict),
     }
 }
 
-fn in_16_bits_verdict(reply: &Reply) -> Action {
+fn in_16_bits_verdict(reply: &Reply) -> Verdict {
     let verdict = eapi_verdict(reply);
-    match &verdict {
+    if let Verdict::Refused(refusal) = &verdict
+        && refusal.reason == Reason::ContentRejected
+    {
         // More than 70 characters. In GSM 7-bit they would be one part: another sender may well take them.
-        Verdict::Refused(refusal) if refusal.reason == Reason::ContentRejected => refused(
+        let detail = &refusal.detail;
+        return refused(
             Reason::Misconfigured,
-            format!(
-                "{}: the EAPI takes at most 70 characters where one is outside ISO 8859-1",
-                refusal.detail
-            ),
-        )
-        .into(),
-        _ => verdict.into(),
+            format!("{detail}: at most 70 characters where one is outside ISO 8859-1"),
+        );
     }
+    verdict
 }
 
 fn judge(settings: &Settings) -> Vec<Problem> {
