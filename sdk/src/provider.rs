@@ -147,9 +147,9 @@ pub fn check<A: Into<Action>>(
 /// - `sms_provider!(request, verdict)`: `request(&Message, &Settings)` gives a [`Request`] or a
 ///   `Result<Request, Verdict>`; `verdict(&Reply)` or `verdict(&Reply, &Settings)` gives a
 ///   [`Verdict`]. Settings are judged by building a request for a sample message.
-/// - `sms_provider!(steps: step, check)`: for conversations of several requests,
-///   `step(&Settings, &Message, &Event, state: &[u8]) -> Action` and
-///   `check(&Settings) -> Vec<Problem>`.
+/// - `sms_provider!(steps: converse, judge)`: for conversations of several requests,
+///   `converse(&Settings, &Message, &Event, state: &[u8]) -> Action` and
+///   `judge(&Settings) -> Vec<Problem>`. `step` and `check` are names of the module's own.
 ///
 /// In wasm it exports the world `sms-provider` and carries the manifest that `build.rs` made.
 /// Everywhere else it is the module `plugin` with the same functions, for tests.

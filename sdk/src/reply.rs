@@ -41,6 +41,11 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
+    /// All headers, names in lower case.
+    pub fn headers(&self) -> &[Pair] {
+        &self.headers
+    }
+
     /// The first header of this name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

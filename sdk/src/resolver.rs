@@ -189,9 +189,9 @@ pub fn is_primary(store: &str) -> bool {
 ///
 /// - `user_resolver!(queries)`: `queries(&FederatedLogin, &Settings) -> Vec<Query>` says what to
 ///   look up; the first hit wins.
-/// - `user_resolver!(steps: step, check)`: for several lookups,
-///   `step(&Settings, &FederatedLogin, &Event, state: &[u8]) -> Action` and
-///   `check(&Settings) -> Vec<Problem>`.
+/// - `user_resolver!(steps: converse, judge)`: for several lookups,
+///   `converse(&Settings, &FederatedLogin, &Event, state: &[u8]) -> Action` and
+///   `judge(&Settings) -> Vec<Problem>`. `step` and `check` are names of the module's own.
 ///
 /// In wasm it exports the world `user-resolver` and carries the manifest that `build.rs` made.
 /// Everywhere else it is the module `plugin` with the same functions, for tests.

@@ -27,6 +27,11 @@ impl Settings {
         }
     }
 
+    /// All of them, as they were given.
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
     /// The text of a setting, trimmed; absent and blank are the same.
     pub fn text(&self, name: &str) -> Option<&str> {
         let value = self.lines(name)?.trim();

@@ -8,24 +8,64 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Failures in a row, within [`WINDOW`], that open a breaker or quarantine a plugin. One good call
-/// in between starts the count anew: five timeouts among ten thousand messages are the Internet.
-pub const FAILURES_MAX: usize = 5;
+/// When a sender or a plugin that fails is left alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HealthPolicy {
+    pub breaker: BreakerPolicy,
+    pub quarantine: QuarantinePolicy,
+}
 
-/// How long a failure is remembered.
-pub const WINDOW: Duration = Duration::from_secs(60);
+/// When a provider is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// Failures in a row, within the window, that open the breaker. One good call in between starts
+    /// the count anew: five timeouts among ten thousand messages are the Internet.
+    pub failures: usize,
+    /// How long a failure is remembered.
+    pub window: Duration,
+    /// How long an open breaker keeps calls away before it lets one through.
+    pub open: Duration,
+}
 
-/// How long an open breaker keeps calls away before it lets one through.
-pub const OPEN: Duration = Duration::from_secs(30);
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        BreakerPolicy {
+            failures: 5,
+            window: Duration::from_secs(60),
+            open: Duration::from_secs(30),
+        }
+    }
+}
 
-/// Faults that condemn a plugin which has only just been activated: whatever it replaced worked.
-pub const FAULTS_WHEN_NEW: usize = 2;
+/// When a version of a plugin is taken out of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinePolicy {
+    /// Faults in a row, within the window, that take it out.
+    pub faults: usize,
+    /// How long a fault is remembered.
+    pub window: Duration,
+    /// Faults that condemn a plugin which has only just been activated: whatever it replaced worked.
+    pub faults_when_new: usize,
+    /// How long a plugin counts as new.
+    pub new_for: Duration,
+    /// The first pause; each return doubles it.
+    pub pause_first: Duration,
+    /// And no longer than this.
+    pub pause_max: Duration,
+}
 
-/// How long a plugin counts as new.
-pub const NEW: Duration = Duration::from_secs(60);
-
-/// First and longest time a plugin stays in quarantine; each return doubles it.
-pub const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+impl Default for QuarantinePolicy {
+    fn default() -> Self {
+        QuarantinePolicy {
+            faults: 5,
+            window: Duration::from_secs(60),
+            faults_when_new: 2,
+            new_for: Duration::from_secs(60),
+            pause_first: Duration::from_secs(1),
+            pause_max: Duration::from_secs(300),
+        }
+    }
+}
 
 /// How long the one call that is let through may take before another is: longer than a
 /// conversation, so that a cancelled call cannot keep the door shut.
@@ -36,12 +76,14 @@ const TRIAL: Duration = Duration::from_secs(30);
 struct Recent(VecDeque<Instant>);
 
 impl Recent {
-    /// Adds one and says how many there are.
-    fn add(&mut self, now: Instant) -> usize {
+    /// Adds one and says how many there are of this window; `most` of them are kept.
+    fn add(&mut self, now: Instant, window: Duration, most: usize) -> usize {
         self.0.push_back(now);
-        while self.0.front().is_some_and(|&at| {
-            now.saturating_duration_since(at) > WINDOW || self.0.len() > FAILURES_MAX
-        }) {
+        while self
+            .0
+            .front()
+            .is_some_and(|&at| now.saturating_duration_since(at) > window || self.0.len() > most)
+        {
             self.0.pop_front();
         }
         self.0.len()
@@ -50,7 +92,10 @@ impl Recent {
 
 /// Keeps messages away from a provider that fails, so that the person does not wait for it.
 #[derive(Debug, Clone)]
-pub struct Breaker(Circuit);
+pub struct Breaker {
+    policy: BreakerPolicy,
+    circuit: Circuit,
+}
 
 #[derive(Debug, Clone)]
 enum Circuit {
@@ -64,16 +109,18 @@ enum Circuit {
     },
 }
 
-impl Default for Breaker {
-    fn default() -> Self {
-        Breaker(Circuit::Closed(Recent::default()))
-    }
-}
-
 impl Breaker {
+    /// Of a provider that has done nothing wrong yet.
+    pub fn closed(policy: BreakerPolicy) -> Self {
+        Breaker {
+            policy,
+            circuit: Circuit::Closed(Recent::default()),
+        }
+    }
+
     /// Whether a call would be let through now.
     pub fn ready(&self, now: Instant) -> bool {
-        match self.0 {
+        match self.circuit {
             Circuit::Closed(_) => true,
             Circuit::Open { until } => now >= until,
             Circuit::Trial { started } => now.saturating_duration_since(started) > TRIAL,
@@ -84,8 +131,8 @@ impl Breaker {
     #[must_use]
     pub fn enter(&mut self, now: Instant) -> bool {
         let ready = self.ready(now);
-        if ready && !matches!(self.0, Circuit::Closed(_)) {
-            self.0 = Circuit::Trial { started: now };
+        if ready && !matches!(self.circuit, Circuit::Closed(_)) {
+            self.circuit = Circuit::Trial { started: now };
         }
         ready
     }
@@ -93,20 +140,25 @@ impl Breaker {
     /// The provider answered: even a refusal of the recipient shows that it is there.
     pub fn answered(&mut self) {
         // A call that began before the breaker opened says nothing about the provider now.
-        if !matches!(self.0, Circuit::Open { .. }) {
-            self.0 = Circuit::Closed(Recent::default());
+        if !matches!(self.circuit, Circuit::Open { .. }) {
+            self.circuit = Circuit::Closed(Recent::default());
         }
     }
 
     /// The provider failed. True if this opened the breaker.
     pub fn failed(&mut self, now: Instant) -> bool {
-        let opens = match &mut self.0 {
-            Circuit::Closed(recent) => recent.add(now) >= FAILURES_MAX,
+        let BreakerPolicy {
+            failures,
+            window,
+            open,
+        } = self.policy;
+        let opens = match &mut self.circuit {
+            Circuit::Closed(recent) => recent.add(now, window, failures) >= failures,
             Circuit::Trial { .. } => true,
             Circuit::Open { .. } => false,
         };
         if opens {
-            self.0 = Circuit::Open { until: now + OPEN };
+            self.circuit = Circuit::Open { until: now + open };
         }
         opens
     }
@@ -115,6 +167,7 @@ impl Breaker {
 /// Takes a version of a plugin out of service when it faults, and brings it back with care.
 #[derive(Debug, Clone)]
 pub struct Quarantine {
+    policy: QuarantinePolicy,
     state: Health,
     back_off: Duration,
 }
@@ -147,13 +200,14 @@ pub enum Sentence {
 
 impl Quarantine {
     /// A version that is activated now.
-    pub fn activated(now: Instant) -> Self {
+    pub fn activated(policy: QuarantinePolicy, now: Instant) -> Self {
         Quarantine {
+            policy,
             state: Health::Serving {
                 since: now,
                 faults: Recent::default(),
             },
-            back_off: BACK_OFF.0,
+            back_off: policy.pause_first,
         }
     }
 
@@ -187,8 +241,8 @@ impl Quarantine {
             Health::Serving { since, faults } => {
                 faults.0.clear();
                 // Who has been well for a while starts over with the short pause.
-                if now.saturating_duration_since(*since) > WINDOW {
-                    self.back_off = BACK_OFF.0;
+                if now.saturating_duration_since(*since) > self.policy.window {
+                    self.back_off = self.policy.pause_first;
                 }
             }
             Health::Proven | Health::Trial { .. } => {
@@ -203,11 +257,12 @@ impl Quarantine {
 
     /// A call ended in a fault of the plugin.
     pub fn faulted(&mut self, now: Instant) -> Sentence {
+        let policy = self.policy;
         let condemned = match &mut self.state {
             Health::Serving { since, faults } => {
-                let count = faults.add(now);
-                let new = now.saturating_duration_since(*since) <= NEW;
-                count >= FAILURES_MAX || (new && count >= FAULTS_WHEN_NEW)
+                let count = faults.add(now, policy.window, policy.faults);
+                let new = now.saturating_duration_since(*since) <= policy.new_for;
+                count >= policy.faults || (new && count >= policy.faults_when_new)
             }
             Health::Proven | Health::Trial { .. } => true,
             Health::Quarantined { .. } => false,
@@ -216,7 +271,7 @@ impl Quarantine {
             return Sentence::Serves;
         }
         let for_ = self.back_off;
-        self.back_off = (for_ * 2).min(BACK_OFF.1);
+        self.back_off = (for_ * 2).min(policy.pause_max);
         self.state = Health::Quarantined { until: now + for_ };
         Sentence::Quarantined { for_ }
     }
@@ -251,9 +306,17 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn breaker() -> Breaker {
+        Breaker::closed(BreakerPolicy::default())
+    }
+
+    fn activated(now: Instant) -> Quarantine {
+        Quarantine::activated(QuarantinePolicy::default(), now)
+    }
+
     fn open(now: Instant) -> Breaker {
-        let mut breaker = Breaker::default();
-        for _ in 0..FAILURES_MAX {
+        let mut breaker = breaker();
+        for _ in 0..5 {
             assert!(breaker.enter(now));
             breaker.failed(now);
         }
@@ -263,7 +326,7 @@ mod tests {
     #[test]
     fn the_fifth_failure_in_a_minute_opens_the_breaker() {
         let start = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = breaker();
         for n in 0..4 {
             assert!(!breaker.failed(start + n * SECOND), "failure {n}");
             assert!(breaker.ready(start + n * SECOND));
@@ -275,7 +338,7 @@ mod tests {
     #[test]
     fn a_failure_older_than_a_minute_is_forgotten() {
         let start = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = breaker();
         for n in [0, 50, 51, 52] {
             breaker.failed(start + n * SECOND);
         }
@@ -285,7 +348,7 @@ mod tests {
     #[test]
     fn an_answer_in_between_starts_the_count_anew() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = breaker();
         for _ in 0..100 {
             for _ in 0..4 {
                 assert!(!breaker.failed(now));
@@ -300,7 +363,7 @@ mod tests {
         let start = Instant::now();
         let mut breaker = open(start);
         assert!(!breaker.enter(start + 29 * SECOND));
-        let later = start + OPEN;
+        let later = start + 30 * SECOND;
         assert!(breaker.enter(later));
         assert!(!breaker.enter(later), "the trial is alone");
         breaker.answered();
@@ -312,19 +375,19 @@ mod tests {
     fn a_failed_trial_opens_the_breaker_again() {
         let start = Instant::now();
         let mut breaker = open(start);
-        let later = start + OPEN;
+        let later = start + 30 * SECOND;
         assert!(breaker.enter(later));
         assert!(breaker.failed(later));
         assert!(!breaker.ready(later + 29 * SECOND));
-        assert!(breaker.ready(later + OPEN));
+        assert!(breaker.ready(later + 30 * SECOND));
     }
 
     #[test]
     fn a_trial_that_never_reports_does_not_keep_the_door_shut() {
         let start = Instant::now();
         let mut breaker = open(start);
-        assert!(breaker.enter(start + OPEN));
-        assert!(breaker.enter(start + OPEN + TRIAL + SECOND));
+        assert!(breaker.enter(start + 30 * SECOND));
+        assert!(breaker.enter(start + 30 * SECOND + TRIAL + SECOND));
     }
 
     #[test]
@@ -336,12 +399,12 @@ mod tests {
     }
 
     fn settled(now: Instant) -> Quarantine {
-        Quarantine::activated(now - 2 * NEW)
+        activated(now - 120 * SECOND)
     }
 
     #[test]
     fn a_plugin_that_has_served_is_condemned_by_five_faults() {
-        let now = Instant::now() + 3 * NEW;
+        let now = Instant::now() + 180 * SECOND;
         let mut plugin = settled(now);
         for _ in 0..4 {
             assert_eq!(plugin.faulted(now), Sentence::Serves);
@@ -353,7 +416,7 @@ mod tests {
     #[test]
     fn a_new_plugin_is_condemned_by_two_faults() {
         let now = Instant::now();
-        let mut plugin = Quarantine::activated(now);
+        let mut plugin = activated(now);
         assert_eq!(plugin.faulted(now), Sentence::Serves);
         assert_eq!(plugin.faulted(now), Sentence::Quarantined { for_: SECOND });
     }
@@ -361,7 +424,7 @@ mod tests {
     #[test]
     fn a_call_in_good_order_clears_the_faults() {
         let now = Instant::now();
-        let mut plugin = Quarantine::activated(now);
+        let mut plugin = activated(now);
         for _ in 0..100 {
             assert_eq!(plugin.faulted(now), Sentence::Serves);
             plugin.behaved(now);
@@ -371,7 +434,7 @@ mod tests {
     #[test]
     fn the_self_test_comes_before_the_one_live_call() {
         let start = Instant::now();
-        let mut plugin = Quarantine::activated(start);
+        let mut plugin = activated(start);
         let _ = plugin.faulted(start);
         let _ = plugin.faulted(start);
         let later = start + SECOND;
@@ -389,7 +452,7 @@ mod tests {
     #[test]
     fn the_pause_doubles_up_to_five_minutes() {
         let mut now = Instant::now();
-        let mut plugin = Quarantine::activated(now);
+        let mut plugin = activated(now);
         let _ = plugin.faulted(now);
         let mut pauses = Vec::new();
         for _ in 0..11 {
@@ -408,7 +471,7 @@ mod tests {
     #[test]
     fn a_failed_self_test_keeps_it_out() {
         let now = Instant::now();
-        let mut plugin = Quarantine::activated(now);
+        let mut plugin = activated(now);
         let _ = plugin.faulted(now);
         let _ = plugin.faulted(now);
         assert_eq!(
@@ -416,5 +479,49 @@ mod tests {
             Sentence::Quarantined { for_: 2 * SECOND }
         );
         assert!(!plugin.ready(now + SECOND));
+    }
+
+    #[test]
+    fn the_operators_numbers_decide_when_a_breaker_opens_and_for_how_long() {
+        let start = Instant::now();
+        let mut breaker = Breaker::closed(BreakerPolicy {
+            failures: 2,
+            window: 10 * SECOND,
+            open: 5 * SECOND,
+        });
+        assert!(!breaker.failed(start));
+        let later = start + 11 * SECOND;
+        assert!(!breaker.failed(later), "the first is forgotten");
+        assert!(breaker.failed(later));
+        assert!(!breaker.ready(later + 4 * SECOND));
+        assert!(breaker.ready(later + 5 * SECOND));
+    }
+
+    #[test]
+    fn the_operators_numbers_decide_when_a_plugin_is_quarantined_and_for_how_long() {
+        let policy = QuarantinePolicy {
+            faults: 3,
+            window: 10 * SECOND,
+            faults_when_new: 1,
+            new_for: 20 * SECOND,
+            pause_first: 4 * SECOND,
+            pause_max: 6 * SECOND,
+        };
+        let start = Instant::now();
+        let quarantined = |seconds| Sentence::Quarantined {
+            for_: seconds * SECOND,
+        };
+        let mut new = Quarantine::activated(policy, start);
+        assert_eq!(new.faulted(start + 20 * SECOND), quarantined(4));
+        assert_eq!(new.tested(false, start + 24 * SECOND), quarantined(6));
+
+        let mut settled = Quarantine::activated(policy, start);
+        let now = start + 21 * SECOND;
+        assert_eq!(settled.faulted(now), Sentence::Serves);
+        let later = now + 11 * SECOND;
+        for _ in 0..2 {
+            assert_eq!(settled.faulted(later), Sentence::Serves);
+        }
+        assert_eq!(settled.faulted(later), quarantined(4));
     }
 }

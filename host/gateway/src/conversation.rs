@@ -19,19 +19,10 @@ use postern_login::ports::{
 };
 use postern_login::provider_words::ProviderWords;
 use postern_login::text::{Encoding, MessageText};
-use postern_wasm::{Blame, Fault, FaultKind, provider, types};
+use postern_wasm::{Blame, Fault, FaultKind, Limits, provider, types};
 
 use crate::registry::Bound;
 use crate::text::one_line;
-
-/// Calls of the plugin in one conversation. The last one must be a verdict.
-pub(crate) const STEPS_MAX: u32 = 4;
-
-/// Requests in one conversation: a token, the message, and the message again with a fresh token.
-pub(crate) const REQUESTS_MAX: u32 = 3;
-
-/// Bytes of state from one step to the next.
-pub(crate) const STATE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes kept of a provider's or a plugin's words.
 const DETAIL_BYTES_MAX: usize = 512;
@@ -55,6 +46,8 @@ pub(crate) trait Wire: Send + Sync {
 pub(crate) struct Place<'a> {
     pub(crate) sender: &'a str,
     pub(crate) bound: &'a Bound,
+    /// How long a conversation may get.
+    pub(crate) limits: &'a Limits,
     pub(crate) wire: &'a dyn Wire,
     pub(crate) kept: &'a KeptValues,
     pub(crate) clock: &'a dyn Clock,
@@ -200,14 +193,13 @@ impl<'a> Talk<'a> {
                 provider::Action::Send(outgoing) => outgoing,
             };
             // Before it is sent: nobody would be there to read the reply.
-            if self.steps == STEPS_MAX {
-                return Err(Stop::Breach("a fourth step must be a verdict"));
+            if self.steps >= self.place.limits.steps {
+                return Err(Stop::Breach("the last step must be a verdict"));
             }
-            if self.requests == REQUESTS_MAX {
-                return Err(Stop::Breach("a conversation has at most three requests"));
-            }
-            if outgoing.state.len() > STATE_BYTES_MAX {
-                return Err(Stop::Breach("the state has more than 64 KiB"));
+            if self.requests >= self.place.limits.requests {
+                return Err(Stop::Breach(
+                    "it makes more requests than a conversation may have",
+                ));
             }
             self.requests += 1;
             match self.exchange(outgoing.request, kept, now_unix_ms).await? {

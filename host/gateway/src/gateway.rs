@@ -21,9 +21,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use postern_egress::{KeptValues, Shown};
 use postern_login::ports::{Clock, Delivery, Directory, Entropy};
+use postern_wasm::Limits;
 use tokio::sync::Notify;
 
 use crate::archive::Archive;
+use crate::breaker::HealthPolicy;
 use crate::conversation::Wire;
 use crate::folder::Folder;
 use crate::guest::Loader;
@@ -38,7 +40,8 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 /// The part of a gateway that the world outside decides.
 pub(crate) struct Parts {
     pub(crate) folder: PathBuf,
-    pub(crate) file_bytes_max: u64,
+    pub(crate) limits: Limits,
+    pub(crate) health: HealthPolicy,
     pub(crate) kept: Option<PathBuf>,
     /// Where the last good content of each file is kept for the next start.
     pub(crate) last_good: Option<PathBuf>,
@@ -69,7 +72,8 @@ struct Inner {
     shipped: Shipped,
     outbox: bool,
     archive: Option<Archive>,
-    file_bytes_max: u64,
+    limits: Limits,
+    health: HealthPolicy,
     drain: Duration,
     last_good: Option<Arc<LastGood>>,
     kept: KeptValues,
@@ -118,20 +122,21 @@ impl Gateway {
                 shipped: parts.shipped,
                 outbox: parts.outbox,
                 archive: parts.kept.map(Archive::new),
-                file_bytes_max: parts.file_bytes_max,
+                health: parts.health,
                 drain: parts.drain,
                 last_good: parts.last_good.map(|place| Arc::new(LastGood::new(place))),
                 kept: KeptValues::default(),
                 table: ArcSwap::default(),
                 pass: tokio::sync::Mutex::new(()),
                 state: Mutex::new(State {
-                    folder: Folder::new(parts.folder, parts.file_bytes_max),
+                    folder: Folder::new(parts.folder, parts.limits.component_bytes as u64),
                     senders: Vec::new(),
                     admitted: BTreeMap::new(),
                     draining: Vec::new(),
                     beyond_help: BTreeSet::new(),
                 }),
                 wake: Notify::new(),
+                limits: parts.limits,
             }),
         }
     }

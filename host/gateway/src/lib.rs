@@ -24,6 +24,7 @@ mod watch;
 mod wire;
 
 pub use admission::Rehearsal;
+pub use breaker::{BreakerPolicy, HealthPolicy, QuarantinePolicy};
 pub use gateway::{DRAIN, Gateway, TestReport};
 pub use outbox::Outbox;
 pub use provider::{Problem, SenderConfig, Shipped, ShippedPlugin};

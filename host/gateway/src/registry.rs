@@ -15,7 +15,7 @@ use postern_wasm::manifest::{Kind, Manifest};
 use postern_wasm::types::Pair;
 use postern_wasm::{Fault, FaultKind};
 
-use crate::breaker::{Breaker, Quarantine};
+use crate::breaker::{Breaker, BreakerPolicy, Quarantine, QuarantinePolicy};
 use crate::folder::Sha;
 use crate::guest::{Admitted, Guest};
 use crate::provider::{Problem, SenderConfig};
@@ -39,7 +39,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    pub(crate) fn new(admitted: Admitted, now: Instant) -> Self {
+    pub(crate) fn new(admitted: Admitted, policy: QuarantinePolicy, now: Instant) -> Self {
         Version {
             version: admitted.manifest.version.to_string(),
             manifest: admitted.manifest,
@@ -49,7 +49,7 @@ impl Version {
             calls: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             last_fault: Mutex::new(None),
-            health: Mutex::new(Quarantine::activated(now)),
+            health: Mutex::new(Quarantine::activated(policy, now)),
             condemned: AtomicBool::new(false),
         }
     }
@@ -138,11 +138,21 @@ pub(crate) struct Bound {
 }
 
 /// What a sender has been through; it outlives the versions of its plugin.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Experience {
     pub(crate) breaker: Mutex<Breaker>,
     /// Whether its last message carried an idempotency key.
     pub(crate) idempotent: AtomicBool,
+}
+
+impl Experience {
+    /// Of a sender that has done nothing wrong yet.
+    pub(crate) fn none(policy: BreakerPolicy) -> Self {
+        Experience {
+            breaker: Mutex::new(Breaker::closed(policy)),
+            idempotent: AtomicBool::new(false),
+        }
+    }
 }
 
 /// A configured sender and how it stands.

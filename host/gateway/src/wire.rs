@@ -10,6 +10,7 @@ use postern_egress::{Client, Finished, Reason, Reply, SendFailure, Sent};
 use postern_login::ports::{Clock, Directory, Entropy};
 use postern_wasm::Plugins;
 
+use crate::breaker::HealthPolicy;
 use crate::conversation::Wire;
 use crate::gateway::{DRAIN, Gateway, Parts};
 use crate::outbox::{ORIGIN, Outbox, PLUGIN};
@@ -23,6 +24,8 @@ pub struct Setup {
     /// Where the last good content of each plugin file is kept for the next start; the host's own.
     pub last_good: Option<PathBuf>,
     pub plugins: Plugins,
+    /// When a sender or a plugin that fails is left alone.
+    pub health: HealthPolicy,
     /// Through which requests leave.
     pub client: Client,
     pub directory: Arc<dyn Directory>,
@@ -53,12 +56,12 @@ impl Gateway {
             fake.origins = vec![ORIGIN.to_owned()];
             tracing::warn!("the test outbox is on: no message reaches a person");
         }
-        let file_bytes_max = setup.plugins.limits().component_bytes as u64;
         Gateway::from_parts(Parts {
             folder: setup.folder,
             last_good: setup.last_good,
             drain: DRAIN,
-            file_bytes_max,
+            limits: setup.plugins.limits().clone(),
+            health: setup.health,
             kept: setup.kept,
             loader: Arc::new(setup.plugins),
             outbox: setup.outbox.is_some(),
@@ -105,6 +108,7 @@ impl Wire for Exits {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::breaker::QuarantinePolicy;
     use crate::conversation::{Place, lead};
     use crate::guest::Admitted;
     use crate::outbox::{Answer, AnswerKind, MESSAGES_MAX};
@@ -167,7 +171,11 @@ mod tests {
             size: 0,
         };
         let bound = Bound {
-            version: Arc::new(Version::new(admitted, Instant::now())),
+            version: Arc::new(Version::new(
+                admitted,
+                QuarantinePolicy::default(),
+                Instant::now(),
+            )),
             settings: Vec::new(),
             secrets: Secrets::default(),
             route: Route {
@@ -187,6 +195,7 @@ mod tests {
         let place = Place {
             sender: "test",
             bound: &bound,
+            limits: &postern_wasm::Limits::default(),
             wire: &exits,
             kept: &KeptValues::default(),
             clock: &StoppedClock,
@@ -323,7 +332,11 @@ mod tests {
         };
         grant.private.networks = private;
         let bound = Bound {
-            version: Arc::new(Version::new(admitted, Instant::now())),
+            version: Arc::new(Version::new(
+                admitted,
+                QuarantinePolicy::default(),
+                Instant::now(),
+            )),
             settings: Vec::new(),
             secrets: Secrets::default(),
             route: Route {
@@ -340,6 +353,7 @@ mod tests {
         let place = Place {
             sender: "main",
             bound: &bound,
+            limits: &postern_wasm::Limits::default(),
             wire: &exits,
             kept: &KeptValues::default(),
             clock: &StoppedClock,

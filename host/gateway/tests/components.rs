@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use postern_egress::{Client, SystemResolver};
-use postern_gateway::{FileState, Gateway, Outbox, SenderConfig, Setup, Shipped};
+use postern_gateway::{FileState, Gateway, HealthPolicy, Outbox, SenderConfig, Setup, Shipped};
 use postern_login::TenantId;
 use postern_login::error::StoreError;
 use postern_login::login::Purpose;
@@ -183,6 +183,7 @@ impl Desk {
             folder: home.path().join("plugins"),
             last_good: None,
             plugins,
+            health: HealthPolicy::default(),
             client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
             directory: Arc::new(Nothing),
             clock: Arc::new(Nothing),

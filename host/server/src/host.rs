@@ -299,6 +299,14 @@ fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
         before.limits.request != next.limits.request,
         "limits.request",
     );
+    note(
+        before.limits.health.breaker != next.limits.health.breaker,
+        "limits.breaker",
+    );
+    note(
+        before.limits.health.quarantine != next.limits.health.quarantine,
+        "limits.quarantine",
+    );
     keys
 }
 

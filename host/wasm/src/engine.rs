@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 
+use rustix::process::{Resource, getrlimit};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -21,6 +22,31 @@ use crate::limits::{ClassLimits, Limits};
 use crate::manifest::Kind;
 use crate::step::{self, Guest, Linked, panic_text};
 use crate::wire::{Answer, CallRef, Outcome, Shape};
+
+/// How much address space a process has for memories. Code is compiled for one or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// Each memory gets 4 GiB of addresses: 32 bits reach nothing outside, and code that reads or
+    /// writes need not ask.
+    Ample,
+    /// `ulimit -v` allows less than that for a whole pool: a memory gets the addresses of its bytes,
+    /// and code asks before it reads or writes.
+    Tight,
+}
+
+impl Space {
+    /// What this process has. Asked before its walls stand: what the compiler's allow says nothing
+    /// about where the code will run.
+    pub(crate) fn here(limits: &Limits) -> Self {
+        // 4 GiB and the guards around them, and room for everything else.
+        const OF_A_MEMORY: u64 = 5 << 30;
+        let wanted = u64::from(limits.pool_memories) * OF_A_MEMORY;
+        match getrlimit(Resource::As).current {
+            Some(allowed) if allowed < wanted => Self::Tight,
+            _ => Self::Ample,
+        }
+    }
+}
 
 /// Components loaded and ready, and the pool they run in.
 pub(crate) struct Engine {
@@ -46,16 +72,21 @@ impl Engine {
     /// If wasmtime refuses the limits or the machine.
     pub(crate) fn new(limits: &Limits) -> Result<Self, StartError> {
         let refused = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let mut pooling = config(limits);
-        pooling.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        let (engine, pooled) = match wasmtime::Engine::new(&pooling) {
-            Ok(engine) => (engine, true),
-            // Where the address space is limited (`ulimit -v`, some containers) the pool's
-            // reservation fails. Instances then cost three times as much, and work.
-            Err(_) => (
-                wasmtime::Engine::new(&config(limits)).map_err(refused)?,
-                false,
-            ),
+        let space = Space::here(limits);
+        // Where the address space is limited there is no pool, and in some containers its reservation
+        // fails. Instances then cost three times as much, and work.
+        let with_pool = match space {
+            Space::Ample => {
+                let mut pooling = config(limits, space);
+                pooling.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+                wasmtime::Engine::new(&pooling).ok()
+            }
+            Space::Tight => None,
+        };
+        let pooled = with_pool.is_some();
+        let engine = match with_pool {
+            Some(engine) => engine,
+            None => wasmtime::Engine::new(&config(limits, space)).map_err(refused)?,
         };
         let mut linker = Linker::new(&engine);
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(refused)?;
@@ -223,16 +254,16 @@ impl Engine {
     }
 }
 
-/// Compiles a component to code that [`Engine::load`] of the same limits takes.
+/// Compiles a component to code that [`Engine::load`] of the same limits and space takes.
 ///
 /// Slow (seconds) and hungry for large components, and it may panic inside on hostile bytes, which
 /// is caught: run it off the request path, best in a process of its own.
 ///
 /// # Errors
 /// What is wrong with the component, in one line.
-pub(crate) fn compile(wasm: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn compile(wasm: &[u8], limits: &Limits, space: Space) -> Result<Vec<u8>, Refusal> {
     catch_unwind(AssertUnwindSafe(|| {
-        let engine = wasmtime::Engine::new(&config(limits)).map_err(|error| {
+        let engine = wasmtime::Engine::new(&config(limits, space)).map_err(|error| {
             Refusal::new(Stage::Host, format!("no compiler could be made: {error:#}"))
         })?;
         engine.precompile_component(wasm).map_err(|error| {
@@ -251,7 +282,7 @@ pub(crate) fn compile(wasm: &[u8], limits: &Limits) -> Result<Vec<u8>, Refusal> 
 }
 
 /// The switches that compiling and running must share.
-fn config(limits: &Limits) -> Config {
+fn config(limits: &Limits, space: Space) -> Config {
     let mut config = Config::new();
     config
         // Winch, the other compiler, had a sandbox escape this year and cannot do epochs.
@@ -279,6 +310,12 @@ fn config(limits: &Limits) -> Config {
         // Nobody reads a guest's backtrace, and its symbol names are the guest's to choose.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false);
+    if space == Space::Tight {
+        config
+            .memory_reservation(0)
+            .memory_reservation_for_growth(1 << 20)
+            .memory_guard_size(64 << 10);
+    }
     config
 }
 
@@ -383,12 +420,16 @@ mod tests {
             "(component (type error-context))",
             "(component (core func (canon task.return)))",
         ] {
-            let refusal =
-                compile(&wat::parse_str(text).unwrap(), &Limits::default()).expect_err(text);
+            let refusal = compile(
+                &wat::parse_str(text).unwrap(),
+                &Limits::default(),
+                Space::Ample,
+            )
+            .expect_err(text);
             assert_eq!(refusal.stage, Stage::Compile, "{text}: {refusal}");
         }
         let plain = wat::parse_str("(component)").unwrap();
-        assert!(compile(&plain, &Limits::default()).is_ok());
+        assert!(compile(&plain, &Limits::default(), Space::Ample).is_ok());
     }
 
     #[test]
@@ -397,5 +438,18 @@ mod tests {
         let usual = Limits::default();
         assert_eq!(key(&usual), key(&usual));
         assert!(key(&usual).starts_with(std::env::consts::ARCH));
+    }
+
+    /// Code that never asks must not run where memories have no more addresses than bytes.
+    #[test]
+    fn code_for_much_address_space_is_not_taken_where_there_is_little() {
+        let limits = Limits::default();
+        let tight = wasmtime::Engine::new(&config(&limits, Space::Tight)).unwrap();
+        let ample = wasmtime::Engine::new(&config(&limits, Space::Ample)).unwrap();
+        assert_ne!(code_key(&tight), code_key(&ample));
+        let plain = wat::parse_str("(component (core module (memory 1)))").unwrap();
+        let code = compile(&plain, &limits, Space::Ample).unwrap();
+        assert!(deserialize(&ample, &code).is_ok());
+        assert!(deserialize(&tight, &code).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! Every number that bounds a plugin, each with its reason, in one struct the operator may set.
 //!
-//! Owns: the numbers. Knows nothing of how they are enforced (`engine`, `step`, `admission`,
-//! `worker`).
+//! Owns: the numbers and how far each may be moved. Knows nothing of how they are enforced
+//! (`engine`, `step`, `admission`, `worker`; the length of a conversation in the gateway).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,13 @@ pub struct Limits {
     /// Log lines kept of one step, so that a flood of empty lines is bounded as well.
     pub log_lines: usize,
 
+    /// Calls of a plugin in one conversation; the last must be a verdict. A token, the message, the
+    /// message again with a fresh token, and the verdict on it.
+    pub steps: u32,
+    /// Requests of one conversation: one less than the steps, for nobody would be there to read the
+    /// reply to one more.
+    pub requests: u32,
+
     /// Bytes of opaque state a plugin may carry to its next step: an id of the provider's and where it was.
     pub state_bytes: usize,
     /// Bytes of all text in a request: literals, header names, target, origin. Providers' requests
@@ -45,7 +53,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Operations in the program of a request.
     pub operations: usize,
-    /// Headers, `keep` rules and `extra` pairs of a request or a verdict, each.
+    /// Headers, `keep` rules and `extra` pairs of a request or a verdict, and problems of a `check`,
+    /// each. Of headers and `keep` rules the edge lets out fewer.
     pub list_items: usize,
     /// Bytes of text in a verdict, a resolution or the problems of a `check`: sentences for a log and a page.
     pub verdict_bytes: usize,
@@ -140,6 +149,8 @@ impl Default for Limits {
             handles: 1_000,
             log_bytes: 8 * KIB,
             log_lines: 64,
+            steps: 4,
+            requests: 3,
             state_bytes: 64 * KIB,
             request_bytes: 64 * KIB,
             operations: 256,
@@ -172,6 +183,247 @@ impl Limits {
         }
     }
 
+    /// What is wrong with these numbers: the name of each, and a sentence. A number is refused where
+    /// another bound would come first and it would change nothing, and where nothing would work.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut found: Vec<(String, String)> = self
+            .bounds()
+            .into_iter()
+            .filter(|(_, value, range, _)| !range.contains(value))
+            .map(|(name, value, range, reason)| (name, outside(value, &range, reason)))
+            .collect();
+        let mut refuse = |wrong: bool, name: &str, words: &str| {
+            if wrong {
+                found.push((name.to_owned(), words.to_owned()));
+            }
+        };
+        for (name, class) in [
+            ("native.wall_ms", &self.native),
+            ("language_runtime.wall_ms", &self.language_runtime),
+        ] {
+            refuse(
+                class.wall_ms < class.cpu_ms,
+                name,
+                "shorter than `cpu_ms`: expected at least as many, or the CPU time could never be used up",
+            );
+        }
+        refuse(
+            self.requests >= self.steps,
+            "requests",
+            "as many as `steps` or more: expected fewer, for the last step is a verdict",
+        );
+        refuse(
+            u64::try_from(self.calls_per_plugin).unwrap_or(u64::MAX)
+                > u64::from(self.pool_memories),
+            "calls_per_plugin",
+            "more than `pool_memories`: expected at most as many, for each call takes one",
+        );
+        refuse(
+            self.manifest_bytes > self.component_bytes,
+            "manifest_bytes",
+            "more than `component_bytes`: expected at most as many, for the manifest is a part of the file",
+        );
+        found
+    }
+
+    /// Every number with the range it may be moved in and why it ends there. A number that is added
+    /// and has none does not compile.
+    fn bounds(&self) -> Vec<Bound> {
+        let Limits {
+            native,
+            language_runtime,
+            wasm_stack_bytes,
+            host_call_bytes,
+            host_calls,
+            handles,
+            log_bytes,
+            log_lines,
+            steps,
+            requests,
+            state_bytes,
+            request_bytes,
+            operations,
+            list_items,
+            verdict_bytes,
+            queries,
+            component_bytes,
+            manifest_bytes,
+            vectors,
+            sections,
+            compile_seconds,
+            compile_bytes,
+            cache_bytes,
+            calls_per_plugin,
+            calls_waiting,
+            wait_ms,
+            pool_memories,
+            kept_resident_bytes,
+            tick_ms,
+        } = self;
+        let mut bounds = vec![
+            bound(
+                "wasm_stack_bytes",
+                *wasm_stack_bytes,
+                64 << 10..=8 << 20,
+                "every call under way has one",
+            ),
+            bound(
+                "host_call_bytes",
+                *host_call_bytes,
+                64 << 10..=2 << 20,
+                "what a worker answers in one piece is at most 4 MiB",
+            ),
+            bound(
+                "host_calls",
+                *host_calls,
+                1..=1_000_000,
+                "each takes the host some time",
+            ),
+            bound(
+                "handles",
+                *handles,
+                16..=100_000,
+                "each takes the host some memory",
+            ),
+            bound(
+                "log_bytes",
+                *log_bytes,
+                0..=256 << 10,
+                "a log is no place for replies",
+            ),
+            bound(
+                "log_lines",
+                *log_lines,
+                0..=10_000,
+                "a log is no place for replies",
+            ),
+            bound("steps", *steps, 2..=8, "a person waits, 20 seconds at most"),
+            bound(
+                "requests",
+                *requests,
+                1..=7,
+                "a person waits, 20 seconds at most",
+            ),
+            bound(
+                "state_bytes",
+                *state_bytes,
+                1 << 10..=64 << 10,
+                "the interface promises no more",
+            ),
+            bound(
+                "request_bytes",
+                *request_bytes,
+                1 << 10..=64 << 10,
+                "no larger request is sent",
+            ),
+            bound(
+                "operations",
+                *operations,
+                16..=256,
+                "no longer program is evaluated",
+            ),
+            bound(
+                "list_items",
+                *list_items,
+                8..=1_000,
+                "each is looked at several times",
+            ),
+            bound(
+                "verdict_bytes",
+                *verdict_bytes,
+                1 << 10..=64 << 10,
+                "512 bytes of a sentence are kept",
+            ),
+            bound(
+                "queries",
+                *queries,
+                1..=32,
+                "each is a round trip to a user store",
+            ),
+            bound(
+                "component_bytes",
+                *component_bytes,
+                64 << 10..=128 << 20,
+                "what compiles to more than 256 MiB is not kept",
+            ),
+            bound(
+                "manifest_bytes",
+                *manifest_bytes,
+                4 << 10..=8 << 20,
+                "it is held in memory as long as the plugin",
+            ),
+            bound(
+                "vectors",
+                *vectors,
+                1..=10_000,
+                "all run before a plugin serves",
+            ),
+            bound(
+                "sections",
+                *sections,
+                100..=1_000_000,
+                "each costs a parser some time",
+            ),
+            bound(
+                "compile_seconds",
+                *compile_seconds,
+                1..=600,
+                "the next file waits for it",
+            ),
+            bound(
+                "compile_bytes",
+                *compile_bytes,
+                256 << 20..=64 << 30,
+                "less does not hold the compiler itself",
+            ),
+            bound(
+                "cache_bytes",
+                *cache_bytes,
+                64 << 20..=1 << 40,
+                "less does not hold one language runtime",
+            ),
+            bound(
+                "calls_per_plugin",
+                *calls_per_plugin,
+                1..=10_000,
+                "each takes a memory of the pool",
+            ),
+            bound(
+                "calls_waiting",
+                *calls_waiting,
+                0..=100_000,
+                "each holds what it will ask",
+            ),
+            bound(
+                "wait_ms",
+                *wait_ms,
+                1..=20_000,
+                "a person waits, 20 seconds at most",
+            ),
+            bound(
+                "pool_memories",
+                *pool_memories,
+                64..=16_384,
+                "fewer do not hold the largest plugin, and each reserves 4 GiB of the 128 TiB of addresses",
+            ),
+            bound(
+                "kept_resident_bytes",
+                *kept_resident_bytes,
+                0..=128 << 20,
+                "every idle slot keeps them",
+            ),
+            bound(
+                "tick_ms",
+                *tick_ms,
+                1..=100,
+                "a guest keeps a thread as long",
+            ),
+        ];
+        bounds.extend(native.bounds("native"));
+        bounds.extend(language_runtime.bounds("language_runtime"));
+        bounds
+    }
+
     /// How long a call may wait for its turn.
     pub(crate) fn wait(&self) -> Duration {
         Duration::from_millis(self.wait_ms.into())
@@ -189,6 +441,62 @@ impl Limits {
 }
 
 impl ClassLimits {
+    fn bounds(&self, class: &str) -> Vec<Bound> {
+        let ClassLimits {
+            cpu_ms,
+            wall_ms,
+            memory_bytes,
+            memories,
+            tables,
+            table_elements,
+            instances,
+        } = self;
+        let bounds = [
+            bound(
+                "cpu_ms",
+                *cpu_ms,
+                1..=10_000,
+                "a person waits, 20 seconds at most",
+            ),
+            bound(
+                "wall_ms",
+                *wall_ms,
+                1..=20_000,
+                "a person waits, 20 seconds at most",
+            ),
+            bound(
+                "memory_bytes",
+                *memory_bytes,
+                1 << 20..=1 << 30,
+                "the worker has 4 GiB for all",
+            ),
+            // Of a pool at its smallest: it has four tables and eight instances for each memory.
+            bound(
+                "memories",
+                *memories,
+                1..=64,
+                "the smallest pool has no more",
+            ),
+            bound("tables", *tables, 1..=256, "the smallest pool has no more"),
+            bound(
+                "table_elements",
+                *table_elements,
+                100..=10_000_000,
+                "each is a pointer of the host's",
+            ),
+            bound(
+                "instances",
+                *instances,
+                1..=512,
+                "the smallest pool has no more",
+            ),
+        ];
+        let named = bounds
+            .into_iter()
+            .map(|(name, value, range, reason)| (format!("{class}.{name}"), value, range, reason));
+        named.collect()
+    }
+
     /// CPU time of a step.
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_millis(self.cpu_ms.into())
@@ -197,5 +505,116 @@ impl ClassLimits {
     /// Wall-clock time of a step.
     pub(crate) fn wall(&self) -> Duration {
         Duration::from_millis(self.wall_ms.into())
+    }
+}
+
+/// A number: its name, what it is, what it may be, and why no more or no less.
+type Bound = (String, u64, RangeInclusive<u64>, &'static str);
+
+fn bound(
+    name: &str,
+    value: impl TryInto<u64>,
+    range: RangeInclusive<u64>,
+    reason: &'static str,
+) -> Bound {
+    let value = value.try_into().unwrap_or(u64::MAX);
+    (name.to_owned(), value, range, reason)
+}
+
+fn outside(value: u64, range: &RangeInclusive<u64>, reason: &str) -> String {
+    let (first, last) = (range.start(), range.end());
+    format!("{value}: expected a whole number from {first} to {last} ({reason})")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// `limits` with the number of that name set to `value`, by the name an operator writes.
+    fn with(name: &str, value: u64) -> Limits {
+        let mut limits = serde_json::to_value(Limits::default()).unwrap();
+        let pointer = format!("/{}", name.replace('.', "/"));
+        *limits.pointer_mut(&pointer).unwrap() = value.into();
+        serde_json::from_value(limits).unwrap()
+    }
+
+    fn refused(name: &str, value: u64) -> bool {
+        let problems = with(name, value).problems();
+        // Another number may be at odds with this one; what counts is the sentence on its own range.
+        problems
+            .iter()
+            .any(|(at, words)| at == name && words.contains("expected a whole number"))
+    }
+
+    #[test]
+    fn the_defaults_are_in_order() {
+        let problems = Limits::default().problems();
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn every_number_may_be_moved_within_its_range_and_not_beyond() {
+        for (name, _, range, _) in Limits::default().bounds() {
+            let (first, last) = (*range.start(), *range.end());
+            // What does not fit the type of the number is refused where it is read.
+            assert!(!refused(&name, first), "{name} = {first}");
+            assert!(!refused(&name, last), "{name} = {last}");
+            assert!(refused(&name, last + 1), "{name} = {}", last + 1);
+            if let Some(less) = first.checked_sub(1) {
+                assert!(refused(&name, less), "{name} = {less}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_would_make_each_other_useless_are_refused() {
+        let words = |name: &str, value| {
+            let problems = with(name, value).problems();
+            assert_eq!(problems.len(), 1, "{name} = {value}: {problems:?}");
+            problems.into_iter().next().unwrap()
+        };
+        for (name, value, at, says) in [
+            (
+                "native.cpu_ms",
+                2_001,
+                "native.wall_ms",
+                "shorter than `cpu_ms`",
+            ),
+            (
+                "language_runtime.wall_ms",
+                499,
+                "language_runtime.wall_ms",
+                "shorter than `cpu_ms`",
+            ),
+            ("requests", 4, "requests", "as many as `steps`"),
+            ("steps", 3, "requests", "as many as `steps`"),
+            (
+                "calls_per_plugin",
+                257,
+                "calls_per_plugin",
+                "more than `pool_memories`",
+            ),
+            (
+                "component_bytes",
+                512 << 10,
+                "manifest_bytes",
+                "more than `component_bytes`",
+            ),
+        ] {
+            let (found, words) = words(name, value);
+            assert_eq!(found, at);
+            assert!(words.starts_with(says), "{words}");
+        }
+        // The last values that are in order.
+        for (name, value) in [
+            ("native.cpu_ms", 2_000),
+            ("steps", 5),
+            ("calls_per_plugin", 256),
+            ("component_bytes", 1 << 20),
+        ] {
+            let problems = with(name, value).problems();
+            assert!(problems.is_empty(), "{name} = {value}: {problems:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::admission::{self, Candidate};
 use crate::cache::{Cache, CachePlace, Known};
 use crate::client::{Client, Code, Strikes, WorkerCommand};
 use crate::contract;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Space};
 use crate::error::{Fault, FaultKind, Refusal, Stage, StartError, one_line};
 use crate::limits::Limits;
 use crate::manifest::{Kind, Manifest};
@@ -361,7 +361,9 @@ impl Plugins {
 
     async fn compile_here(&self, bytes: &Arc<[u8]>) -> Result<Vec<u8>, Refusal> {
         let (host, bytes) = (Arc::clone(&self.host), Arc::clone(bytes));
-        let compiling = tokio::task::spawn_blocking(move || engine::compile(&bytes, &host.limits));
+        let compiling = tokio::task::spawn_blocking(move || {
+            engine::compile(&bytes, &host.limits, Space::here(&host.limits))
+        });
         match tokio::time::timeout(self.host.limits.compile_time(), compiling).await {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(_)) => Err(Refusal::new(Stage::Host, "the compiling thread was lost")),

@@ -15,7 +15,7 @@ use std::task::{Context, Waker};
 
 use tokio::net::UnixStream;
 
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Space};
 use crate::error::{Refusal, Stage, one_line};
 use crate::limits::Limits;
 use crate::pipe::{self, End, Outbox};
@@ -207,6 +207,8 @@ fn compile_one() -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut frames = Frames::new(CODE_BYTES_MAX);
     let limits = read_start(&mut input, &mut frames)?;
+    // The worker was started as this process was, and finds the same.
+    let space = Space::here(&limits);
     let mut walls = walls::build(Work::Compile, &limits);
     walls.push(walls::filter());
     for wall in walls {
@@ -219,7 +221,7 @@ fn compile_one() -> io::Result<()> {
         .take(limits.component_bytes as u64)
         .read_to_end(&mut wasm)?;
 
-    let compiled = engine::compile(&wasm, &limits).and_then(|code| {
+    let compiled = engine::compile(&wasm, &limits, space).and_then(|code| {
         if code.len() <= CODE_BYTES_MAX {
             Ok(code)
         } else {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use guest::{Guest, accepted, in_process, in_worker, manifest, message, settings};
+use guest::{Guest, accepted, in_process, in_tight_worker, in_worker, manifest, message, settings};
 use postern_wasm::provider::Event;
 use postern_wasm::{Blame, Fault, FaultKind, Loaded, Plugins, Stage, provider, resolver};
 
@@ -92,6 +92,12 @@ async fn each_fault_costs_its_own_step_only_across_the_pipe() {
         pid,
         "the worker lived through all of them"
     );
+}
+
+/// The same where code asks before it reads or writes, instead of memory that is not there answering.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_costs_its_own_step_only_where_addresses_are_few() {
+    each_fault_is_contained(in_tight_worker().await).await;
 }
 
 /// P-07, CVE-2026-119134: a handle costs the host memory that no limit of the guest's counts. The step

@@ -7,7 +7,7 @@ mod guest;
 
 use std::time::{Duration, Instant};
 
-use guest::{Guest, accepted, in_worker, message, settings};
+use guest::{Guest, accepted, in_tight_worker, in_worker, message, settings};
 use postern_wasm::provider::Event;
 use postern_wasm::{Blame, FaultKind, PluginHandle, Plugins};
 
@@ -207,4 +207,34 @@ async fn a_plugin_that_is_there_whenever_a_worker_ends_is_to_blame() {
     assert_eq!(step(&plugins, &again.handle).await.unwrap(), accepted());
     let (fault, _) = die_with_it().await;
     assert_eq!(fault.kind, FaultKind::WorkerDied);
+}
+
+/// Where the address space is limited (`ulimit -v`, some containers) there is no room for a pool, nor
+/// for the 4 GiB that a memory gets elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_with_little_address_space_answers_many_at_once() {
+    let plugins = in_tight_worker().await;
+    let pid = plugins.worker_pid().unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let addresses = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max address space"))
+        .unwrap();
+    assert!(addresses.contains("2147483648"), "{addresses}");
+
+    let loaded = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let crowd: Vec<_> = (0..32)
+        .map(|_| {
+            let (plugins, plugin) = (plugins.clone(), loaded.handle.clone());
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    assert_eq!(step(&plugins, &plugin).await.unwrap(), accepted());
+                }
+            })
+        })
+        .collect();
+    for one in crowd {
+        one.await.unwrap();
+    }
+    assert_eq!(plugins.worker_pid().unwrap(), pid, "it is the same worker");
 }

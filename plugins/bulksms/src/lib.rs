@@ -6,9 +6,14 @@
 //! <https://www.bulksms.com/developer/eapi/submission/send_sms>.
 
 use postern_sdk::prelude::*;
+use postern_sdk::provider;
+use postern_sdk::wire::Problem;
 
 /// How long a user-supplied id may be.
 const ID_CHARACTERS_MAX: usize = 20;
+
+/// The state of a message that went out in 16 bits after all.
+const IN_16_BITS: &[u8] = b"16bit";
 
 fn is_eapi(settings: &Settings) -> bool {
     settings.choice("api", &["json", "eapi"]) == "eapi"
@@ -88,38 +93,83 @@ fn sender(from: &str) -> Json {
 }
 
 fn eapi(message: &Message, settings: &Settings) -> Result<Request, Verdict> {
+    match (message.is_unicode(), message.segments) {
+        (false, segments) => Ok(in_8_bits(segments, settings)),
+        (true, 0 | 1) => Ok(in_16_bits(settings)),
+        // 140 octets, and no way to join several.
+        (true, _) => Err(refused(
+            Reason::ContentRejected,
+            "the EAPI takes at most 70 characters outside GSM 7-bit",
+        )),
+    }
+}
+
+fn in_8_bits(segments: u8, settings: &Settings) -> Request {
+    let mut form = vec![("message", text().iso_8859_1())];
+    if segments > 1 {
+        form.push(("allow_concat_text_sms", lit("1")));
+        form.push(("concat_text_sms_max_parts", lit(segments.to_string())));
+    }
+    submission(form, settings)
+}
+
+fn in_16_bits(settings: &Settings) -> Request {
+    let form = vec![("message", text().utf_16be().hex()), ("dca", lit("16bit"))];
+    submission(form, settings)
+}
+
+fn submission(message: Vec<(&'static str, Value)>, settings: &Settings) -> Request {
     let mut form = vec![
         ("username", lit(settings.required("username"))),
         ("password", secret("password").iso_8859_1()),
     ];
-    if message.is_unicode() {
-        if message.segments > 1 {
-            // 140 octets, and no way to join several.
-            return Err(refused(
-                Reason::ContentRejected,
-                "the EAPI takes at most 70 characters outside GSM 7-bit",
-            ));
-        }
-        form.extend([("message", text().utf_16be().hex()), ("dca", lit("16bit"))]);
-    } else {
-        form.push(("message", text().iso_8859_1()));
-        if message.segments > 1 {
-            form.push(("allow_concat_text_sms", lit("1")));
-            form.push((
-                "concat_text_sms_max_parts",
-                lit(message.segments.to_string()),
-            ));
-        }
-    }
+    form.extend(message);
     form.push(("msisdn", recipient::digits()));
     if let Some(from) = settings.text("from") {
         form.push(("sender", lit(from)));
     }
-    Ok(Request::post(
+    Request::post(
         settings.base("base_url", "https://bulksms.vsms.net/eapi"),
         "/submission/send_sms/2/2.0",
     )
-    .form(form))
+    .form(form)
+}
+
+fn converse(settings: &Settings, message: &Message, event: &Event, state: &[u8]) -> Action {
+    match event {
+        // GSM 7-bit has the euro sign and Greek capitals, ISO 8859-1 has not. Only the host knows that
+        // the text holds one of them: it did not let it out. One part in 16 bits carries them all.
+        Event::Failed(how)
+            if how == "denied"
+                && state != IN_16_BITS
+                && is_eapi(settings)
+                && !message.is_unicode()
+                && message.segments <= 1 =>
+        {
+            provider::in_order(settings, in_16_bits(settings).state(IN_16_BITS))
+        }
+        Event::Reply(reply) if state == IN_16_BITS => in_16_bits_verdict(reply).into(),
+        _ => provider::step(settings, message, event, request, verdict),
+    }
+}
+
+fn in_16_bits_verdict(reply: &Reply) -> Verdict {
+    let verdict = eapi_verdict(reply);
+    if let Verdict::Refused(refusal) = &verdict
+        && refusal.reason == Reason::ContentRejected
+    {
+        // More than 70 characters. In GSM 7-bit they would be one part: another sender may well take them.
+        let detail = &refusal.detail;
+        return refused(
+            Reason::Misconfigured,
+            format!("{detail}: at most 70 characters where one is outside ISO 8859-1"),
+        );
+    }
+    verdict
+}
+
+fn judge(settings: &Settings) -> Vec<Problem> {
+    provider::check(settings, request)
 }
 
 fn verdict(reply: &Reply, settings: &Settings) -> Verdict {
@@ -194,5 +244,5 @@ fn eapi_verdict(reply: &Reply) -> Verdict {
     refused(reason, format!("{code} {words}"))
 }
 
-postern_sdk::sms_provider!(request, verdict);
+postern_sdk::sms_provider!(steps: converse, judge);
 postern_sdk::conformance!(provider);

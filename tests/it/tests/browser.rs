@@ -149,7 +149,11 @@ async fn a_code_that_the_browser_reads_from_the_message_signs_in() -> Result<()>
 }
 
 async fn by_web_otp(browser: &Client, host: &TestHost) -> Result<()> {
-    browser.issue_cmd(OnEveryPage(TELEPHONE)).await?;
+    let on_every_page = Devtools {
+        command: "Page.addScriptToEvaluateOnNewDocument",
+        parameters: json!({ "source": TELEPHONE }),
+    };
+    browser.issue_cmd(on_every_page).await?;
     browser.goto(&format!("{}/sign-in", host.origin())).await?;
     // What the browser itself makes of the attribute: an unknown one would be empty.
     let said = "return [...document.querySelectorAll('input:not([type=hidden])')].map(i => i.autocomplete)";
@@ -187,11 +191,14 @@ const TELEPHONE: &str = "
     };
 ";
 
-/// Chromium's own command: a script that runs before any of the page's.
+/// A command of Chromium's own, beside those every browser has.
 #[derive(Debug)]
-struct OnEveryPage(&'static str);
+pub(crate) struct Devtools {
+    pub(crate) command: &'static str,
+    pub(crate) parameters: serde_json::Value,
+}
 
-impl WebDriverCompatibleCommand for OnEveryPage {
+impl WebDriverCompatibleCommand for Devtools {
     fn endpoint(
         &self,
         base: &url::Url,
@@ -202,10 +209,7 @@ impl WebDriverCompatibleCommand for OnEveryPage {
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        let body = json!({
-            "cmd": "Page.addScriptToEvaluateOnNewDocument",
-            "params": { "source": self.0 },
-        });
+        let body = json!({ "cmd": self.command, "params": self.parameters });
         (http::Method::POST, Some(body.to_string()))
     }
 }

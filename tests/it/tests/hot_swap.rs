@@ -1,6 +1,8 @@
 //! Plugins come and go while the host runs.
 
 use crate::{ALICE, BOB, PASSWORD};
+use http::Request;
+use postern_kit::http::exchange;
 use postern_kit::{Installation, TestHost, anyhow::Result, paths};
 use std::time::{Duration, Instant};
 
@@ -68,47 +70,157 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
     Ok(())
 }
 
-/// What an operator reads after dropping in something that is no plugin.
+/// What an operator reads after dropping in something that is no plugin: the stage and the reason, the
+/// same in the admin API and at the command line.
 #[tokio::test(flavor = "multi_thread")]
-async fn plugin_list_gives_one_reason_for_every_bad_file() -> Result<()> {
-    let configuration =
-        "[sms_otp]\nsenders = [\"outbox\"]\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n";
-    let installation = Installation::lay_out(&["fake"], configuration)?;
+async fn every_bad_file_has_its_one_reason_in_the_admin_api_and_at_the_command_line() -> Result<()>
+{
+    let token = "0123456789abcdef0123456789abcdef";
+    let configuration = format!(
+        "admin_token = \"{token}\"\n[sms_otp]\nsenders = [\"outbox\"]\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n"
+    );
+    let installation = Installation::lay_out(&["fake"], &configuration)?;
     let folder = installation.plugin_folder();
     let whole = std::fs::read(paths::plugins()?.join("twilio.wasm"))?;
-    let bad: [(&str, &[u8]); 4] = [
-        ("empty.wasm", b""),
-        ("text.wasm", b"this is no component"),
-        ("half.wasm", &whole[..whole.len() / 2]),
-        ("module.wasm", b"\0asm\x01\0\0\0"),
+    let provider = r#"{"id": "acme", "version": "1.0.0", "kind": "sms-provider", "title": "Acme", "description": "Acme."}"#;
+    let resolver =
+        "(component (instance $i) (export \"postern:plugin/resolver@0.1.0\" (instance $i)))";
+    let with_file_system =
+        "(component (import \"wasi:filesystem/types@0.2.0\" (instance (export \"x\" (func)))))";
+    let bad = [
+        ("empty.wasm", Vec::new(), "format", "empty"),
+        (
+            "text.wasm",
+            b"this is no component".to_vec(),
+            "format",
+            "text",
+        ),
+        ("noise.wasm", vec![0xa5; 4096], "format", "not WebAssembly"),
+        (
+            "half.wasm",
+            whole[..whole.len() / 2].to_vec(),
+            "format",
+            "damaged or incomplete",
+        ),
+        (
+            "module.wasm",
+            b"\0asm\x01\0\0\0".to_vec(),
+            "format",
+            "core module",
+        ),
+        (
+            "compiled.wasm",
+            b"\x7fELF\x02\x01\x01\0".to_vec(),
+            "format",
+            "compiled code",
+        ),
+        (
+            "silent.wasm",
+            wat::parse_str("(component)")?,
+            "manifest",
+            "no manifest",
+        ),
+        (
+            "hollow.wasm",
+            component("(component)", provider)?,
+            "interface",
+            "does not export `postern:plugin/provider@0.1.0`",
+        ),
+        (
+            "world.wasm",
+            component(resolver, provider)?,
+            "interface",
+            "the manifest says `sms-provider`, the component is a `user-resolver`",
+        ),
+        (
+            "import.wasm",
+            component(with_file_system, provider)?,
+            "interface",
+            "wasi:filesystem/types@0.2.0",
+        ),
+        (
+            "vector.wasm",
+            with_a_false_vector(&whole),
+            "self-test",
+            "a queued message is accepted",
+        ),
     ];
-    for (name, bytes) in bad {
+    for (name, bytes, _, _) in &bad {
         std::fs::write(folder.join(name), bytes)?;
     }
     std::os::unix::fs::symlink(
         paths::plugins()?.join("plivo.wasm"),
         folder.join("link.wasm"),
     )?;
+    std::fs::File::create(folder.join("large.wasm"))?.set_len((32 << 20) + 1)?;
+    let mut expected: Vec<(&str, &str, &str)> = bad
+        .iter()
+        .map(|(name, _, stage, words)| (*name, *stage, *words))
+        .collect();
+    expected.push(("link.wasm", "file", "a link is not followed"));
+    expected.push(("large.wasm", "file", "at most 33554432 are accepted"));
+
     let _process = installation.serve().await?;
-    let names = [
-        "empty.wasm",
-        "text.wasm",
-        "half.wasm",
-        "module.wasm",
-        "link.wasm",
-    ];
-    let mut listed = String::new();
+    let mut wrong = Vec::new();
     for _ in 0..300 {
-        listed = installation.postern(&["plugin", "list"], "")?;
-        if names
+        let request = Request::get("/admin/api/v1/plugins")
+            .header("host", installation.admin.to_string())
+            .header("authorization", format!("Bearer {token}"))
+            .body(String::new().into())?;
+        let plugins = exchange(installation.admin, request).await?.json()?;
+        let listed = installation.postern(&["plugin", "list"], "")?;
+        wrong = expected
             .iter()
-            .all(|name| listed.contains(&format!("{name}: refused at")))
-        {
+            .filter(|(name, stage, words)| {
+                let rows = plugins["plugins"].as_array();
+                let row = rows.and_then(|rows| rows.iter().find(|row| row["file"] == *name));
+                let refused = row.map(|row| &row["refused"]);
+                let reason = refused.and_then(|refused| refused["reason"].as_str());
+                let told = refused.is_some_and(|refused| refused["stage"] == *stage)
+                    && reason.is_some_and(|reason| !reason.is_empty() && reason.contains(words));
+                let same = format!("{name}: refused at {stage}: {}", reason.unwrap_or_default());
+                !told || !listed.contains(&same)
+            })
+            .map(|(name, ..)| format!("{name}: {plugins}\n{listed}"))
+            .collect();
+        if wrong.is_empty() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("not every bad file has its reason:\n{listed}");
+    panic!("{} without their reason, first {}", wrong.len(), wrong[0]);
+}
+
+/// A component with this manifest.
+fn component(text: &str, manifest: &str) -> Result<Vec<u8>> {
+    let section = b"postern:manifest";
+    let mut component = wat::parse_str(text)?;
+    // A custom section: its length, that of its name, the name, and the manifest, all short enough for two
+    // bytes of seven bits.
+    let length = 1 + section.len() + manifest.len();
+    component.extend([
+        0,
+        u8::try_from(length & 0x7f)? | 0x80,
+        u8::try_from(length >> 7)?,
+        u8::try_from(section.len())?,
+    ]);
+    component.extend(section);
+    component.extend(manifest.as_bytes());
+    Ok(component)
+}
+
+/// The same component, whose first vector expects another message id than the reply in it has.
+fn with_a_false_vector(component: &[u8]) -> Vec<u8> {
+    let find = |bytes: &[u8], wanted: &[u8]| {
+        let found = bytes.windows(wanted.len()).position(|w| w == wanted);
+        found.expect("the manifest has it")
+    };
+    let mut component = component.to_vec();
+    let name = b"a queued message is accepted";
+    let vector = find(&component, name);
+    let id = vector + find(&component[vector..], b"SM333");
+    component[id + 2] = b'4';
+    component
 }
 
 /// Until the sender `twilio` is ready, or is not any more.

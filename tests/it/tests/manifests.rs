@@ -7,7 +7,7 @@ use postern_wasm::Limits;
 use postern_wasm::manifest::{Manifest as Ours, parse};
 
 /// The manifest of a built component, as it stands in its custom section.
-fn document(component: &[u8]) -> String {
+pub(crate) fn document(component: &[u8]) -> String {
     let mark = b"postern:manifest";
     let mut found = component
         .windows(mark.len())

@@ -2,7 +2,7 @@
 //! a primary user store and two secondary ones.
 
 use postern_egress::{Client, Limits as RequestLimits, SystemResolver};
-use postern_gateway::{Gateway, Setup, Shipped};
+use postern_gateway::{Gateway, HealthPolicy, Setup, Shipped};
 use postern_kit::{SeededEntropy, TestClock, anyhow::Result, paths};
 use postern_login::TenantId;
 use postern_login::ports::{FederatedLogin, Resolution, UserResolver};
@@ -65,6 +65,7 @@ impl Scene {
             kept: None,
             last_good: None,
             plugins,
+            health: HealthPolicy::default(),
             client: Client::new(RequestLimits::default(), Arc::new(SystemResolver)),
             directory: Arc::new(directory),
             clock: Arc::new(TestClock::default()),

@@ -2,7 +2,7 @@
 
 use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::sms_gateway::{Answer, Behaviour};
-use postern_kit::{Provider, TestClock, TestHost, anyhow::Result};
+use postern_kit::{Browser, Installation, Provider, TestClock, TestHost, anyhow::Result};
 use std::time::Duration;
 
 /// The main job: a password, and a code that travelled through the Twilio component in its worker
@@ -207,4 +207,65 @@ async fn an_application_sends_and_checks_a_code() -> Result<()> {
     let replay = api.verify(&id, &code).await?;
     assert_ne!(replay["result"], "accepted");
     Ok(())
+}
+
+/// Each hash takes 19 MiB for some time: what cannot be hashed soon is told to come again, and the memory
+/// of the host stays that of the hashes under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_passwords_gets_503_and_takes_no_more_memory_than_its_threads() -> Result<()> {
+    const CLIENTS: usize = 400;
+    let installation = Installation::lay_out(
+        &["fake"],
+        "[outbox]\n[sender.outbox]\nplugin = \"fake\"\n[sms_otp]\nsenders = [\"outbox\"]\n",
+    )?;
+    installation.add_user("alice", PASSWORD, ALICE)?;
+    installation.add_user("bob", PASSWORD, BOB)?;
+    let process = installation.serve().await?;
+    let browser = || Browser::new(installation.public, &installation.origin());
+    let mut arrived = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut browser = browser();
+        let page = browser.open("/sign-in").await?;
+        arrived.push((browser, page));
+    }
+    let before = peak_mib(process.id())?;
+
+    // The right password, for wrong ones are counted and soon answered without being hashed.
+    let asked = arrived.into_iter().map(|(mut browser, page)| {
+        tokio::spawn(async move {
+            let fields = [("username", "alice"), ("password", PASSWORD)];
+            browser.submit(&page, "/sign-in/password", &fields).await
+        })
+    });
+    let asked: Vec<_> = asked.collect();
+    let (mut taken, mut turned_away) = (0, 0);
+    for answer in asked {
+        let page = answer.await??;
+        match page.status.as_u16() {
+            503 => {
+                assert!(page.answer.header("retry-after").is_some());
+                turned_away += 1;
+            }
+            // Past the password: the first few get a code, the others have had enough messages.
+            200 | 429 => taken += 1,
+            other => panic!("{other}: {}", page.text()),
+        }
+    }
+    assert!(taken > 0 && turned_away > 0, "{taken} and {turned_away}");
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let most = before + 19 * threads + 256;
+    let peak = peak_mib(process.id())?;
+    assert!(peak <= most, "{peak} MiB, {before} before: at most {most}");
+
+    let page = browser().sign_in("bob", PASSWORD).await?;
+    assert!(page.asks_for_code(), "{}", page.text());
+    Ok(())
+}
+
+/// The most memory a process has had, in MiB.
+fn peak_mib(process: u32) -> Result<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|peak| peak.split_whitespace().next());
+    Ok(kib.expect("the kernel says it").parse::<usize>()? / 1024)
 }

@@ -188,7 +188,24 @@ impl Installation {
 
     /// The same, with its log somewhere else.
     pub async fn serve_logging_to(&self, log: impl Into<Stdio>) -> Result<Process> {
-        let child = Command::new(paths::postern()?)
+        self.serve_as(Command::new(paths::postern()?), log).await
+    }
+
+    /// The same for a host and a worker that may use so many KiB of addresses each (`ulimit -v`).
+    pub async fn serve_within(&self, address_space_kib: u64) -> Result<Process> {
+        let log = fs::File::create(self.path().join("postern.log"))?;
+        let mut limited = Command::new("/bin/sh");
+        limited
+            .arg("-c")
+            .arg(format!(
+                "ulimit -v {address_space_kib} && exec \"$0\" \"$@\""
+            ))
+            .arg(paths::postern()?);
+        self.serve_as(limited, log).await
+    }
+
+    async fn serve_as(&self, mut command: Command, log: impl Into<Stdio>) -> Result<Process> {
+        let child = command
             .args(["serve", "--config"])
             .arg(self.config())
             .stdin(Stdio::null())

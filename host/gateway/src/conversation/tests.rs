@@ -8,6 +8,7 @@ use postern_wasm::manifest::Manifest;
 use postern_wasm::types::Op;
 use std::sync::Arc;
 
+use crate::breaker::QuarantinePolicy;
 use crate::guest::Admitted;
 use crate::registry::{Version, held};
 
@@ -16,6 +17,7 @@ struct Scene {
     bound: Bound,
     wire: ScriptedWire,
     kept: KeptValues,
+    limits: Limits,
 }
 
 impl Scene {
@@ -57,7 +59,11 @@ impl Scene {
         let bound_to = vec![ORIGIN.parse().unwrap()];
         Scene {
             bound: Bound {
-                version: Arc::new(Version::new(admitted, Instant::now())),
+                version: Arc::new(Version::new(
+                    admitted,
+                    QuarantinePolicy::default(),
+                    Instant::now(),
+                )),
                 settings: Vec::new(),
                 secrets: Secrets::new(vec![NamedSecret::new("key", KEY, bound_to)]).unwrap(),
                 route: Route {
@@ -75,6 +81,7 @@ impl Scene {
             },
             wire: ScriptedWire::answering(answers),
             kept: KeptValues::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -86,6 +93,7 @@ impl Scene {
         Place {
             sender: "acme",
             bound: &self.bound,
+            limits: &self.limits,
             wire: &self.wire,
             kept: &self.kept,
             clock: &StoppedClock,
@@ -306,16 +314,28 @@ async fn a_request_with_text_or_code_carries_the_recipient() {
 #[tokio::test]
 async fn requests_and_steps_are_counted() {
     let chatter = |_: &_, _: &_, _: &[u8]| send(request(vec![], None));
-    let scene = Scene::new(chatter, []);
-    let ended = scene.send().await;
-    assert_eq!(reason_of(&ended), FailureReason::PluginFault);
-    assert!(ended.fault.is_some());
-    assert_eq!(scene.seen().len(), 3);
-    assert_eq!(scene.bound.version.calls.load(Ordering::Relaxed), 4);
+    // By default, and by numbers of the operator's: whichever comes first ends it.
+    for (steps, requests, seen, calls) in [(4, 3, 3, 4), (2, 1, 1, 2), (8, 2, 2, 3)] {
+        let scene = Scene {
+            limits: Limits {
+                steps,
+                requests,
+                ..Limits::default()
+            },
+            ..Scene::new(chatter, [])
+        };
+        let ended = scene.send().await;
+        assert_eq!(reason_of(&ended), FailureReason::PluginFault);
+        assert!(ended.fault.is_some());
+        assert_eq!(scene.seen().len(), seen);
+        assert_eq!(scene.bound.version.calls.load(Ordering::Relaxed), calls);
+    }
+    let usual = Limits::default();
+    assert_eq!((usual.steps, usual.requests), (4, 3));
 }
 
 #[tokio::test]
-async fn the_state_travels_to_the_next_step_and_is_bounded() {
+async fn the_state_travels_to_the_next_step() {
     let plugin = |_: &_, event: &_, state: &[u8]| match event {
         provider::Event::Start => Ok(provider::Action::Send(provider::Outgoing {
             request: message_request(),
@@ -330,15 +350,6 @@ async fn the_state_travels_to_the_next_step_and_is_bounded() {
         accepted_as(&Scene::new(plugin, []).send().await),
         Some("m-1")
     );
-    let glutton = |_: &_, _: &_, _: &[u8]| {
-        Ok(provider::Action::Send(provider::Outgoing {
-            request: message_request(),
-            state: vec![0; STATE_BYTES_MAX + 1],
-        }))
-    };
-    let scene = Scene::new(glutton, []);
-    assert_eq!(reason_of(&scene.send().await), FailureReason::PluginFault);
-    assert_eq!(scene.seen(), []);
 }
 
 #[tokio::test]
@@ -354,6 +365,39 @@ async fn what_is_not_granted_is_told_as_denied() {
     let scene = Scene::new(plugin, []);
     assert_eq!(reason_of(&scene.send().await), FailureReason::Misconfigured);
     assert_eq!(scene.seen(), []);
+}
+
+/// A plugin cannot know which characters a text has. What a character set cannot carry was not sent, and
+/// may go in another.
+#[tokio::test]
+async fn a_text_that_one_character_set_cannot_carry_goes_in_another() {
+    let latin = || {
+        let program = vec![
+            Op::Recipient("e164".into()),
+            Op::Lit(" ".into()),
+            Op::Text(0),
+            Op::Charset(("iso-8859-1".into(), 2)),
+            Op::Concat(vec![0, 1, 3]),
+        ];
+        request(program, Some(4))
+    };
+    let plugin = move |_: &_, event: &_, _: &[u8]| match event {
+        provider::Event::Start => send(latin()),
+        provider::Event::Failed(kind) if kind == "denied" => send(message_request()),
+        _ => accepted(),
+    };
+    for (text, requests) in [("5 $", 1), ("5 €", 2)] {
+        let scene = Scene::new(plugin, []);
+        let message = Message {
+            text: MessageText::measured(text.into()).unwrap(),
+            ..message()
+        };
+        let ended = lead(scene.place(), &message, soon(), true).await;
+        assert_eq!(accepted_as(&ended), Some("m-1"), "{text}");
+        assert_eq!(held(&scene.wire.seen).len(), 1, "{text} leaves once");
+        let calls = scene.bound.version.calls.load(Ordering::Relaxed);
+        assert_eq!(calls, requests + 1, "{text}");
+    }
 }
 
 #[tokio::test]
@@ -719,6 +763,7 @@ async fn a_value_cannot_be_split_over_two_leaves() {
     let place = Place {
         sender: "acme",
         bound: &scene.bound,
+        limits: &scene.limits,
         wire: &scene.wire,
         kept: &scene.kept,
         clock: &StoppedClock,

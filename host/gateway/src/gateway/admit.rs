@@ -8,11 +8,16 @@ use super::Gateway;
 use super::bind::names;
 use crate::archive::write_whole;
 use crate::folder::{Candidate, Refused, Sha};
+use crate::guest::Admitted;
 use crate::last_good::{Kept, LastGood};
 use crate::provider::secrets_that_would_be_read;
 use crate::registry::{Version, held};
 
 impl Gateway {
+    fn activated(&self, admitted: Admitted, now: Instant) -> Arc<Version> {
+        Arc::new(Version::new(admitted, self.inner.health.quarantine, now))
+    }
+
     /// Judges one file. The plugin's id if something new may serve.
     pub(super) async fn judge(&self, candidate: Candidate, now: Instant) -> Option<String> {
         let Candidate {
@@ -39,7 +44,7 @@ impl Gateway {
             )),
             Some(version) => Ok(version),
             None => match self.inner.loader.admit(Arc::clone(&bytes)).await {
-                Ok(admitted) => Ok(Arc::new(Version::new(admitted, now))),
+                Ok(admitted) => Ok(self.activated(admitted, now)),
                 Err(refusal) => Err((
                     Refused {
                         sha256: Some(sha256),
@@ -119,7 +124,7 @@ impl Gateway {
         };
         let mut changed = false;
         for (file, refused) in lost {
-            let bytes_max = self.inner.file_bytes_max;
+            let bytes_max = self.inner.limits.component_bytes as u64;
             let kept = self
                 .last_good(&file, move |kept, file| kept.of_file(file, bytes_max))
                 .await
@@ -168,7 +173,7 @@ impl Gateway {
         let version = match self.loaded(&kept.sha256) {
             Some(version) => version,
             None => match self.inner.loader.admit(kept.bytes.into()).await {
-                Ok(admitted) => Arc::new(Version::new(admitted, now)),
+                Ok(admitted) => self.activated(admitted, now),
                 Err(refusal) => {
                     passed_over(&refusal.reason);
                     return None;

@@ -10,7 +10,7 @@ use postern_wasm::manifest::Kind;
 
 use super::Gateway;
 use crate::provider::{Disagreement, Problem, SenderConfig, Terms, agree};
-use crate::registry::{Bound, Sender, Slot, Table, Version, held};
+use crate::registry::{Bound, Experience, Sender, Slot, Table, Version, held};
 
 impl Gateway {
     /// Builds the table anew from what is admitted and configured, and swaps it in.
@@ -53,7 +53,7 @@ impl Gateway {
                 experience: old
                     .filter(|old| Arc::ptr_eq(&old.config, &config))
                     .map(|old| Arc::clone(&old.experience))
-                    .unwrap_or_default(),
+                    .unwrap_or_else(|| Arc::new(Experience::none(self.inner.health.breaker))),
                 config,
             };
             if let Some(problem) = outbox_problems

@@ -83,6 +83,7 @@ impl Gateway {
         let place = Place {
             sender: name,
             bound: &bound,
+            limits: &self.inner.limits,
             wire: &*self.inner.wire,
             kept: &self.inner.kept,
             clock: &*self.inner.clock,
@@ -124,7 +125,7 @@ impl Gateway {
                         tracing::warn!(
                             { sender.name = name },
                             "sender `{name}` is left alone for {} s",
-                            crate::breaker::OPEN.as_secs()
+                            self.inner.health.breaker.open.as_secs()
                         );
                     }
                 } else if failure.reason != FailureReason::PluginFault {
@@ -193,6 +194,7 @@ impl UserResolver for Gateway {
             &settings,
             login,
             &*self.inner.directory,
+            self.inner.limits.steps,
             resolver::TIME_MAX,
         )
         .await;

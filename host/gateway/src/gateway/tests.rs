@@ -115,7 +115,11 @@ fn parts(
     Parts {
         kept: Some(home.path().join("kept")),
         folder: home.path().join("plugins"),
-        file_bytes_max: 1 << 20,
+        limits: Limits {
+            component_bytes: 1 << 20,
+            ..Limits::default()
+        },
+        health: HealthPolicy::default(),
         last_good: Some(home.path().join("last-good")),
         drain: PATIENCE,
         loader: Arc::clone(loader) as Arc<dyn Loader>,
@@ -616,7 +620,11 @@ async fn the_outbox_is_never_beside_a_real_sender() {
     let parts = Parts {
         kept: None,
         folder: desk.home.path().join("plugins"),
-        file_bytes_max: 1 << 20,
+        limits: Limits {
+            component_bytes: 1 << 20,
+            ..Limits::default()
+        },
+        health: HealthPolicy::default(),
         last_good: None,
         drain: PATIENCE,
         loader: Arc::clone(&desk.loader) as Arc<dyn Loader>,
@@ -700,7 +708,7 @@ async fn what_misbehaved_is_not_tried_again_by_a_restart() {
     desk.put("acme.wasm", &file("acme", "2.0.0", "trap"));
     desk.settle().await;
     assert_eq!(desk.version().as_deref(), Some("2.0.0"));
-    for _ in 0..crate::breaker::FAULTS_WHEN_NEW {
+    for _ in 0..2 {
         assert!(reason(&desk.send().await).is_some());
     }
     desk.settle().await;

@@ -2,6 +2,7 @@
 //! where the crate that enforces it defines it; here are the bounds an operator may move them in.
 
 use super::section::Section;
+use postern_gateway::{BreakerPolicy, HealthPolicy, QuarantinePolicy};
 use postern_login::ports::{ConversionLimit, SendLimits};
 use postern_otp::{AttemptPolicy, ResendPolicy};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Limits {
     pub plugin: postern_wasm::Limits,
     /// `[limits.request]`: what bounds a request to a provider.
     pub request: postern_egress::limits::Limits,
+    /// `[limits.breaker]` and `[limits.quarantine]`: when a sender or a plugin that fails is left alone.
+    pub health: HealthPolicy,
 }
 
 pub(super) const RESENDS_REASON: &str = "every one costs money";
@@ -29,19 +32,29 @@ impl Limits {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let plugin = read_plugin(&mut section);
         let request = read_request(section.table("request"));
-        Self::of_logins(section, plugin, request)
+        let health = HealthPolicy {
+            breaker: read_breaker(section.table("breaker")),
+            quarantine: read_quarantine(section.table("quarantine")),
+        };
+        Self::of_logins(section, plugin, request, health)
     }
 
     /// What a tenant may set of its own: the bounds of its logins. Those of plugins and requests
-    /// protect the host and are everybody's.
+    /// protect the host and are everybody's, and so is what becomes of those that fail.
     pub(super) fn read_for_tenant(section: Section<'_>, host: &Self) -> Self {
-        Self::of_logins(section, host.plugin.clone(), host.request.clone())
+        Self::of_logins(
+            section,
+            host.plugin.clone(),
+            host.request.clone(),
+            host.health,
+        )
     }
 
     fn of_logins(
         mut section: Section<'_>,
         plugin: postern_wasm::Limits,
         request: postern_egress::limits::Limits,
+        health: HealthPolicy,
     ) -> Self {
         let s = &mut section;
         let attempts = AttemptPolicy {
@@ -152,6 +165,7 @@ impl Limits {
             session_lifetime,
             plugin,
             request,
+            health,
         }
     }
 }
@@ -201,7 +215,67 @@ fn read_plugin(section: &mut Section<'_>) -> postern_wasm::Limits {
             Err(error) => given.problem(&name, error.message().to_owned()),
         }
     }
-    limits.try_into().expect("every change was tried")
+    let limits: postern_wasm::Limits = limits.try_into().expect("every change was tried");
+    for (name, problem) in limits.problems() {
+        given.problem(&name, problem);
+    }
+    limits
+}
+
+/// `[limits.breaker]`: when a provider that fails is left alone.
+fn read_breaker(mut section: Section<'_>) -> BreakerPolicy {
+    let s = &mut section;
+    let usual = BreakerPolicy::default();
+    let policy = BreakerPolicy {
+        failures: read_count(s, "failures", usual.failures),
+        window: s.seconds("window", 1..=HOUR, "seconds", usual.window.as_secs()),
+        open: s.seconds(
+            "open",
+            1..=HOUR,
+            "seconds; a sender that is well again waits as long for its next message",
+            usual.open.as_secs(),
+        ),
+    };
+    section.finish();
+    policy
+}
+
+/// `[limits.quarantine]`: when a plugin that faults is taken out of service.
+fn read_quarantine(mut section: Section<'_>) -> QuarantinePolicy {
+    let s = &mut section;
+    let usual = QuarantinePolicy::default();
+    let policy = QuarantinePolicy {
+        faults: read_count(s, "faults", usual.faults),
+        window: s.seconds("window", 1..=HOUR, "seconds", usual.window.as_secs()),
+        faults_when_new: read_count(s, "faults_when_new", usual.faults_when_new),
+        new_for: s.seconds("new_for", 0..=DAY, "seconds", usual.new_for.as_secs()),
+        pause_first: s.seconds(
+            "pause_first",
+            1..=HOUR,
+            "seconds",
+            usual.pause_first.as_secs(),
+        ),
+        pause_max: s.seconds("pause_max", 1..=DAY, "seconds", usual.pause_max.as_secs()),
+    };
+    if policy.faults_when_new > policy.faults {
+        s.problem(
+            "faults_when_new",
+            "more than `faults`: expected at most as many, or a new plugin would be borne longer than an old one",
+        );
+    }
+    if policy.pause_max < policy.pause_first {
+        s.problem(
+            "pause_max",
+            "shorter than `pause_first`: expected at least as many seconds",
+        );
+    }
+    section.finish();
+    policy
+}
+
+fn read_count(s: &mut Section<'_>, name: &str, usual: usize) -> usize {
+    let usual = u32::try_from(usual).unwrap_or(u32::MAX);
+    s.small(name, 1..=100, "in a row", usual) as usize
 }
 
 fn read_request(mut section: Section<'_>) -> postern_egress::limits::Limits {
@@ -228,8 +302,8 @@ fn read_request(mut section: Section<'_>) -> postern_egress::limits::Limits {
         ),
         reply_bytes_max: s.small(
             "reply_bytes",
-            1024..=1 << 20,
-            "bytes; plugins get at most 256 KiB",
+            1024..=256 << 10,
+            "bytes; the interface promises plugins no more",
             256 << 10,
         ) as usize,
         in_flight_max: s.small("in_flight", 1..=10_000, "requests at once", 512) as usize,

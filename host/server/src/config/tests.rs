@@ -289,6 +289,102 @@ fn a_class_of_plugin_limits_may_name_only_what_it_changes() {
     );
 }
 
+/// A number beyond what comes first elsewhere would change nothing: it is refused, and says why.
+#[test]
+fn a_plugin_limit_that_would_have_no_effect_is_refused_with_the_reason() {
+    for (written, key, says) in [
+        ("state_bytes = 65537", "state_bytes", "promises no more"),
+        (
+            "queries = 33",
+            "queries",
+            "expected a whole number from 1 to 32",
+        ),
+        ("operations = 257", "operations", "no longer program"),
+        (
+            "request_bytes = 65537",
+            "request_bytes",
+            "no larger request",
+        ),
+        ("steps = 9", "steps", "from 2 to 8"),
+        ("requests = 4", "requests", "the last step is a verdict"),
+        (
+            "native = { cpu_ms = 0 }",
+            "native.cpu_ms",
+            "from 1 to 10000",
+        ),
+        (
+            "native = { cpu_ms = 2001 }",
+            "native.wall_ms",
+            "never be used up",
+        ),
+    ] {
+        let found = problems(&format!("[limits.plugin]\n{written}\n"));
+        let key = format!("limits.plugin.{key}");
+        assert_eq!(found.len(), 1, "{written}: {found:?}");
+        assert_eq!(found[0].0, key);
+        assert!(found[0].1.contains(says), "{found:?}");
+    }
+    let config = load("[limits.plugin]\nsteps = 8\nrequests = 7\nqueries = 1\n").unwrap();
+    let plugin = config.limits.plugin;
+    assert_eq!((plugin.steps, plugin.requests, plugin.queries), (8, 7, 1));
+}
+
+/// What `[limits.plugin]` allows, the edge takes as well.
+#[test]
+fn the_edge_takes_the_largest_program_and_request_that_may_be_allowed() {
+    use postern_egress::limits::{OPERATIONS_MAX, REQUEST_BYTES_MAX};
+    for (key, most) in [
+        ("operations", OPERATIONS_MAX),
+        ("request_bytes", REQUEST_BYTES_MAX),
+    ] {
+        let written = |value| format!("[limits.plugin]\n{key} = {value}\n");
+        assert!(load(&written(most)).is_ok(), "{key} = {most}");
+        assert!(load(&written(most + 1)).is_err(), "{key} = {most} + 1");
+    }
+}
+
+#[test]
+fn a_reply_is_never_larger_than_plugins_were_promised() {
+    assert!(load("[limits.request]\nreply_bytes = 262144\n").is_ok());
+    let found = problems("[limits.request]\nreply_bytes = 262145\n");
+    assert_eq!(found[0].0, "limits.request.reply_bytes");
+}
+
+#[test]
+fn breaker_and_quarantine_are_the_operators_within_their_ranges() {
+    use postern_gateway::HealthPolicy;
+    assert_eq!(load("").unwrap().limits.health, HealthPolicy::default());
+    let config = load(
+        "[limits.breaker]\nfailures = 2\nopen = 5\n[limits.quarantine]\nfaults = 9\npause_first = 10\nnew_for = 0\n",
+    )
+    .unwrap();
+    let HealthPolicy {
+        breaker,
+        quarantine,
+    } = config.limits.health;
+    assert_eq!((breaker.failures, breaker.open.as_secs()), (2, 5));
+    assert_eq!(breaker.window.as_secs(), 60);
+    assert_eq!((quarantine.faults, quarantine.new_for.as_secs()), (9, 0));
+    assert_eq!(quarantine.pause_first.as_secs(), 10);
+    for (written, key) in [
+        ("[limits.breaker]\nfailures = 0", "limits.breaker.failures"),
+        ("[limits.breaker]\nopen = 3601", "limits.breaker.open"),
+        ("[limits.breaker]\ntrial = 1", "limits.breaker.trial"),
+        (
+            "[limits.quarantine]\nfaults = 1",
+            "limits.quarantine.faults_when_new",
+        ),
+        (
+            "[limits.quarantine]\npause_first = 301",
+            "limits.quarantine.pause_max",
+        ),
+    ] {
+        let found = problems(written);
+        assert_eq!(found.len(), 1, "{written}: {found:?}");
+        assert_eq!(found[0].0, key);
+    }
+}
+
 const FEDERATED: &str = r#"
 [sign_in]
 first_step = ["password", "corp"]

@@ -167,6 +167,26 @@ pub async fn in_worker() -> Plugins {
     worker_with(Limits::default(), None).await
 }
 
+/// Plugins in a worker process that may use 2 GiB of addresses: less than one memory gets elsewhere.
+pub async fn in_tight_worker() -> Plugins {
+    let script = "ulimit -v 2097152 && exec \"$0\" \"$@\"";
+    let command = postern_wasm::WorkerCommand {
+        program: "/bin/sh".into(),
+        arguments: vec![
+            "-c".into(),
+            script.into(),
+            env!("CARGO_BIN_EXE_postern-wasm-worker").into(),
+        ],
+    };
+    Plugins::start(Setup {
+        isolation: Isolation::Worker(command),
+        limits: Limits::default(),
+        cache: None,
+    })
+    .await
+    .unwrap()
+}
+
 pub async fn worker_with(limits: Limits, cache: Option<postern_wasm::CachePlace>) -> Plugins {
     let command = postern_wasm::WorkerCommand {
         program: env!("CARGO_BIN_EXE_postern-wasm-worker").into(),

@@ -9,7 +9,7 @@ use crate::entropy::SystemEntropy;
 use anyhow::{Context, bail};
 use postern_egress::Client;
 use postern_egress::SystemResolver;
-use postern_gateway::{Gateway, Rehearsal, SenderConfig};
+use postern_gateway::{Gateway, HealthPolicy, Rehearsal, SenderConfig};
 use postern_login::TenantId;
 use postern_login::login::Purpose;
 use postern_login::ports::{Clock, Delivery, Message};
@@ -222,6 +222,7 @@ async fn send(
         folder: folder.0.clone(),
         last_good: None,
         plugins,
+        health: HealthPolicy::default(),
         client: Client::new(postern_egress::Limits::default(), Arc::new(SystemResolver)),
         directory: Arc::new(Local::new(store, hashing)),
         clock: Arc::new(SystemClock),

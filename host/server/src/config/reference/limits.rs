@@ -115,7 +115,11 @@ pub(super) const TABLES: &[Table] = &[
                 "until the first byte of the reply",
             ),
             Key::new("whole", Default("15"), "for the whole exchange"),
-            Key::new("reply_bytes", Default("262144"), "bytes of a reply"),
+            Key::new(
+                "reply_bytes",
+                Default("262144"),
+                "bytes of a reply, 1024 to this",
+            ),
             Key::new("in_flight", Default("512"), "requests at once"),
         ],
     },
@@ -138,9 +142,48 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        path: "limits.breaker",
+        name: "",
+        about: "When a provider that fails is left alone, so that nobody waits for it. Times are in seconds.",
+        keys: &[
+            Key::new(
+                "failures",
+                Default("5"),
+                "failures in a row that open the breaker; one good answer starts the count anew",
+            ),
+            Key::new("window", Default("60"), "how long a failure is remembered"),
+            Key::new(
+                "open",
+                Default("30"),
+                "how long the sender is left alone before one message tries it",
+            ),
+        ],
+    },
+    Table {
+        path: "limits.quarantine",
+        name: "",
+        about: "When a plugin that faults is taken out of service. Times are in seconds.",
+        keys: &[
+            Key::new("faults", Default("5"), "faults in a row that take it out"),
+            Key::new("window", Default("60"), "how long a fault is remembered"),
+            Key::new(
+                "faults_when_new",
+                Default("2"),
+                "faults that are enough right after its activation: what it replaced worked",
+            ),
+            Key::new("new_for", Default("60"), "how long it counts as new"),
+            Key::new(
+                "pause_first",
+                Default("1"),
+                "the first pause, after which its self-test decides; each return doubles it",
+            ),
+            Key::new("pause_max", Default("300"), "and no longer than this"),
+        ],
+    },
+    Table {
         path: "limits.plugin",
         name: "",
-        about: "The bounds of a plugin. Each number has its reason in the source, `host/wasm/src/limits.rs`.",
+        about: "The bounds of a plugin. Each number has its reason in the source, `host/wasm/src/limits.rs`; one that would have no effect, because another bound comes first, is refused.",
         keys: &[
             Key::new(
                 "wasm_stack_bytes",
@@ -169,6 +212,16 @@ pub(super) const TABLES: &[Table] = &[
             ),
             Key::new("log_lines", Default("64"), "log lines kept of one step"),
             Key::new(
+                "steps",
+                Default("4"),
+                "calls of a plugin in one conversation, the verdict included",
+            ),
+            Key::new(
+                "requests",
+                Default("3"),
+                "requests of one conversation; fewer than `steps`",
+            ),
+            Key::new(
                 "state_bytes",
                 Default("65536"),
                 "bytes of state it carries to its next step",
@@ -186,7 +239,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new(
                 "list_items",
                 Default("100"),
-                "headers, `keep` rules and `extra` pairs, each",
+                "headers, `keep` rules, `extra` pairs and problems of a check, each; of a request at most 64 headers and 8 `keep` rules leave",
             ),
             Key::new(
                 "verdict_bytes",
