@@ -17,12 +17,13 @@ mod world;
 use http::StatusCode;
 use world::{Answer, Browser};
 
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
     "/console/identity-providers",
     "/console/identity-providers/of/filed",
+    "/console/identity-providers/of/silent",
     "/console/service-providers",
     "/console/service-providers/of/shop",
     "/console/resident-service-provider",
