@@ -17,6 +17,7 @@ mod problems;
 pub(crate) mod provisioning;
 pub mod reference;
 mod relying_party;
+pub(crate) mod restart;
 mod saml;
 mod secret;
 mod section;
