@@ -43,7 +43,7 @@ const PAGES: [&str; 22] = [
 ];
 
 /// Every act of the console that changes something: address and fields.
-const ACTS: [(&str, &[(&str, &str)]); 37] = [
+const ACTS: [(&str, &[(&str, &str)]); 38] = [
     (
         "/console/users/new",
         &[("name", "erin"), ("password", "long enough")],
@@ -59,6 +59,7 @@ const ACTS: [(&str, &[(&str, &str)]); 37] = [
     ),
     ("/console/users/of/bob/lock", &[]),
     ("/console/users/of/bob/unlock", &[]),
+    ("/console/users/unlock-all", &[]),
     ("/console/users/of/bob/backup-codes", &[]),
     ("/console/users/of/bob/end-sessions", &[]),
     ("/console/users/of/carol/delete", &[("name", "carol")]),
