@@ -33,6 +33,7 @@ pub const USER_SET: Act = act("user set", FreshProof);
 pub const USER_PASSWD: Act = act("user passwd", FreshProof);
 pub const USER_LOCK: Act = act("user lock", Changing);
 pub const USER_UNLOCK: Act = act("user unlock", FreshProof);
+pub const USER_UNLOCK_ALL: Act = act("user unlock-all", FreshProof);
 pub const USER_BACKUP_CODES: Act = act("user backup-codes", FreshProof);
 pub const USER_END_SESSIONS: Act = act("user end-sessions", Changing);
 pub const USER_DELETE: Act = act("user delete", FreshProof);
@@ -96,7 +97,7 @@ pub const CLAIM_DELETE: Act = act("claim delete", FreshProof);
 pub const BY_CLIENTS: [Act; 3] = [GROUP_ADD, GROUP_SET, GROUP_DELETE];
 
 /// All others, for whoever must speak of each: the filter of the audit page, the tests.
-pub const ALL: [Act; 62] = [
+pub const ALL: [Act; 63] = [
     USER_LIST,
     USER_SHOW,
     USER_ADD,
@@ -104,6 +105,7 @@ pub const ALL: [Act; 62] = [
     USER_PASSWD,
     USER_LOCK,
     USER_UNLOCK,
+    USER_UNLOCK_ALL,
     USER_BACKUP_CODES,
     USER_END_SESSIONS,
     USER_DELETE,

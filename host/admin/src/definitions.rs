@@ -126,8 +126,10 @@ pub struct Declared {
     pub enabled: bool,
     /// `postern.toml, [identity_provider.corp]`
     pub place: String,
-    /// What may be shown of it; empty where only the file says.
+    /// What may be shown of it, by the fields of its form and what the file alone can say.
     pub values: Values,
+    /// What is set and not shown.
+    pub set: Vec<String>,
 }
 
 /// What the host knows of definitions.
@@ -309,7 +311,7 @@ impl Administration {
                 },
                 version: None,
                 values: one.values,
-                set: Vec::new(),
+                set: one.set,
                 used_by,
             });
         }

@@ -433,10 +433,9 @@ impl Administration {
         actor: &Actor,
         tenant: &TenantId,
     ) -> Result<Vec<String>, AdminError> {
-        let act = act::USER_UNLOCK;
+        let act = act::USER_UNLOCK_ALL;
         self.allow(actor, tenant, act, None).await?;
-        let details = vec!["all that wrong codes locked".to_owned()];
-        self.announce(actor, tenant, act, None, details).await?;
+        self.announce(actor, tenant, act, None, Vec::new()).await?;
         let outcome = self.unlock_all(actor, tenant).await;
         self.conclude(actor, tenant, act, None, outcome).await
     }

@@ -180,3 +180,48 @@ pub fn run() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use std::collections::BTreeSet;
+
+    /// Of the machine, not of a host: files that are read and written, forms, plugins that are made.
+    const NO_ACT: [&str; 15] = [
+        "claim form",
+        "config import",
+        "config init",
+        "config reference",
+        "connector form",
+        "idp form",
+        "inbound form",
+        "plugin build",
+        "plugin inspect",
+        "plugin new",
+        "plugin test",
+        "plugin try",
+        "saml metadata",
+        "sp form",
+        "tenant import",
+    ];
+
+    /// The admin API is held to the same names by its own test, and the console's pages by theirs.
+    #[test]
+    fn every_act_is_a_command_of_its_name_and_every_other_command_is_known() {
+        let mut commands = BTreeSet::new();
+        for group in Arguments::command().get_subcommands() {
+            for command in group.get_subcommands() {
+                commands.insert(format!("{} {}", group.get_name(), command.get_name()));
+            }
+        }
+        for act in postern_admin::act::ALL {
+            assert!(
+                commands.remove(act.name),
+                "there is no `postern {}`",
+                act.name
+            );
+        }
+        assert_eq!(commands.into_iter().collect::<Vec<_>>(), NO_ACT);
+    }
+}

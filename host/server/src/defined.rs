@@ -3,6 +3,7 @@
 
 pub(crate) mod connectors;
 mod dialects;
+mod filed;
 mod meanings;
 mod saml;
 
@@ -36,6 +37,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// In an application's form: the entry that its second step uses.
 const SMS_OTP: &str = "sms_otp";
+/// An application that speaks both, as the file's may.
+const BOTH: &str = "oidc and saml";
 /// Their fields that are no sender's, but the entry's.
 const ENTRY: &str = "entry";
 
@@ -562,77 +565,63 @@ fn table(fields: &[Field], values: &Values) -> toml::Table {
     root
 }
 
+/// What the file defines, by name and place only.
 fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
-    let file = config.files.first();
-    let file = file.and_then(|file| file.file_name()).unwrap_or_default();
-    let file = file.to_string_lossy();
-    let place = |section: &str, name: &str| format!("{file}, [{section}.{name}]");
+    let one = |name: &str, form: &str, enabled: bool| Declared {
+        name: name.to_owned(),
+        form: form.to_owned(),
+        enabled,
+        place: filed::section(sort, form)
+            .map_or_else(String::new, |section| config.written.place(section, name)),
+        values: Values::new(),
+        set: Vec::new(),
+    };
     match sort {
         Sort::IdentityProvider => {
-            let providers = config.federation.identity_providers.iter();
-            let senders = config.senders.values().map(|sender| Declared {
-                form: format!("{SMS}{}", sender.plugin),
-                enabled: true,
-                place: place("sender", &sender.name),
-                name: sender.name.clone(),
-                values: Values::new(),
+            let providers = config.federation.identity_providers.iter().map(|provider| {
+                let form = match provider.protocol {
+                    Protocol::Oidc(_) => "oidc",
+                    Protocol::OAuth2(_) => "oauth2",
+                    Protocol::Saml(_) => "saml",
+                };
+                one(&provider.name, form, provider.enabled)
             });
-            providers
-                .map(|provider| Declared {
-                    name: provider.name.clone(),
-                    form: match provider.protocol {
-                        Protocol::Oidc(_) => "oidc",
-                        Protocol::OAuth2(_) => "oauth2",
-                        Protocol::Saml(_) => "saml",
-                    }
-                    .to_owned(),
-                    enabled: provider.enabled,
-                    place: place("identity_provider", &provider.name),
-                    values: Values::new(),
+            let senders = config.senders.values();
+            let senders =
+                senders.map(|sender| one(&sender.name, &format!("{SMS}{}", sender.plugin), true));
+            providers.chain(senders).collect()
+        }
+        Sort::ServiceProvider => {
+            let parties = config.federation.relying_parties.iter();
+            parties
+                .map(|party| {
+                    let form = match (&party.oidc, &party.saml) {
+                        (Some(_), Some(_)) => BOTH,
+                        (None, Some(_)) => "saml",
+                        _ => "oidc",
+                    };
+                    one(&party.name, form, party.enabled)
                 })
-                .chain(senders)
                 .collect()
         }
-        Sort::ServiceProvider => config
-            .federation
-            .relying_parties
-            .iter()
-            .map(|party| Declared {
-                name: party.name.clone(),
-                form: match (&party.oidc, &party.saml) {
-                    (Some(_), Some(_)) => "oidc and saml",
-                    (None, Some(_)) => "saml",
-                    _ => "oidc",
-                }
-                .to_owned(),
-                enabled: party.enabled,
-                place: place("relying_party", &party.name),
-                values: Values::new(),
-            })
-            .collect(),
         Sort::ClaimDialect => dialects::declared(),
-        Sort::Connector => config
-            .connectors
-            .iter()
-            .map(|connector| Declared {
-                name: connector.name.clone(),
-                form: connectors::FORM.to_owned(),
-                enabled: connector.enabled,
-                place: place("provisioning", &connector.name),
-                values: Values::new(),
-            })
-            .collect(),
-        Sort::Inbound => config
-            .inbound
-            .iter()
-            .map(|inbound| Declared {
-                name: RESIDENT.to_owned(),
-                form: connectors::FORM.to_owned(),
-                enabled: true,
+        Sort::Connector => {
+            let connectors = config.connectors.iter();
+            connectors
+                .map(|connector| one(&connector.name, connectors::FORM, connector.enabled))
+                .collect()
+        }
+        Sort::Inbound => {
+            let file = config.files.first().and_then(|file| file.file_name());
+            let file = file.unwrap_or_default().to_string_lossy();
+            let rule = config.inbound.iter();
+            rule.map(|inbound| Declared {
                 place: format!("{file}, [scim]"),
                 values: connectors::shown(inbound),
+                ..one(RESIDENT, connectors::FORM, true)
             })
-            .collect(),
+            .collect()
+        }
     }
 }
 
@@ -684,6 +673,7 @@ impl Definitions for Defined {
             (Sort::IdentityProvider, "saml") => Some(saml::identity_provider()),
             (Sort::ServiceProvider, "oidc") => Some(forms::application()),
             (Sort::ServiceProvider, "saml") => Some(saml::application()),
+            (Sort::ServiceProvider, BOTH) => Some(forms::both()),
             (Sort::ClaimDialect, dialects::FORM) => Some(dialects::form()),
             (Sort::Connector, connectors::FORM) => Some(connectors::form()),
             (Sort::Inbound, connectors::FORM) => Some(connectors::inbound_form()),
@@ -708,7 +698,17 @@ impl Definitions for Defined {
         if *tenant != TenantId::super_tenant() {
             return Vec::new();
         }
-        declared(&self.file(), sort)
+        let file = self.file();
+        let mut all = declared(&file, sort);
+        for one in &mut all {
+            let table = filed::section(sort, &one.form)
+                .and_then(|section| file.written.table(section, &one.name));
+            if let Some(table) = table {
+                let fields = self.fields(sort, &one.form).unwrap_or_default();
+                (one.values, one.set) = filed::read(&fields, table);
+            }
+        }
+        all
     }
 
     async fn check(
@@ -869,7 +869,7 @@ impl Definitions for Defined {
 
 /// The forms, field by field as the configuration file names them.
 mod forms {
-    use super::{Field, FieldKind, Section, dialects};
+    use super::{Field, FieldKind, Section, dialects, saml};
 
     pub(super) fn section(title: &str, help: &str, fields: Vec<Field>) -> Section {
         Section {
@@ -1049,6 +1049,17 @@ mod forms {
             ),
             told("Name in the token = claim here."),
         ]
+    }
+
+    /// What either form has, once.
+    pub(super) fn both() -> Vec<Section> {
+        let mut all = application();
+        for section in saml::application() {
+            if !all.iter().any(|one| one.title == section.title) {
+                all.push(section);
+            }
+        }
+        all
     }
 
     /// Of an application, whatever it speaks.
@@ -1284,5 +1295,58 @@ mod tests {
                 .collect();
             assert!(unknown.is_empty(), "{unknown:?}");
         }
+    }
+
+    /// Every key that an entry of the file may have is shown by a field, beside it, or is one.
+    #[test]
+    fn every_key_of_an_entry_has_a_field_by_which_it_is_shown() {
+        let all = |forms: Vec<Vec<Section>>| -> Vec<String> {
+            let sections = forms.into_iter().flatten();
+            let fields = sections.flat_map(|section| section.fields);
+            fields.map(|field| field.name).collect()
+        };
+        let shown = [
+            (
+                "identity_provider.NAME",
+                all(vec![
+                    forms::openid(),
+                    forms::oauth2(),
+                    saml::identity_provider(),
+                ]),
+            ),
+            ("relying_party.NAME", all(vec![forms::both()])),
+            ("provisioning.NAME", all(vec![connectors::form()])),
+            (
+                "sender.NAME",
+                all(vec![forms::sender("http-recipe", Vec::new())]),
+            ),
+        ];
+        // The first three are the entry's state and form, and settings are those of its plugin.
+        let beside = ["enabled", "protocol", "plugin", "settings"];
+        let mut keys = 0;
+        for table in crate::config::reference::tables() {
+            for (section, fields) in &shown {
+                let Some(below) = table.path.strip_prefix(*section) else {
+                    continue;
+                };
+                let below = below.trim_start_matches('.');
+                for key in table.keys {
+                    keys += 1;
+                    let name = match below {
+                        "" => key.name.to_owned(),
+                        below => format!("{below}.{}", key.name),
+                    };
+                    let known = |name: &str| fields.iter().any(|field| field == name);
+                    assert!(
+                        known(&name)
+                            || known(below)
+                            || beside.contains(&name.as_str())
+                            || filed::FILE_ONLY.contains(&name.as_str()),
+                        "`{section}.{name}` is shown by no field"
+                    );
+                }
+            }
+        }
+        assert!(keys > 60, "{keys}");
     }
 }

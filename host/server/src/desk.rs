@@ -18,7 +18,7 @@ use postern_admin::resident::Resident;
 use postern_admin::senders::{SenderReport, TestOutcome};
 use postern_admin::tenants::{TenantReport, TenantShown};
 use postern_admin::users::{Found, UserRecord, UserShown};
-use postern_admin::{Actor, Administration, Role};
+use postern_admin::{Actor, Administration, Password, Role};
 use postern_login::TenantId;
 use postern_login::ports::{ApiClient, Scope};
 use postern_otp::Timestamp;
@@ -49,6 +49,10 @@ pub enum Request {
     UserSet {
         name: String,
         change: Change,
+    },
+    UserPasswd {
+        name: String,
+        password: Password,
     },
     UserList {
         from: Option<String>,
@@ -194,6 +198,7 @@ impl Request {
         match self {
             Self::UserAdd { .. }
             | Self::UserSet { .. }
+            | Self::UserPasswd { .. }
             | Self::UserList { .. }
             | Self::UserFind { .. }
             | Self::UserShow { .. }
@@ -336,6 +341,10 @@ impl Desk {
             }
             Request::UserSet { name, change } => {
                 acts.user_set(actor, tenant, &name, &change).await?;
+                Reply::Done
+            }
+            Request::UserPasswd { name, password } => {
+                acts.user_passwd(actor, tenant, &name, password).await?;
                 Reply::Done
             }
             Request::UserList { from } => {

@@ -1,7 +1,7 @@
 //! A host that runs: doors opened last, closed first.
 
 use crate::assemble::{Assembled, Furniture, assemble};
-use crate::config::Config;
+use crate::config::{Config, restart};
 use crate::defined::{Defined, Merged};
 use crate::desk;
 use crate::keys::Keys;
@@ -251,7 +251,7 @@ impl Reloadable {
             tracing::info!("the user stores are connected anew");
         }
         tracing::info!("the configuration was taken over");
-        for key in waits_for_restart(before, next) {
+        for key in restart::changed(before, next) {
             tracing::warn!(config.key = key, "{key} takes effect at the next start");
         }
         true
@@ -263,51 +263,6 @@ impl Reloadable {
         let senders = senders.iter().map(ToString::to_string);
         merged.refusals().into_iter().chain(senders).collect()
     }
-}
-
-/// Keys whose new value nobody sees before a restart.
-fn waits_for_restart(before: &Config, next: &Config) -> Vec<&'static str> {
-    let (a, b) = (&before.server, &next.server);
-    let mut keys = Vec::new();
-    let mut note = |differs: bool, key| {
-        if differs {
-            keys.push(key);
-        }
-    };
-    note(a.public_url != b.public_url, "server.public_url");
-    note(a.listen != b.listen, "server.listen");
-    note(a.admin_listen != b.admin_listen, "server.admin_listen");
-    note(a.admin_url != b.admin_url, "server.admin_url");
-    note(a.data_dir != b.data_dir, "server.data_dir");
-    note(
-        a.trusted_proxies != b.trusted_proxies,
-        "server.trusted_proxies",
-    );
-    note(a.other_hosts != b.other_hosts, "server.other_hosts");
-    note(a.admin_token != b.admin_token, "server.admin_token");
-    note(
-        before.saml_entity_id != next.saml_entity_id,
-        "saml.entity_id",
-    );
-    note(before.tls.is_some() != next.tls.is_some(), "tls");
-    note(before.plugins != next.plugins, "plugins");
-    note(before.log != next.log, "log");
-    note(before.audit_kept_for != next.audit_kept_for, "audit");
-    note(before.outbox != next.outbox, "outbox");
-    note(before.limits.plugin != next.limits.plugin, "limits.plugin");
-    note(
-        before.limits.request != next.limits.request,
-        "limits.request",
-    );
-    note(
-        before.limits.health.breaker != next.limits.health.breaker,
-        "limits.breaker",
-    );
-    note(
-        before.limits.health.quarantine != next.limits.health.quarantine,
-        "limits.quarantine",
-    );
-    keys
 }
 
 fn read_tls(files: &crate::config::Tls) -> anyhow::Result<Tls> {

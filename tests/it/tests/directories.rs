@@ -13,6 +13,7 @@ use postern_store::directory::{Draft, Ldap, Mapping, Secondary, Sql, UserStore};
 use postern_store::memory::Memory;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -425,6 +426,56 @@ async fn a_server_that_says_nothing_is_given_up_in_time() -> Result<()> {
         before,
         "the one that answers is asked first from now on"
     );
+    Ok(())
+}
+
+/// A storm of sign-ins is no storm of connections: as many search as the pool has, twice as many try
+/// passwords, and whoever waits too long for one of them hears that the directory is busy.
+#[tokio::test]
+async fn a_storm_of_sign_ins_opens_no_more_connections_than_the_pool_has() -> Result<()> {
+    const POOL: usize = 2;
+    const STORM: usize = 12;
+    let slapd = Slapd::with(&person("alice", "secret", ""))?;
+    let proxy = Proxy::to(slapd.port()).await?;
+    // A connection to a silent server is held for longer than anybody waits for it.
+    let settings = Settings {
+        start_tls: true,
+        ca_pems: vec![std::fs::read(slapd.ca())?],
+        pool_size: POOL,
+        connect: Duration::from_secs(60),
+        answer: Duration::from_secs(2),
+        ..settings(&[format!("ldap://127.0.0.1:{}", proxy.port())])
+    };
+    let storm = |store: &Arc<Ldap>| {
+        let mut sign_ins = JoinSet::new();
+        for _ in 0..STORM {
+            let store = store.clone();
+            sign_ins.spawn(async move { store.check_password(&tenant(), "alice", "secret").await });
+        }
+        sign_ins
+    };
+    let warm = Arc::new(store(settings.clone(), ""));
+    for outcome in storm(&warm).join_all().await {
+        assert!(
+            matches!(outcome, Ok(PasswordCheck::Right(_))),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(proxy.connections(), POOL + STORM, "one for each password");
+
+    proxy.fall_silent();
+    let cold = Arc::new(store(settings, ""));
+    // The first one searches on the connections it has kept, the other one has none.
+    for (store, held) in [(warm, 2 * POOL), (cold, POOL)] {
+        let before = proxy.connections();
+        let mut sign_ins = storm(&store);
+        for _ in held..STORM {
+            let outcome = sign_ins.join_next().await.unwrap()?;
+            assert!(matches!(outcome, Err(DirectoryError::Busy)), "{outcome:?}");
+        }
+        assert_eq!(proxy.connections() - before, held);
+        assert_eq!(sign_ins.len(), held, "the others wait for the server");
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The first step is taken at an identity provider, the second one here.
 
+use crate::behaviour::EN;
 use crate::{ALICE, BOB, PASSWORD};
 use postern_admin::definitions::Sort;
 use postern_kit::desk::Request;
@@ -50,6 +51,11 @@ async fn through(browser: &mut Browser, provider: &IdentityProvider) -> Result<P
 /// The address with which the provider sends the browser back.
 async fn to_the_door(browser: &mut Browser, provider: &IdentityProvider) -> Result<String> {
     browser.open("/sign-in?again").await?;
+    on_to_the_door(browser, provider).await
+}
+
+/// The same, in the sign-in that the browser is at.
+async fn on_to_the_door(browser: &mut Browser, provider: &IdentityProvider) -> Result<String> {
     let there = browser.leave("/sign-in/with/corp").await?;
     let back = provider.visit(&there).await?;
     let path = back
@@ -195,6 +201,70 @@ async fn the_only_provider_is_gone_to_at_once_and_a_refusal_comes_to_rest() -> R
         page.text()
     );
     assert!(!page.text().contains("access_denied"), "E-06");
+    Ok(())
+}
+
+/// `redirectToMultiOptionPageOnFailure`: a sign-in that wrong codes ended goes back to the choice of first
+/// steps, where there was one and the operator wants it; the other way in is then open.
+#[tokio::test]
+async fn wrong_codes_lead_back_to_the_choice_of_first_steps_where_the_operator_wants_it()
+-> Result<()> {
+    let provider = person().await?;
+    let choice = host(&provider, "local", "", "", BOTH).await?;
+    let password_only = host(&provider, "local", "", "", "").await?;
+    let key = "redirect_to_multi_option_page_on_failure";
+    for (host, settings, tries, back) in [
+        (
+            &choice,
+            format!("retry_enable = false\n{key} = false"),
+            1,
+            false,
+        ),
+        (
+            &choice,
+            format!("retry_enable = false\n{key} = true"),
+            1,
+            true,
+        ),
+        (&choice, format!("{key} = true"), 5, true),
+        (
+            &password_only,
+            format!("retry_enable = false\n{key} = true"),
+            1,
+            false,
+        ),
+    ] {
+        host.set_sms_otp(&settings).await?;
+        let mut browser = host.browser();
+        let mut page = browser.sign_in("alice", PASSWORD).await?;
+        let code = host.outbox().newest_to(ALICE).map(|message| message.text);
+        let code = code.and_then(|text| postern_kit::phone::code_in(&text));
+        let code = code.unwrap_or_default();
+        let wrong = if code == "111111" { "222222" } else { "111111" };
+        for _ in 0..tries {
+            assert!(page.asks_for_code(), "{settings}: {}", page.text());
+            page = browser.enter_code(&page, wrong).await?;
+        }
+        let sentence = if back {
+            EN.notice_choose_again
+        } else {
+            EN.stopped_code_wrong
+        };
+        assert!(
+            page.text().contains(sentence),
+            "{settings}: {}",
+            page.text()
+        );
+        assert_eq!(page.asks_for_password(), back, "{settings}");
+        assert_eq!(page.text().contains("The Stand-in"), back, "{settings}");
+        if back {
+            let door = on_to_the_door(&mut browser, &provider).await?;
+            let page = browser.open(&door).await?;
+            assert!(page.asks_for_code(), "{settings}: {}", page.text());
+            let stale = browser.enter_code(&page, &code).await?;
+            assert!(!stale.is_account(), "{settings}: the code of before");
+        }
+    }
     Ok(())
 }
 

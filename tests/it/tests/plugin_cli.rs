@@ -328,7 +328,7 @@ fn a_user_is_found_and_shown_at_the_command_line_as_on_the_page() -> Result<()> 
 
     installation.postern(&["user", "backup-codes", "alice"], "")?;
     installation.postern(&["user", "lock", "alice"], "")?;
-    installation.postern(&["admin", "invite", "bob", "--existing"], "")?;
+    installation.postern(&["admin", "appoint", "bob"], "")?;
     let alice = installation.postern(&["user", "show", "alice"], "")?;
     for shown in [
         "0142",

@@ -265,3 +265,91 @@ async fn a_changed_file_is_taken_over_by_itself_and_a_broken_one_is_not() -> Res
     installation.configure(&file("Mended House", &[]))?;
     in_effect(&installation, "Mended House").await
 }
+
+const RECIPE: &str = r#"plugin = "http-recipe"
+allow = ["https://sms.acme.example"]
+[settings]
+sms_url = "https://sms.acme.example/send"
+http_method = "POST"
+http_headers = "Authorization: Basic canary"
+http_payload = "to=$ctx.num&text=$ctx.msg&key=$secret.key"
+[secrets]
+key = "canary-key"
+"#;
+
+/// What the console lists of the file is shown as it stands there now, without its secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_file_defines_is_shown_by_its_values_and_without_its_secrets() -> Result<()> {
+    let text = |issuer: &str| {
+        format!(
+            r#"
+            [plugins]
+            isolation = "in-process"
+            [sms_otp]
+            senders = ["acme"]
+            default_region = "US"
+            [identity_provider.corp]
+            issuer = "{issuer}"
+            client_id = "postern"
+            client_secret = "canary-client"
+            [relying_party.shop]
+            first_step = ["password", "corp"]
+            [relying_party.shop.oidc]
+            client_id = "shop"
+            client_secret = "canary-0123456789abcdef0123456789abcdef"
+            redirect_uris = ["https://shop.example/callback"]
+            [relying_party.shop.saml]
+            entity_id = "urn:shop"
+            consumer_services = ["https://shop.example/acs"]
+            [provisioning.peer]
+            user_endpoint = "https://peer.example/scim/v2/Users"
+            token = "canary-token"
+            "#
+        )
+    };
+    let installation = Installation::lay_out(&["http-recipe"], &text("https://idp.example"))?;
+    let senders = installation.path().join("senders");
+    std::fs::create_dir(&senders)?;
+    std::fs::write(senders.join("acme.toml"), RECIPE)?;
+    let process = installation.serve().await?;
+    let show = |what: &str, name: &str| -> Result<serde_json::Value> {
+        let shown = installation.postern(&[what, "show", name], "")?;
+        ensure!(!shown.contains("canary"), "{shown}");
+        Ok(serde_json::from_str(&shown)?)
+    };
+
+    let corp = show("idp", "corp")?;
+    assert_eq!(corp["place"], "postern.toml, [identity_provider.corp]");
+    assert_eq!(corp["values"]["issuer"], "https://idp.example");
+    assert_eq!(corp["set"], serde_json::json!(["client_secret"]));
+    let acme = show("idp", "acme")?;
+    assert_eq!(acme["place"], "senders/acme.toml");
+    assert_eq!(acme["values"]["settings.http_method"], "POST");
+    assert_eq!(acme["values"]["allow"], "https://sms.acme.example");
+    let payload = &acme["values"]["settings.http_payload"];
+    assert_eq!(payload, "to=$ctx.num&text=$ctx.msg&key=$secret.key");
+    let hidden = serde_json::json!(["settings.http_headers", "secrets"]);
+    assert_eq!(acme["set"], hidden);
+    let shop = show("sp", "shop")?;
+    assert_eq!(shop["values"]["first_step"], "password\ncorp");
+    assert_eq!(shop["values"]["oidc.client_id"], "shop");
+    assert_eq!(shop["values"]["saml.entity_id"], "urn:shop");
+    assert_eq!(shop["set"], serde_json::json!(["oidc.client_secret"]));
+    let peer = show("connector", "peer")?;
+    let endpoint = "https://peer.example/scim/v2/Users";
+    assert_eq!(peer["values"]["user_endpoint"], endpoint);
+    assert_eq!(peer["set"], serde_json::json!(["token"]));
+
+    installation.configure(&text("https://two.example"))?;
+    process.reload()?;
+    let began = Instant::now();
+    while show("idp", "corp")?["values"]["issuer"] != "https://two.example" {
+        ensure!(
+            began.elapsed() < Duration::from_secs(30),
+            "{}",
+            installation.log()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}

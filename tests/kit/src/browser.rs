@@ -99,6 +99,20 @@ impl Browser {
             .await
     }
 
+    /// Sends a form that a page of this origin showed. The answer itself: where it leads is not followed.
+    pub async fn post_from(
+        &mut self,
+        origin: &str,
+        action: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let path = format!("{}{action}", self.base);
+        self.once_from(origin, &path, Some(body)).await
+    }
+
     /// Follows redirects until one leads to another host: where to. What this host shows on the way
     /// is a failure.
     pub async fn leave(&mut self, path: &str) -> Result<String> {
@@ -182,6 +196,15 @@ impl Browser {
     }
 
     async fn once(&mut self, path: &str, body: Option<String>) -> Result<Answer> {
+        let origin = self.origin.clone();
+        self.once_from(&origin, path, body).await
+    }
+
+    async fn once_from(&mut self, from: &str, path: &str, body: Option<String>) -> Result<Answer> {
+        let site = match from == self.origin {
+            true => "same-origin",
+            false => "same-site",
+        };
         let authority = self
             .origin
             .split_once("://")
@@ -203,8 +226,8 @@ impl Browser {
             Some(body) => request
                 .method("POST")
                 .header("content-type", "application/x-www-form-urlencoded")
-                .header("origin", &self.origin)
-                .header("sec-fetch-site", "same-origin")
+                .header("origin", from)
+                .header("sec-fetch-site", site)
                 .body(Full::from(body))?,
         };
         let answer = exchange(self.address, request).await?;

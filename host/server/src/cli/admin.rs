@@ -17,18 +17,24 @@ Example: postern admin invite alice
 
 No sender works yet? Add the account with `postern user add alice --number ...`, print backup
 codes with `postern user backup-codes alice`, make it an administrator with
-`postern admin invite alice --existing`, and sign in with a backup code in place of the message's.")]
+`postern admin appoint alice`, and sign in with a backup code in place of the message's.")]
     Invite {
         /// Name of the account; it is made if there is none.
         name: String,
         #[arg(long, value_enum, default_value_t = Role::Administrator)]
         role: Role,
-        /// The account exists, with its password and its backup codes: make it an administrator at
-        /// once, without a link.
-        #[arg(long)]
-        existing: bool,
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Make an account that exists an administrator, at once and without a link: with the password,
+    /// the number and the backup codes it has.
+    #[command(after_help = "Example: postern admin appoint alice --role auditor")]
+    Appoint {
+        name: String,
+        #[arg(long, value_enum, default_value_t = Role::Administrator)]
+        role: Role,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -77,13 +83,7 @@ impl From<Role> for AdminRole {
 pub(super) fn run(command: Command) -> anyhow::Result<()> {
     const OTHER: &str = "the host answered something else: is it of another version?";
     match command {
-        Command::Invite {
-            name,
-            role,
-            existing: true,
-            json: _,
-            file,
-        } => {
+        Command::Appoint { name, role, file } => {
             let request = Request::AdminAppoint {
                 name: name.clone(),
                 role: role.into(),
@@ -94,7 +94,6 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
         Command::Invite {
             name,
             role,
-            existing: false,
             json,
             file,
         } => {

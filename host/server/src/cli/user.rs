@@ -72,18 +72,18 @@ pub(super) enum Command {
         #[command(flatten)]
         file: OfTenant,
     },
-    /// Lift one person's locks, an administrator's and the one that too many wrong codes brought; or
-    /// what wrong codes brought to everybody who is locked now. Failures are counted anew, and the
-    /// next lock is a longer one.
-    #[command(
-        after_help = "Examples: postern user unlock alice\n          postern user unlock --all-locked"
-    )]
+    /// Lift one person's locks, an administrator's and the one that too many wrong codes brought.
+    /// Failures are counted anew, and the next lock is a longer one.
+    #[command(after_help = "Example: postern user unlock alice")]
     Unlock {
-        #[arg(required_unless_present = "all_locked", conflicts_with = "all_locked")]
-        name: Option<String>,
-        /// Everybody whose factor is locked or disabled.
-        #[arg(long)]
-        all_locked: bool,
+        name: String,
+        #[command(flatten)]
+        file: OfTenant,
+    },
+    /// Lift what too many wrong codes brought, from everybody who is locked now: after an attack that
+    /// locked many. Failures are counted anew, and the next lock is a longer one.
+    #[command(after_help = "Example: postern user unlock-all --json")]
+    UnlockAll {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -194,24 +194,17 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             )?;
             output::line(format!("changed user {name}"));
         }
-        Command::Unlock {
-            name,
-            all_locked: _,
-            json,
-            file,
-        } => unlock(name, json, &file)?,
+        Command::Unlock { name, file } => {
+            store::ask_of(&file, Request::UserUnlock { name: name.clone() })?;
+            output::line(format!("unlocked user {name}"));
+        }
+        Command::UnlockAll { json, file } => unlock_all(json, &file)?,
         Command::Passwd { name, file } => {
-            let change = Change {
-                password: Some(password()?),
-                ..Change::default()
+            let request = Request::UserPasswd {
+                name: name.clone(),
+                password: password()?,
             };
-            store::ask_of(
-                &file,
-                Request::UserSet {
-                    name: name.clone(),
-                    change,
-                },
-            )?;
+            store::ask_of(&file, request)?;
             output::line(format!("changed the password of {name}"));
         }
         Command::Lock { name, file } => {
@@ -248,16 +241,9 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn unlock(name: Option<String>, json: bool, file: &OfTenant) -> anyhow::Result<()> {
-    let unlocked = match name {
-        Some(name) => {
-            store::ask_of(file, Request::UserUnlock { name: name.clone() })?;
-            vec![name]
-        }
-        None => match store::ask_of(file, Request::UserUnlockAll)? {
-            Reply::Unlocked(names) => names,
-            _ => bail!(OTHER),
-        },
+fn unlock_all(json: bool, file: &OfTenant) -> anyhow::Result<()> {
+    let Reply::Unlocked(unlocked) = store::ask_of(file, Request::UserUnlockAll)? else {
+        bail!(OTHER);
     };
     if json {
         return output::json(&unlocked);

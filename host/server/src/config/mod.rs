@@ -17,6 +17,7 @@ mod problems;
 pub(crate) mod provisioning;
 pub mod reference;
 mod relying_party;
+pub(crate) mod restart;
 mod saml;
 mod secret;
 mod section;
@@ -27,6 +28,7 @@ mod sms_otp;
 mod tenant;
 mod tls;
 mod user_store;
+mod written;
 
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -39,9 +41,10 @@ pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
 pub use tenant::TenantDocument;
-pub(crate) use tenant::hide_secrets;
+pub(crate) use tenant::{carries_a_password, hide_secrets};
 pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
+pub(crate) use written::Written;
 
 use postern_federation::Entries;
 use postern_federation::scim::outbound::Connector;
@@ -84,6 +87,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// Where tenants have theirs, one file each.
     pub tenants_folder: PathBuf,
+    /// What the console lists of it, as it stands there.
+    pub(crate) written: Written,
 }
 
 impl Config {
@@ -112,6 +117,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let table: toml::Table =
             toml::from_str(text).map_err(|error| ConfigError::syntax(path, &error))?;
+        let mut written = Written::of(path, &table);
         let mut findings = Findings::default();
         let mut root = Section::root(table, &mut findings);
 
@@ -161,6 +167,7 @@ impl Config {
                 surroundings,
                 &mut findings,
             );
+            written.add_sender(&file, &text);
             files.push(file);
         }
         entries_named(&federation, &sms_otp, &mut findings);
@@ -215,6 +222,7 @@ impl Config {
             warnings,
             files,
             tenants_folder: base.join(tenant::FOLDER),
+            written,
         };
         if problems.is_empty() {
             return Ok(config);

@@ -154,7 +154,16 @@ pub fn page() -> String {
          refused, and `postern check-config` says everything that is wrong at once. A secret may be `{ env = \"NAME\" }` or\n\
          `{ file = \"PATH\" }` instead of the value itself.\n\n\
          `postern config init` writes this page as a commented file. This page is written by `postern config reference`;\n\
-         a test compares the two.\n",
+         a test compares the two.\n\n\
+         A changed file is read again by itself and on SIGHUP, whole or, if anything in it is wrong, not at all; the log\n\
+         says which. What it says holds for the next sign-in. These keys and tables wait for the next start, and the log\n\
+         names those that changed:\n\n",
+    );
+    for key in super::restart::keys() {
+        let _ = writeln!(page, "- `{key}`");
+    }
+    page.push_str(
+        "\nOf `tls` it is that the table is there or not: a renewed certificate is taken over at once.\n",
     );
     for table in tables() {
         let _ = write!(

@@ -216,7 +216,10 @@ fn hide(table: &mut toml::Table, all: bool) {
             toml::Value::Table(table) => hide(table, below),
             // `token_length` names one and is a number.
             toml::Value::Integer(_) | toml::Value::Boolean(_) if !below => {}
-            _ if below || sender::names_a_secret(name) || carries_a_password(value) => {
+            _ if below
+                || sender::names_a_secret(name)
+                || value.as_str().is_some_and(carries_a_password) =>
+            {
                 *value = toml::Value::String("[hidden]".to_owned());
             }
             _ => {}
@@ -225,8 +228,7 @@ fn hide(table: &mut toml::Table, all: bool) {
 }
 
 /// `postgres://user:password@host/database`
-fn carries_a_password(value: &toml::Value) -> bool {
-    let text = value.as_str().unwrap_or_default();
+pub(crate) fn carries_a_password(text: &str) -> bool {
     text.split_once("://")
         .is_some_and(|(_, rest)| rest.contains('@'))
 }

@@ -58,6 +58,7 @@ pub(super) fn declared() -> Vec<Declared> {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            set: Vec::new(),
         })
         .collect()
 }

@@ -93,6 +93,8 @@ pub fn of_a_tenant() -> Router<WebState> {
         .route("/admin/api/v1/users/{name}/passwd", post(user_passwd))
         .route("/admin/api/v1/users/{name}/lock", post(user_lock))
         .route("/admin/api/v1/users/{name}/unlock", post(user_unlock))
+        // Below `users` it would hide whoever has that name.
+        .route("/admin/api/v1/unlock-all", post(user_unlock_all))
         .route(
             "/admin/api/v1/users/{name}/backup-codes",
             post(user_backup_codes),
@@ -302,6 +304,15 @@ async fn user_unlock(
             .user_unlock(&actor, &state.tenant, &name)
             .await,
     )
+}
+
+async fn user_unlock_all(Tenant(state): Tenant, Token(actor): Token) -> Answer {
+    let unlocked = state
+        .administration
+        .user_unlock_all(&actor, &state.tenant)
+        .await
+        .map_err(problem)?;
+    ok(&json!({ "unlocked": unlocked }))
 }
 
 async fn user_backup_codes(

@@ -134,6 +134,14 @@ static OPERATIONS: &[Operation] = &[
     ),
     row(
         "post",
+        "/unlock-all",
+        act::USER_UNLOCK_ALL,
+        "Lifts what wrong codes brought to everybody; whose they were.",
+        &[],
+        200,
+    ),
+    row(
+        "post",
         "/users/{name}/backup-codes",
         act::USER_BACKUP_CODES,
         "Ten new backup codes, told once.",

@@ -176,6 +176,10 @@ struct FormPage<'a> {
     sends: bool,
     seen: String,
     place: Option<&'a str>,
+    /// Every installation has it: no file says so.
+    built_in: bool,
+    /// What draws its settings is not there.
+    formless: bool,
     used_by: &'a [String],
     notice: Option<String>,
     sections: Vec<Drawn>,
@@ -185,6 +189,13 @@ struct Drawn {
     title: String,
     help: String,
     inputs: Vec<Input>,
+}
+
+impl Drawn {
+    /// Whether there is anything to show where nothing can be changed.
+    fn says(&self) -> bool {
+        self.inputs.iter().any(|input| !input.said().is_empty())
+    }
 }
 
 /// A field as the page draws it.
@@ -199,6 +210,16 @@ struct Input {
 impl Input {
     fn lines(&self) -> bool {
         self.field.kind.is_long()
+    }
+    /// As text, where nothing can be changed; empty if nobody said anything.
+    fn said(&self) -> &str {
+        match (self.field.secret, self.set) {
+            (_, true) => "set",
+            (true, false) => "not set",
+            (false, false) if self.is_box() && self.ticked() => "yes",
+            (false, false) if self.is_box() => "no",
+            (false, false) => &self.value,
+        }
     }
     fn choices(&self) -> &[String] {
         match &self.field.kind {
@@ -215,6 +236,10 @@ impl Input {
     }
     fn ticked(&self) -> bool {
         self.value == "true"
+    }
+    /// Whether that is several lines.
+    fn several(&self) -> bool {
+        self.said().contains('\n')
     }
     fn chars_max(&self) -> usize {
         self.field.kind.chars_max()
@@ -381,15 +406,18 @@ async fn draw(
     said: Option<&'static str>,
 ) -> Response {
     let place = shown.and_then(|shown| shown.listed.place.as_deref());
-    let sections = match place {
-        // What the file says is in the file; what Postern itself says can be shown.
-        Some(_) if wanted.values.is_empty() => Vec::new(),
-        _ => match state.administration.form(sort, &wanted.form) {
-            Ok(sections) => sections,
-            Err(error) => return refused(state, error, here(sort)),
-        },
+    let form = match state.administration.form(sort, &wanted.form) {
+        Ok(sections) => Some(sections),
+        // Only a plugin's form can be gone.
+        Err(AdminError::NotFound { .. }) if place.is_some() => None,
+        Err(error) => return refused(state, error, here(sort)),
     };
-    let mut sections = sections;
+    let formless = form.is_none();
+    let mut sections = form.unwrap_or_default();
+    if place.is_some() {
+        let beside = in_no_form(&sections, &wanted.values);
+        sections.extend(beside);
+    }
     if sort == Sort::ServiceProvider {
         match ways_in(state, console).await {
             Ok(ways) => say_ways_in(&mut sections, &ways),
@@ -436,6 +464,8 @@ async fn draw(
         switched: switched(sort),
         seen: wanted.seen.map(|seen| seen.to_string()).unwrap_or_default(),
         place,
+        built_in: sort == Sort::ClaimDialect,
+        formless,
         used_by: shown.map_or(&[], |shown| &shown.used_by),
         notice,
         sections: drawn(
@@ -449,6 +479,24 @@ async fn draw(
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     response
+}
+
+/// What the file says and no form asks for.
+fn in_no_form(sections: &[Section], values: &Values) -> Option<Section> {
+    let is_known = |name: &str| {
+        let mut known = sections.iter().flat_map(|section| &section.fields);
+        known.any(|field| field.name == name)
+    };
+    let fields: Vec<Field> = values
+        .keys()
+        .filter(|name| !is_known(name))
+        .map(|name| Field::text(name, name, ""))
+        .collect();
+    (!fields.is_empty()).then(|| Section {
+        title: "In the file only".to_owned(),
+        help: String::new(),
+        fields,
+    })
 }
 
 /// What may be written into an application's first step.

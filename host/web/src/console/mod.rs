@@ -116,6 +116,7 @@ fn people() -> Router<WebState> {
     Router::new()
         .route("/console/users", get(users::list))
         .route("/console/users/new", get(users::new).post(users::add))
+        .route("/console/users/unlock-all", post(users::unlock_all))
         .route(
             "/console/users/of/{name}",
             get(users::show).post(users::set),
@@ -367,6 +368,7 @@ pub fn done(query: Option<&str>) -> Option<&'static str> {
         "password" => "The password was changed. Every session of this account has ended.",
         "locked" => "The account is locked. Every session has ended.",
         "unlocked" => "The account is unlocked.",
+        "unlocked-all" => "Whoever wrong codes had locked may try again.",
         "sessions" => "Every session of this account has ended.",
         "deleted" => "The user was deleted.",
         "defined" => "Saved, and in effect.",

@@ -357,6 +357,18 @@ pub async fn unlock(
     after(&state, &name, unlocked, "unlocked")
 }
 
+/// `POST /console/users/unlock-all`: who that was is in the audit log.
+pub async fn unlock_all(Tenant(state): Tenant, form: ConsoleForm) -> Response {
+    let unlocked = state
+        .administration
+        .user_unlock_all(&form.console.actor, &state.tenant)
+        .await;
+    match unlocked {
+        Ok(_) => see_other("/console/users?done=unlocked-all"),
+        Err(error) => refused(&state, error, HERE),
+    }
+}
+
 /// `POST /console/users/of/{name}/end-sessions`
 pub async fn end_sessions(
     Tenant(state): Tenant,

@@ -27,6 +27,7 @@ async fn every_act_is_in_the_log_with_who_and_from_where() {
         ("user passwd", "bob"),
         ("user lock", "bob"),
         ("user unlock", "bob"),
+        ("user unlock-all", ""),
         ("user backup-codes", "bob"),
         ("user end-sessions", "bob"),
         ("user delete", "carol"),

@@ -43,6 +43,7 @@ async fn a_script_does_with_the_token_what_the_console_does() {
         ),
         ("POST", "/users/erin/lock", "", 204),
         ("POST", "/users/erin/unlock", "", 204),
+        ("POST", "/unlock-all", "", 200),
         ("POST", "/users/erin/backup-codes", "", 200),
         ("POST", "/users/erin/end-sessions", "", 200),
         ("POST", "/admins/erin/appoint", r#"{"role":"auditor"}"#, 204),

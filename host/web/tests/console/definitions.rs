@@ -161,6 +161,36 @@ async fn what_the_file_defines_or_something_uses_is_not_changed_here() {
     );
 }
 
+/// Values are those of the file, in the fields of the same form; of a secret it is said that it is set.
+#[tokio::test]
+async fn what_the_file_says_is_shown_and_its_secrets_are_not() {
+    let world = World::new().await;
+    for (name, role) in [("alice", Role::Administrator), ("bob", Role::Auditor)] {
+        let mut browser = world.at_the_console(name, role).await;
+        let page = browser.get("/console/identity-providers/of/filed").await;
+        for row in [
+            "<dt>Issuer</dt><dd>https://filed.example</dd>",
+            "<dt>Client secret</dt><dd>set</dd>",
+            "<dt>Ask userinfo</dt><dd>no</dd>",
+            "<dt>Claims</dt><dd><pre tabindex=\"0\"><code>mail = http://&#60;b&#62;\ntel = http://&#60;i&#62;</code></pre></dd>",
+            "<dt>ca_files</dt><dd>corp.pem</dd>",
+        ] {
+            assert!(page.body.contains(row), "{row}: {}", page.body);
+        }
+        for absent in ["<dt>Metadata</dt>", "name=\"value.", "/put\"", "/delete\""] {
+            assert!(!page.body.contains(absent), "{absent}: {}", page.body);
+        }
+        let page = browser.get("/console/connectors/of/peer").await;
+        let row = "<dt>Token</dt><dd>not set</dd>";
+        assert!(page.body.contains(row), "{}", page.body);
+        let page = browser.get("/console/identity-providers/of/silent").await;
+        assert_eq!(page.status, StatusCode::OK);
+        for words in ["plugin is not loaded", "<dt>ca_files</dt><dd>sms.pem</dd>"] {
+            assert!(page.body.contains(words), "{words}: {}", page.body);
+        }
+    }
+}
+
 /// The seeds' two resident pages: what others must be told of this host, and the one rule of inbound
 /// provisioning, which has one name.
 #[tokio::test]

@@ -17,12 +17,13 @@ mod world;
 use http::StatusCode;
 use world::{Answer, Browser};
 
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "/console",
     "/console/users",
     "/console/users/of/bob",
     "/console/identity-providers",
     "/console/identity-providers/of/filed",
+    "/console/identity-providers/of/silent",
     "/console/service-providers",
     "/console/service-providers/of/shop",
     "/console/resident-service-provider",
@@ -42,7 +43,7 @@ const PAGES: [&str; 21] = [
 ];
 
 /// Every act of the console that changes something: address and fields.
-const ACTS: [(&str, &[(&str, &str)]); 37] = [
+const ACTS: [(&str, &[(&str, &str)]); 38] = [
     (
         "/console/users/new",
         &[("name", "erin"), ("password", "long enough")],
@@ -58,6 +59,7 @@ const ACTS: [(&str, &[(&str, &str)]); 37] = [
     ),
     ("/console/users/of/bob/lock", &[]),
     ("/console/users/of/bob/unlock", &[]),
+    ("/console/users/unlock-all", &[]),
     ("/console/users/of/bob/backup-codes", &[]),
     ("/console/users/of/bob/end-sessions", &[]),
     ("/console/users/of/carol/delete", &[("name", "carol")]),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use postern_admin::definitions::{Declared, Definition, Definitions, FormName, Meaning, Sort};
-use postern_admin::form::{Field, FieldKind, Section, Values};
+use postern_admin::form::{Field, FieldKind, Section};
 use postern_admin::plugins::{PluginReport, Plugins, RefusedFile};
 use postern_admin::senders::{SenderReport, SentRequest, TestOutcome, TestSender};
 use postern_login::TenantId;
@@ -132,26 +132,44 @@ impl Definitions for Shelf {
             Sort::Connector => "peer",
             Sort::Inbound => return Vec::new(),
         };
-        vec![Declared {
-            name: name.to_owned(),
-            form: match sort {
+        let values: &[(&str, &str)] = match sort {
+            Sort::IdentityProvider => &[
+                ("issuer", "https://filed.example"),
+                ("userinfo", "false"),
+                ("claims", "mail = http://<b>\ntel = http://<i>"),
+                ("ca_files", "corp.pem"),
+            ],
+            Sort::ClaimDialect => &[("claims", "name = http://<b>")],
+            Sort::ServiceProvider | Sort::Connector | Sort::Inbound => &[],
+        };
+        let own = |name: &str| name.to_owned();
+        let mut all = vec![Declared {
+            name: own(name),
+            form: own(match sort {
                 Sort::ClaimDialect => "dialect",
                 Sort::Connector | Sort::Inbound => "scim",
                 Sort::IdentityProvider | Sort::ServiceProvider => "oidc",
-            }
-            .to_owned(),
+            }),
             enabled: true,
             place: format!("postern.toml, [x.{name}]"),
-            values: match sort {
-                Sort::ClaimDialect => {
-                    [("claims".to_owned(), "name = http://<b>".to_owned())].into()
-                }
-                Sort::IdentityProvider
-                | Sort::ServiceProvider
-                | Sort::Connector
-                | Sort::Inbound => Values::new(),
-            },
-        }]
+            values: values
+                .iter()
+                .map(|(name, value)| (own(name), own(value)))
+                .collect(),
+            set: Vec::new(),
+        }];
+        if sort == Sort::IdentityProvider {
+            all[0].set.push(own("client_secret"));
+            all.push(Declared {
+                name: own("silent"),
+                form: own("sms-otp/gone"),
+                enabled: true,
+                place: own("senders/silent.toml"),
+                values: [(own("ca_files"), own("sms.pem"))].into(),
+                set: Vec::new(),
+            });
+        }
+        all
     }
     async fn check(
         &self,

@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// Makes an account administer, as `postern admin invite --existing` does.
+    /// Makes an account administer, as `postern admin appoint` does.
     pub async fn appoint(&self, name: &str, role: Role) {
         self.administration
             .admin_appoint(

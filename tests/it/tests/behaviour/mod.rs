@@ -11,6 +11,7 @@ mod first_step;
 mod lock;
 mod need;
 mod number;
+mod own_pages;
 mod pages;
 mod resend;
 mod table;

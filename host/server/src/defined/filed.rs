@@ -1,0 +1,198 @@
+//! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
+//! a secret it says that it is set, and never more.
+
+use crate::config::carries_a_password;
+use postern_admin::definitions::{Sort, sends};
+use postern_admin::form::{Field, FieldKind, Values};
+
+/// The tables of the file that are shown as this.
+pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
+    match sort {
+        Sort::IdentityProvider if sends(form) => Some("sender"),
+        Sort::IdentityProvider => Some("identity_provider"),
+        Sort::ServiceProvider => Some("relying_party"),
+        Sort::Connector => Some("provisioning"),
+        Sort::ClaimDialect | Sort::Inbound => None,
+    }
+}
+
+/// What a form leaves out because it names files of this machine.
+pub(super) const FILE_ONLY: [&str; 2] = ["ca_files", "sha256"];
+
+/// What may be shown of a section, and what of it is set and not shown.
+pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String>) {
+    let mut values = Values::new();
+    let mut set = Vec::new();
+    for field in fields {
+        let Some(value) = at(table, &field.name) else {
+            continue;
+        };
+        match text(&field.kind, value).filter(|_| !field.secret) {
+            Some(text) => {
+                values.insert(field.name.clone(), text);
+            }
+            None => set.push(field.name.clone()),
+        }
+    }
+    for name in FILE_ONLY {
+        if let Some(value) = table.get(name)
+            && let Some(text) = text(&FieldKind::List, value)
+        {
+            values.entry(name.to_owned()).or_insert(text);
+        }
+    }
+    (values, set)
+}
+
+/// A dot in a name goes one table down.
+fn at<'t>(table: &'t toml::Table, name: &str) -> Option<&'t toml::Value> {
+    match name.split_once('.') {
+        None => table.get(name),
+        Some((first, rest)) => match table.get(first)? {
+            toml::Value::Table(below) => at(below, rest),
+            _ => None,
+        },
+    }
+}
+
+/// `None` if a credential stands in it, though the field is no secret.
+fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => (!holds_a_credential(text)).then(|| text.clone()),
+        toml::Value::Array(all) => {
+            let all: Option<Vec<String>> = all.iter().map(|one| text(kind, one)).collect();
+            Some(all?.join("\n"))
+        }
+        toml::Value::Table(table) if *kind == FieldKind::Pairs => {
+            let pairs = table.iter().map(|(name, value)| {
+                let value = value.as_str().unwrap_or_default();
+                match holds_a_credential(&format!("{name}={value}")) {
+                    true => format!("{name} = [hidden]"),
+                    false => format!("{name} = {value}"),
+                }
+            });
+            Some(pairs.collect::<Vec<_>>().join("\n"))
+        }
+        toml::Value::Table(table) => table.iter().next().map(|(from, name)| {
+            let name = name.as_str().unwrap_or_default();
+            match from.as_str() {
+                "env" => format!("what the environment variable {name} says"),
+                _ => format!("what the file {name} says"),
+            }
+        }),
+        toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_) => Some(value.to_string()),
+    }
+}
+
+/// Whether a recipe's address, headers or payload give something with such a name a value of their own,
+/// and not by `$secret.NAME`. What a path holds has no name and is not found.
+fn holds_a_credential(text: &str) -> bool {
+    const NAMES: [&str; 6] = ["key", "token", "secret", "passw", "pwd", "authorization"];
+    let gives_one = |part: &str| {
+        let Some((name, value)) = part.split_once([':', '=', '>']) else {
+            return false;
+        };
+        let name = name.to_ascii_lowercase();
+        let value = value.trim().trim_matches('"');
+        !value.is_empty()
+            && !value.contains("$secret.")
+            && NAMES.iter().any(|word| name.contains(word))
+    };
+    carries_a_password(text)
+        || text
+            .split(['?', '&', ',', ';', '{', '}', '<', '\n'])
+            .any(gives_one)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn fields() -> Vec<Field> {
+        vec![
+            Field::text("issuer", "", "").of(FieldKind::Url),
+            Field::text("client_secret", "", "").secret(),
+            Field::text("token", "", "").secret(),
+            Field::text("userinfo", "", "").of(FieldKind::Boolean),
+            Field::text("scopes", "", "").of(FieldKind::List),
+            Field::text("parameters", "", "").of(FieldKind::Pairs),
+            Field::text("metadata", "", "").of(FieldKind::Document),
+            Field::text("settings.sms_url", "", "").of(FieldKind::Url),
+            Field::text("settings.from", "", ""),
+            Field::text("oidc.access_token_lifetime", "", "")
+                .of(FieldKind::Integer { min: 0, max: 9 }),
+            Field::text("absent", "", ""),
+        ]
+    }
+
+    #[test]
+    fn a_section_is_shown_by_its_forms_fields_and_its_secrets_are_only_set() {
+        let table: toml::Table = toml::from_str(
+            r#"
+            issuer = "https://idp.example"
+            client_secret = "canary-literal"
+            token = { env = "CANARY" }
+            userinfo = false
+            scopes = ["openid", "email"]
+            metadata = "partner.xml"
+            ca_files = ["a.pem", "b.pem"]
+            unknown = "canary-unknown"
+            [parameters]
+            api_key = "canary-parameter"
+            prompt = "login"
+            [settings]
+            sms_url = "https://sms.example/send?api_key=canary-url&to=$ctx.num"
+            from = { file = "from.txt" }
+            [oidc]
+            access_token_lifetime = 60
+            "#,
+        )
+        .unwrap();
+        let (values, set) = read(&fields(), &table);
+        assert_eq!(set, ["client_secret", "token", "settings.sms_url"]);
+        let expected = [
+            ("ca_files", "a.pem\nb.pem"),
+            ("issuer", "https://idp.example"),
+            ("metadata", "partner.xml"),
+            ("oidc.access_token_lifetime", "60"),
+            ("parameters", "api_key = [hidden]\nprompt = login"),
+            ("scopes", "openid\nemail"),
+            ("settings.from", "what the file from.txt says"),
+            ("userinfo", "false"),
+        ];
+        let expected: Values = expected
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn a_credential_in_a_recipes_text_is_told_from_a_placeholder() {
+        for text in [
+            "https://sms.example/send?api_key=k1&to=$ctx.num",
+            "https://u:p@sms.example/send",
+            "Content-Type: application/json,Authorization: Basic dTpw",
+            "X-API-Key: k1",
+            "{\"apiSecret\": \"s\", \"to\": \"$ctx.num\"}",
+            "<login>u</login><password>p</password>",
+            "user=u\npwd=p",
+        ] {
+            assert!(holds_a_credential(text), "{text}");
+        }
+        for text in [
+            "https://sms.example/send?to=$ctx.num&text=$ctx.msg",
+            "https://sms.example/send?api_key=$secret.key&to=$ctx.num",
+            "Authorization: Bearer $secret.token,Content-Type: text/plain",
+            "<password>$secret.password</password>",
+            "https://idp.example/oauth/access_token",
+            "+15005550006",
+        ] {
+            assert!(!holds_a_credential(text), "{text}");
+        }
+    }
+}
