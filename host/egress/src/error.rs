@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::grant::Ungranted;
 use crate::leaf::Escaped;
-use crate::limits::{KEEPS_MAX, REQUEST_BYTES_MAX, REQUEST_HEADERS_MAX};
+use crate::limits::{KEEPS_MAX, REQUEST_HEADERS_MAX};
 use crate::origin::OriginError;
 use crate::program::ProgramError;
 
@@ -44,8 +44,8 @@ pub enum Denied {
         "a request keeps at most {KEEPS_MAX} values, under names of letters, digits, `-`, `_` and `.`"
     )]
     Keep,
-    #[error("a request has at most {REQUEST_BYTES_MAX} bytes, not {bytes}")]
-    TooLarge { bytes: usize },
+    #[error("a request has at most {most} bytes, not {bytes}")]
+    TooLarge { bytes: usize, most: usize },
 }
 
 /// Why there is no reply, in the words of the plugin interface (`event.failed`).

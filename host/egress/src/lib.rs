@@ -40,7 +40,7 @@ pub use material::{
 pub use origin::{Host, Origin, OriginError, Scheme};
 pub use program::Op;
 pub use reply::Reply;
-pub use request::{Finished, Outgoing, Shown, finish};
+pub use request::{Finished, Outgoing, Shown, finish, finish_within};
 pub use resolve::{Resolve, SystemResolver};
 pub use secret::Secret;
 pub use trust::{Trust, TrustError};

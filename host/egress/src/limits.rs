@@ -27,6 +27,13 @@ pub const REQUEST_HEADERS_MAX: usize = 64;
 /// Bytes of a request: target, headers and body. The longest text (ten segments) with every character escaped is 10 KiB.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a request to a peer of the host's own, which no plugin writes. A group of 10,000 members, told whole, is 500 to
+/// 800 KiB.
+pub const PEER_REQUEST_BYTES_MAX: usize = 896 * 1024;
+
+/// Bytes of such a peer's answer: it may show the group that it was told of, with more about each member than it was told.
+pub const PEER_REPLY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Values one request may ask to keep. A token and its refresh token are two.
 pub const KEEPS_MAX: usize = 8;
 

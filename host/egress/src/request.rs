@@ -54,6 +54,19 @@ pub struct Finished {
 /// # Errors
 /// What the grant, a limit, the program, the provenance of a value or the place it landed in refuses. No error holds a value.
 pub fn finish(outgoing: &Outgoing, grant: &Grant, material: &Material) -> Result<Finished, Denied> {
+    finish_within(REQUEST_BYTES_MAX, outgoing, grant, material)
+}
+
+/// As [`finish`], for a request of the host's own: `most` bytes.
+///
+/// # Errors
+/// Those of [`finish`].
+pub fn finish_within(
+    most: usize,
+    outgoing: &Outgoing,
+    grant: &Grant,
+    material: &Material,
+) -> Result<Finished, Denied> {
     let method = method(&outgoing.method)?;
     let origin = Origin::parse(&outgoing.origin)?;
     if outgoing.headers.len() > REQUEST_HEADERS_MAX {
@@ -137,8 +150,8 @@ pub fn finish(outgoing: &Outgoing, grant: &Grant, material: &Material) -> Result
         }
         body = Bytes::from_owner(Zeroizing::new(value.bytes.get().to_vec()));
     }
-    if size > REQUEST_BYTES_MAX {
-        return Err(Denied::TooLarge { bytes: size });
+    if size > most {
+        return Err(Denied::TooLarge { bytes: size, most });
     }
     headers.insert(
         HOST,

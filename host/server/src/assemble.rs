@@ -390,10 +390,7 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
             .unwrap_or_else(|| format!("{}/saml/metadata", config.server.public_url)),
         keys: Arc::new(FileSamlKeys::new(keys.clone(), &config.server.public_url)),
     };
-    let outbound = Arc::new(Edge::new(
-        Client::new(config.limits.request.clone(), Arc::new(SystemResolver)),
-        clock.clone(),
-    ));
+    let outbound = Arc::new(Edge::new(config.limits.request.clone(), clock.clone()));
     stores.provisioning.opens(outbound.clone());
     let inbound = Rule::new(config.inbound.clone().unwrap_or_default());
     let defined = Arc::new(Defined {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use postern_egress::address::Private;
 use postern_egress::grant::Entry;
 use postern_egress::{
-    Client, Denied, Grant, Material, Nonce, Op, Origin, Outgoing, Reason, Route, Secrets, Trust,
-    finish,
+    Client, Denied, Grant, Limits, Material, Nonce, Op, Origin, Outgoing, Reason, Route, Secrets,
+    SystemResolver, Trust, finish_within, limits,
 };
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
@@ -33,9 +33,14 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    pub(crate) fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
+    /// Within the operator's limits for requests, but for the size of an answer.
+    pub(crate) fn new(within: Limits, clock: Arc<dyn Clock>) -> Self {
+        let within = Limits {
+            reply_bytes_max: limits::PEER_REPLY_BYTES_MAX,
+            ..within
+        };
         Self {
-            client,
+            client: Client::new(within, Arc::new(SystemResolver)),
             clock,
             trusts: Mutex::default(),
         }
@@ -113,13 +118,14 @@ impl Outbound for Edge {
             now_unix_ms: i64::try_from(self.clock.now().0).unwrap_or(i64::MAX),
             nonce: Nonce::new([0; 16], ""),
         };
-        let finished = finish(&outgoing, &grant, &material).map_err(|error| {
-            let what = match error {
-                Denied::TooLarge { .. } => "the request is too large",
-                _ => "the request may not leave",
-            };
-            PortError::caused(what, error)
-        })?;
+        let finished = finish_within(limits::PEER_REQUEST_BYTES_MAX, &outgoing, &grant, &material)
+            .map_err(|error| {
+                let what = match error {
+                    Denied::TooLarge { .. } => "the request is too large",
+                    _ => "the request may not leave",
+                };
+                PortError::caused(what, error)
+            })?;
         let route = Route {
             // No sender has a slash in its name: connections are never shared with one.
             sender: format!("peer/{peer}").into(),
@@ -152,5 +158,60 @@ fn trouble(reason: Reason) -> &'static str {
         Reason::Timeout => "the peer did not answer in time",
         Reason::TooLarge => "the peer's answer is too large",
         Reason::Protocol => "the peer broke off, or its answer is no plain HTTP",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::clock::SystemClock;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A server that reads `bytes` after a request's head and answers with twice as many.
+    async fn echo(bytes: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            let mut more = vec![0; 64 * 1024];
+            let is_whole = |seen: &[u8]| {
+                let head = seen.windows(4).position(|four| four == b"\r\n\r\n");
+                head.is_some_and(|head| seen.len() >= head + 4 + bytes)
+            };
+            while !is_whole(&seen) {
+                let count = stream.read(&mut more).await.unwrap();
+                assert!(count > 0);
+                seen.extend_from_slice(&more[..count]);
+            }
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 2 * bytes);
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b'a'; 2 * bytes]).await.unwrap();
+        });
+        origin
+    }
+
+    async fn sent(bytes: usize) -> Result<usize, PortError> {
+        let edge = Edge::new(Limits::default(), Arc::new(SystemClock));
+        let request = http::Request::put(format!("{}/Groups/1", echo(bytes).await))
+            .header("content-type", "application/scim+json")
+            .body(vec![b'a'; bytes])
+            .unwrap();
+        let network = Network {
+            allow_private_networks: true,
+            ca_pems: Vec::new(),
+        };
+        let answer = edge.fetch("", "peer", &network, request).await?;
+        Ok(answer.body().len())
+    }
+
+    #[tokio::test]
+    async fn a_group_of_many_members_is_told_and_shown_back_and_what_is_larger_does_not_leave() {
+        // 10,000 members by ids of 64 characters.
+        assert_eq!(sent(800_000).await.unwrap(), 1_600_000);
+        let error = sent(1_000_000).await.unwrap_err();
+        assert_eq!(error.what, "the request is too large");
     }
 }

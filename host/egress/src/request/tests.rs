@@ -752,7 +752,8 @@ fn a_request_is_bounded() {
     assert_eq!(
         sized(REQUEST_BYTES_MAX - 14).unwrap_err(),
         Denied::TooLarge {
-            bytes: REQUEST_BYTES_MAX + 1
+            bytes: REQUEST_BYTES_MAX + 1,
+            most: REQUEST_BYTES_MAX
         }
     );
     let nowhere = Outgoing {
