@@ -23,6 +23,9 @@ pub struct PluginReport {
     pub calls: u64,
     pub faults: u64,
     pub last_fault: Option<String>,
+    /// Calls in which its memory grew, which makes them three to five times as expensive.
+    #[serde(default)]
+    pub grown: u64,
     pub origins_asked: Vec<String>,
     /// By sender, what of it the operator allows.
     #[serde(default)]

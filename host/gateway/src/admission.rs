@@ -88,6 +88,10 @@ impl Guest for Component {
         self.plugins.check(&self.loaded.handle, settings).await
     }
 
+    fn grown(&self) -> u64 {
+        self.loaded.handle.grown()
+    }
+
     async fn self_test(&self) -> Result<(), String> {
         self_test(&self.plugins, &self.loaded, &Rehearsal)
             .await

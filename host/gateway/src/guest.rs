@@ -33,6 +33,9 @@ pub(crate) trait Guest: Debug + Send + Sync {
 
     async fn check(&self, settings: &[types::Pair]) -> Result<Vec<types::Problem>, Fault>;
 
+    /// Calls so far in which its memory grew.
+    fn grown(&self) -> u64;
+
     /// Runs the manifest's vectors once more.
     async fn self_test(&self) -> Result<(), String>;
 }

@@ -69,6 +69,11 @@ impl Version {
         })
     }
 
+    /// Calls in which its memory grew; none of a version that was retired.
+    pub(crate) fn grown(&self) -> u64 {
+        held(&self.guest).as_ref().map_or(0, |guest| guest.grown())
+    }
+
     /// Unloads it, whoever still holds it. A call under way ends first.
     pub(crate) fn retire(&self) {
         drop(held(&self.guest).take());

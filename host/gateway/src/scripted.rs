@@ -75,6 +75,9 @@ impl Guest for Scripted {
     async fn check(&self, _: &[types::Pair]) -> Result<Vec<types::Problem>, Fault> {
         Ok(self.problems.clone())
     }
+    fn grown(&self) -> u64 {
+        0
+    }
     async fn self_test(&self) -> Result<(), String> {
         self.healthy
             .then_some(())

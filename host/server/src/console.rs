@@ -42,6 +42,7 @@ impl Plugins for LoadedPlugins {
                 calls: plugin.calls,
                 faults: plugin.faults,
                 last_fault: plugin.last_fault,
+                grown: plugin.grown,
                 origins_asked: plugin.origins_asked,
                 origins_granted: plugin.origins_granted,
                 limits: plugin

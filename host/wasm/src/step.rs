@@ -65,9 +65,11 @@ pub(crate) async fn run(
             format!("the step lasted longer than {} ms", class.wall_ms),
         )),
     };
+    let guest = store.into_data();
     Outcome {
         result,
-        log: store.into_data().log,
+        log: guest.log,
+        grew: guest.room.grown > 0,
     }
 }
 
@@ -203,6 +205,9 @@ struct Room {
     /// What the last permission took, given back if the growth fails after all.
     memory_lent: usize,
     elements_lent: usize,
+    /// How often a memory grew past the size it began with. Each time the kernel is asked to change
+    /// the mapping, and again when the instance ends: three to five times the cost of a step.
+    grown: usize,
     /// Whether a memory was denied: what follows is most likely its consequence.
     denied: bool,
 }
@@ -217,6 +222,7 @@ impl Room {
             instances: class.instances,
             memory_lent: 0,
             elements_lent: 0,
+            grown: 0,
             denied: false,
         }
     }
@@ -238,11 +244,15 @@ impl ResourceLimiter for Room {
         }
         self.memory_left -= more;
         self.memory_lent = more;
+        // A memory that is made grows from nothing.
+        self.grown += usize::from(current > 0 && more > 0);
         Ok(true)
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory_left += std::mem::take(&mut self.memory_lent);
+        let lent = std::mem::take(&mut self.memory_lent);
+        self.memory_left += lent;
+        self.grown = self.grown.saturating_sub(usize::from(lent > 0));
         Ok(())
     }
 

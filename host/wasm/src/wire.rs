@@ -107,6 +107,8 @@ pub(crate) enum Answer {
 pub(crate) struct Outcome {
     pub(crate) result: Result<Answer, Fault>,
     pub(crate) log: Log,
+    /// Whether a memory grew past the size it began with.
+    pub(crate) grew: bool,
 }
 
 impl Outcome {
@@ -114,6 +116,7 @@ impl Outcome {
         Outcome {
             result: Err(fault),
             log: Log::default(),
+            grew: false,
         }
     }
 }

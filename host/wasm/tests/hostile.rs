@@ -251,6 +251,19 @@ async fn no_instance_finds_what_another_left_in_memory() {
     }
 }
 
+/// Growing costs more than the step itself: an operator sees who does it.
+#[tokio::test]
+async fn calls_in_which_the_memory_grew_are_counted() {
+    let plugins = in_process().await;
+    let ok = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let grow = plugins.admit(Guest::named("grow").build()).await.unwrap();
+    for _ in 0..3 {
+        step(&plugins, &ok).await.unwrap();
+        step(&plugins, &grow).await.unwrap_err();
+    }
+    assert_eq!((ok.handle.grown(), grow.handle.grown()), (0, 3));
+}
+
 /// P-35
 #[tokio::test]
 async fn the_same_input_gives_the_same_answer() {

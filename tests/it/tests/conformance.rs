@@ -77,6 +77,7 @@ fn pass(component: Component, loaded: &Loaded, manifest: &str) {
                 check,
             };
             conformance::provider_vectors(manifest, plugin);
+            assert_eq!(loaded.handle.grown(), 0, "its arena is too small");
             conformance::provider_hostile_settings(manifest, plugin);
             conformance::provider_hostile_replies(manifest, plugin);
             conformance::provider_same_answer(manifest, plugin);
@@ -88,6 +89,7 @@ fn pass(component: Component, loaded: &Loaded, manifest: &str) {
                 check,
             };
             conformance::resolver_vectors(manifest, plugin);
+            assert_eq!(loaded.handle.grown(), 0, "its arena is too small");
             conformance::resolver_hostile(manifest, plugin);
         }
     }

@@ -174,6 +174,7 @@ pub(super) fn row(
         calls: version.map_or(0, |version| version.calls.load(Ordering::Relaxed)),
         faults: version.map_or(0, |version| version.faults.load(Ordering::Relaxed)),
         last_fault: version.and_then(|version| version.last_fault()),
+        grown: version.map_or(0, |version| version.grown()),
         origins_asked: manifest.map_or_else(Vec::new, |manifest| {
             let named = manifest
                 .origin_settings

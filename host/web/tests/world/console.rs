@@ -25,6 +25,7 @@ impl Plugins for TwoPlugins {
                 state: "serving".to_owned(),
                 calls: 4711,
                 faults: 3,
+                grown: 12,
                 last_fault: Some("<i>trap</i>".to_owned()),
                 origins_asked: vec!["https://api.acme.example".to_owned()],
                 origins_granted: vec![(
