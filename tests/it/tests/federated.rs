@@ -1,6 +1,9 @@
 //! The first step is taken at an identity provider, the second one here.
 
 use crate::{ALICE, BOB, PASSWORD};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use postern_admin::definitions::Sort;
 use postern_kit::anyhow::{Context, Result, bail};
 use postern_kit::desk::Request;
@@ -8,7 +11,7 @@ use postern_kit::identity_provider::{CLIENT_ID, CLIENT_SECRET, Signing};
 use postern_kit::ports::free_port;
 use postern_kit::{Browser, IdentityProvider, Page, Peer, Provider, Stop, TestHost, Visitor};
 use postern_login::TenantId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 
 const BOTH: &str = "[sign_in]\nfirst_step = [\"password\", \"corp\"]\n";
@@ -380,11 +383,8 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
     Ok(())
 }
 
-/// an application that asks for a fresh sign-in gets one at the identity provider too, and one
-/// that is not fresh is refused.
-#[tokio::test]
-async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
-    let provider = person().await?;
+/// A host whose application `shop` is content with what `corp` says.
+async fn with_shop(provider: &IdentityProvider) -> Result<TestHost> {
     let shop = "[relying_party.shop]\nfirst_step = [\"corp\"]\nsecond_step = \"none\"\n[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/cb\"]\n";
     let host = TestHost::builder()
         .provider(Provider::Outbox)
@@ -393,17 +393,25 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
         .start()
         .await?;
     host.add_user("alice", PASSWORD, ALICE).await?;
-    let request = SHOP;
+    Ok(host)
+}
+
+/// an application that asks for a fresh sign-in gets one at the identity provider too, and one
+/// that is not fresh is refused.
+#[tokio::test]
+async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
+    let provider = person().await?;
+    let host = with_shop(&provider).await?;
     let mut browser = host.browser();
     for (more, asked) in [("", None), ("&prompt=login", Some("login"))] {
-        let there = browser.leave(&format!("{request}{more}")).await?;
+        let there = browser.leave(&format!("{SHOP}{more}")).await?;
         let back = provider.visit(&there).await?;
         assert_eq!(provider.asked("prompt").as_deref(), asked);
         let page = browser.open(&back.replace(&host.origin(), "")).await?;
         let answer = page.onward().unwrap_or_default();
         assert!(answer.contains("?code="), "{}: {}", page.path, page.text());
     }
-    let there = browser.leave(&format!("{request}&prompt=login")).await?;
+    let there = browser.leave(&format!("{SHOP}&prompt=login")).await?;
     provider.tamper(|claims| {
         claims.insert("auth_time".to_owned(), json!(1_700_000_000));
     });
@@ -411,6 +419,73 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
     let page = browser.open(&back.replace(&host.origin(), "")).await?;
     assert_eq!(page.status, 403, "{}", page.text());
     assert!(page.onward().is_none());
+    Ok(())
+}
+
+/// The shop's people go to the provider and come back: the page that leads on to the shop, if one does.
+async fn for_the_shop(
+    host: &TestHost,
+    provider: &IdentityProvider,
+    browser: &mut Browser,
+    more: &str,
+) -> Result<Page> {
+    let there = browser.leave(&format!("{SHOP}{more}")).await?;
+    let back = provider.visit(&there).await?;
+    browser.open(&back.replace(&host.origin(), "")).await
+}
+
+/// `auth_time` of the ID token that the shop gets for its code.
+async fn auth_time(host: &TestHost, page: &Page) -> Result<i64> {
+    let answer = page.onward().with_context(|| page.text())?;
+    let code = answer
+        .split(['?', '&'])
+        .find_map(|pair| pair.strip_prefix("code="))
+        .context("a code")?;
+    let body = format!(
+        "grant_type=authorization_code&client_id=shop&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&code={code}&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
+    let request = http::Request::post("/oauth2/token")
+        .header("host", host.origin().trim_start_matches("http://"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.into())?;
+    let answer = postern_kit::http::exchange(host.host().public, request).await?;
+    let tokens = answer.json()?;
+    let token = tokens["id_token"].as_str().with_context(|| answer.text())?;
+    let claims = token.split('.').nth(1).context("claims")?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+    claims["auth_time"].as_i64().context("a number")
+}
+
+/// The provider says that it asked the person then.
+fn asked_at(second: i64) -> impl Fn(&mut Map<String, Value>) + Send + 'static {
+    move |claims| {
+        claims.insert("auth_time".to_owned(), json!(second));
+    }
+}
+
+/// OpenID Connect Core 1.0, 2: the time when the person was authenticated. `max_age` is judged by it.
+#[tokio::test]
+async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_came() -> Result<()>
+{
+    let provider = person().await?;
+    let host = with_shop(&provider).await?;
+    let began = Timestamp::now().as_second();
+    provider.tamper(asked_at(began - 3600));
+    let mut browser = host.browser();
+    let page = for_the_shop(&host, &provider, &mut browser, "").await?;
+    assert_eq!(auth_time(&host, &page).await?, began - 3600);
+    assert_eq!(provider.asked("prompt"), None);
+
+    // The session was opened this minute, and is of an hour ago. And the provider's clock is a little slow.
+    provider.tamper(asked_at(began - 10));
+    let page = for_the_shop(&host, &provider, &mut browser, "&max_age=600").await?;
+    assert_eq!(provider.asked("prompt").as_deref(), Some("login"));
+    assert!(auth_time(&host, &page).await? >= began);
+
+    provider.tamper(asked_at(began + 3600));
+    let mut another = host.browser();
+    let page = for_the_shop(&host, &provider, &mut another, "").await?;
+    assert_eq!(page.status, 403, "{}", page.text());
     Ok(())
 }
 

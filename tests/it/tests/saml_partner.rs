@@ -1,15 +1,18 @@
 //! An identity provider that the test plays: whom it vouches for, with which key, and what it says of when.
 
-use crate::saml::{EXTERNAL_KEY, security};
+use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, PLAIN, security};
+use crate::{ALICE, PASSWORD};
 use jiff::{SignedDuration, Timestamp};
 use postern_federation::saml::idp::{
     ConsumerService, IdentityProvider, NameIdFormat, Person, UnverifiedRequest, Verdict,
 };
 use postern_federation::saml::response::NameId;
+use postern_federation::saml::sp::Wish;
 use postern_federation::saml::{
     AuthnContext, Certificate, MessageId, Outgoing, Received, ServiceProvider,
 };
 use postern_kit::anyhow::{Context, Result, bail};
+use postern_kit::{Provider, Stop, TestHost, Visitor};
 use sha2::{Digest, Sha256};
 
 pub(crate) const PARTNER: &str = "https://partner.example";
@@ -102,4 +105,95 @@ pub(crate) fn vouch(
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     ))
+}
+
+const DESK: &str = "http://localhost:8086/desk";
+const CAREFUL: &str = "http://localhost:8086/careful";
+
+/// A host whose partner signs with the application's key; the second of its applications asks for a code.
+async fn host() -> Result<TestHost> {
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin("local")
+        .file("data/keys/saml.key", EXTERNAL_KEY.0)
+        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
+        .file("partner.crt", APPLICATION_KEY.1)
+        .config(&format!(
+            r#"{}
+[saml]
+entity_id = "localhost"
+
+[relying_party.desk]
+first_step = ["partner"]
+second_step = "none"
+[relying_party.desk.saml]
+entity_id = "desk.example"
+consumer_services = ["{DESK}"]
+
+[relying_party.careful]
+first_step = ["partner"]
+[relying_party.careful.saml]
+entity_id = "careful.example"
+consumer_services = ["{CAREFUL}"]
+"#,
+            section("partner.crt")
+        ))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    Ok(host)
+}
+
+/// Alice comes from an application, and the partner says that it asked her at that moment.
+async fn comes(
+    host: &TestHost,
+    visitor: &mut Visitor,
+    from: &App<'_>,
+    wish: Wish<'_>,
+    asked_at: Timestamp,
+) -> Result<Stop> {
+    let (sent_to, _) = visitor.open(&from.link(wish)?).await?.away()?;
+    let consumer_url = format!("{}/commonauth", host.origin());
+    let (to, fields) = vouch(&sent_to, &consumer_url, APPLICATION_KEY, asked_at)?;
+    visitor.post(&to, &fields).await
+}
+
+/// `AuthnInstant` is when the person was asked (core, 2.7.2), there or here.
+#[tokio::test]
+async fn an_application_is_told_when_the_partner_asked_and_of_a_code_when_it_came() -> Result<()> {
+    let host = host().await?;
+    let sso_url = format!("{}/samlsso", host.origin());
+    let desk = App::of("localhost", sso_url.clone(), "desk.example", DESK);
+    let careful = App::of("localhost", sso_url, "careful.example", CAREFUL);
+    let visitor = Visitor::new([(host.origin(), host.host().public)]);
+    let began = Timestamp::now();
+    let before = |seconds: i64| began.checked_sub(SignedDuration::from_secs(seconds));
+
+    let mut at_desk = visitor.clone();
+    let hour_ago = before(3600)?;
+    let stop = comes(&host, &mut at_desk, &desk, PLAIN, hour_ago).await?;
+    let told = desk.accept(stop, true)?.0?.authenticated_at();
+    assert_eq!(told.as_second(), hour_ago.as_second());
+
+    // Asked again by a partner whose clock is a little slow: nobody runs in circles for that.
+    let force = Wish {
+        force_authn: true,
+        ..PLAIN
+    };
+    let stop = comes(&host, &mut at_desk, &desk, force, before(10)?).await?;
+    let told = desk.accept(stop, true)?.0?.authenticated_at();
+    assert!(told.as_second() >= began.as_second(), "{told}");
+
+    let mut with_code = visitor;
+    let stop = comes(&host, &mut with_code, &careful, PLAIN, hour_ago).await?;
+    let page = stop.page()?;
+    assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+    let code = host.phone(ALICE).next_code().await?;
+    let filled = [("code", code.as_str())];
+    let stop = with_code
+        .submit(&host.origin(), &page, "/sign-in/code", &filled)
+        .await?;
+    let told = careful.accept(stop, true)?.0?.authenticated_at();
+    assert!(told.as_second() >= began.as_second(), "{told}");
+    host.stop().await
 }
