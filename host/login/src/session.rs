@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// 1970. The one here ends with it.
 pub const UNTIL_ATTRIBUTE: &str = "urn:oasis:names:tc:SAML:2.0:session-not-on-or-after";
 
+/// Among a person's attributes: when the identity provider asked the person there, in milliseconds since 1970.
+pub const ASKED_ATTRIBUTE: &str = "urn:oasis:names:tc:SAML:2.0:authn-instant";
+
 /// 256 random bits as base64url, made when the login is finished. Stores keep its SHA-256.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionId(String);
@@ -49,6 +52,7 @@ pub struct Session {
     pub display: String,
     pub first: FirstFactor,
     pub second: SecondFactor,
+    /// When it was opened. What an application is told is `proven_at`.
     pub authenticated_at: Timestamp,
     pub expires_at: Timestamp,
     pub user_agent: String,
@@ -99,6 +103,25 @@ impl Session {
             SecondFactor::NotNeeded(_) => &[],
         };
         first.iter().chain(second).copied().collect()
+    }
+
+    /// When the person last proved something: a password or a code here, or what they did at the identity provider, if
+    /// that was all. From there they may have come hours later, without being asked anything.
+    pub fn proven_at(&self) -> Timestamp {
+        let asked_elsewhere = match self.first {
+            FirstFactor::Federated { .. } if !self.has_second_factor() => {
+                let mut attributes = self.attributes.iter();
+                attributes.find(|(name, _)| name == ASKED_ATTRIBUTE)
+            }
+            FirstFactor::Federated { .. } | FirstFactor::Password | FirstFactor::Client { .. } => {
+                None
+            }
+        };
+        match asked_elsewhere {
+            // It is ours, so it is a number. Were it none, nothing would be fresh.
+            Some((_, at)) => Timestamp(at.parse().unwrap_or(0)).min(self.authenticated_at),
+            None => self.authenticated_at,
+        }
     }
 
     /// Whether a second factor was proven, not only not needed.

@@ -56,7 +56,7 @@ impl Logins {
             FirstFactor::Federated { identity_provider } => sequence.offers(identity_provider),
             FirstFactor::Client { .. } => false,
         };
-        let at = session.authenticated_at;
+        let at = session.proven_at();
         // Later, not as late: nobody signs in within the millisecond in which the request came, but a
         // session from just before may bear it.
         let fresh = demand.since.is_none_or(|since| since < at);

@@ -2,14 +2,22 @@
 
 use crate::behaviour::EN;
 use crate::{ALICE, BOB, PASSWORD};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use postern_admin::definitions::Sort;
+use postern_kit::anyhow::{Context, Result, bail};
 use postern_kit::desk::Request;
-use postern_kit::identity_provider::Signing;
-use postern_kit::{Browser, IdentityProvider, Page, Provider, TestHost, anyhow::Result};
+use postern_kit::identity_provider::{CLIENT_ID, CLIENT_SECRET, Signing};
+use postern_kit::ports::free_port;
+use postern_kit::{Browser, IdentityProvider, Page, Peer, Provider, Stop, TestHost, Visitor};
 use postern_login::TenantId;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
 
 const BOTH: &str = "[sign_in]\nfirst_step = [\"password\", \"corp\"]\n";
+/// The address to which an application of the name `shop` sends its people.
+const SHOP: &str = "/oauth2/authorize?client_id=shop&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&response_type=code&scope=openid&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CORP_ONLY: &str = "[sign_in]\nfirst_step = [\"corp\"]\n";
 
 /// A host with Alice, whose account page may be entered through `corp`.
@@ -163,9 +171,7 @@ async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
     provider.vouch_for(json!({"data": {"login": "alice"}}));
     let issuer = provider.issuer();
     let section = format!(
-        "[identity_provider.corp]\nprotocol = \"oauth2\"\ndisplay_name = \"Corp\"\nauthorization_endpoint = \"{issuer}/authorize\"\ntoken_endpoint = \"{issuer}/token\"\nuserinfo_endpoint = \"{issuer}/userinfo\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\nsubject = \"data.login\"\nallow_private_networks = true\n{BOTH}",
-        postern_kit::identity_provider::CLIENT_ID,
-        postern_kit::identity_provider::CLIENT_SECRET
+        "[identity_provider.corp]\nprotocol = \"oauth2\"\ndisplay_name = \"Corp\"\nauthorization_endpoint = \"{issuer}/authorize\"\ntoken_endpoint = \"{issuer}/token\"\nuserinfo_endpoint = \"{issuer}/userinfo\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\nsubject = \"data.login\"\nallow_private_networks = true\n{BOTH}"
     );
     let host = TestHost::builder()
         .provider(Provider::Outbox)
@@ -312,7 +318,7 @@ async fn an_id_token_that_no_key_of_the_provider_signed_is_refused() -> Result<(
 /// X-36
 #[tokio::test]
 async fn an_id_token_for_somebody_else_or_another_time_is_refused() -> Result<()> {
-    let lies: [(&str, serde_json::Value); 9] = [
+    let lies: [(&str, Value); 9] = [
         ("nonce", json!("another")),
         ("nonce", json!(null)),
         ("aud", json!("another-client")),
@@ -447,11 +453,8 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
     Ok(())
 }
 
-/// X-26: an application that asks for a fresh sign-in gets one at the identity provider too, and one
-/// that is not fresh is refused.
-#[tokio::test]
-async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
-    let provider = person().await?;
+/// A host whose application `shop` is content with what `corp` says.
+async fn with_shop(provider: &IdentityProvider) -> Result<TestHost> {
     let shop = "[relying_party.shop]\nfirst_step = [\"corp\"]\nsecond_step = \"none\"\n[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/cb\"]\n";
     let host = TestHost::builder()
         .provider(Provider::Outbox)
@@ -460,17 +463,25 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
         .start()
         .await?;
     host.add_user("alice", PASSWORD, ALICE).await?;
-    let request = "/oauth2/authorize?client_id=shop&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&response_type=code&scope=openid&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    Ok(host)
+}
+
+/// X-26: an application that asks for a fresh sign-in gets one at the identity provider too, and one
+/// that is not fresh is refused.
+#[tokio::test]
+async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
+    let provider = person().await?;
+    let host = with_shop(&provider).await?;
     let mut browser = host.browser();
     for (more, asked) in [("", None), ("&prompt=login", Some("login"))] {
-        let there = browser.leave(&format!("{request}{more}")).await?;
+        let there = browser.leave(&format!("{SHOP}{more}")).await?;
         let back = provider.visit(&there).await?;
         assert_eq!(provider.asked("prompt").as_deref(), asked);
         let page = browser.open(&back.replace(&host.origin(), "")).await?;
         let answer = page.onward().unwrap_or_default();
         assert!(answer.contains("?code="), "{}: {}", page.path, page.text());
     }
-    let there = browser.leave(&format!("{request}&prompt=login")).await?;
+    let there = browser.leave(&format!("{SHOP}&prompt=login")).await?;
     provider.tamper(|claims| {
         claims.insert("auth_time".to_owned(), json!(1_700_000_000));
     });
@@ -478,6 +489,73 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
     let page = browser.open(&back.replace(&host.origin(), "")).await?;
     assert_eq!(page.status, 403, "{}", page.text());
     assert!(page.onward().is_none());
+    Ok(())
+}
+
+/// The shop's people go to the provider and come back: the page that leads on to the shop, if one does.
+async fn for_the_shop(
+    host: &TestHost,
+    provider: &IdentityProvider,
+    browser: &mut Browser,
+    more: &str,
+) -> Result<Page> {
+    let there = browser.leave(&format!("{SHOP}{more}")).await?;
+    let back = provider.visit(&there).await?;
+    browser.open(&back.replace(&host.origin(), "")).await
+}
+
+/// `auth_time` of the ID token that the shop gets for its code.
+async fn auth_time(host: &TestHost, page: &Page) -> Result<i64> {
+    let answer = page.onward().with_context(|| page.text())?;
+    let code = answer
+        .split(['?', '&'])
+        .find_map(|pair| pair.strip_prefix("code="))
+        .context("a code")?;
+    let body = format!(
+        "grant_type=authorization_code&client_id=shop&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&code={code}&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
+    let request = http::Request::post("/oauth2/token")
+        .header("host", host.origin().trim_start_matches("http://"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.into())?;
+    let answer = postern_kit::http::exchange(host.host().public, request).await?;
+    let tokens = answer.json()?;
+    let token = tokens["id_token"].as_str().with_context(|| answer.text())?;
+    let claims = token.split('.').nth(1).context("claims")?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+    claims["auth_time"].as_i64().context("a number")
+}
+
+/// The provider says that it asked the person then.
+fn asked_at(second: i64) -> impl Fn(&mut Map<String, Value>) + Send + 'static {
+    move |claims| {
+        claims.insert("auth_time".to_owned(), json!(second));
+    }
+}
+
+/// OpenID Connect Core 1.0, 2: the time when the person was authenticated. `max_age` is judged by it.
+#[tokio::test]
+async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_came() -> Result<()>
+{
+    let provider = person().await?;
+    let host = with_shop(&provider).await?;
+    let began = Timestamp::now().as_second();
+    provider.tamper(asked_at(began - 3600));
+    let mut browser = host.browser();
+    let page = for_the_shop(&host, &provider, &mut browser, "").await?;
+    assert_eq!(auth_time(&host, &page).await?, began - 3600);
+    assert_eq!(provider.asked("prompt"), None);
+
+    // The session was opened this minute, and is of an hour ago. And the provider's clock is a little slow.
+    provider.tamper(asked_at(began - 10));
+    let page = for_the_shop(&host, &provider, &mut browser, "&max_age=600").await?;
+    assert_eq!(provider.asked("prompt").as_deref(), Some("login"));
+    assert!(auth_time(&host, &page).await? >= began);
+
+    provider.tamper(asked_at(began + 3600));
+    let mut another = host.browser();
+    let page = for_the_shop(&host, &provider, &mut another, "").await?;
+    assert_eq!(page.status, 403, "{}", page.text());
     Ok(())
 }
 
@@ -508,4 +586,170 @@ async fn a_deleted_provider_takes_its_links_with_it() -> Result<()> {
     host.link("bob", "corp", "subject-1").await?;
     assert!(host.link("bob", "other", "subject-1").await.is_err());
     host.stop().await
+}
+
+/// A provider that is not ours (npm `oidc-provider`): it signs people in on a page of its own, and judges our requests,
+/// our verifier and our secret by its own rules.
+struct Foreign {
+    peer: Peer,
+    issuer: String,
+    host: TestHost,
+}
+
+impl Foreign {
+    async fn start(alg: &str) -> Result<Self> {
+        let ports = [free_port()?, free_port()?];
+        let about = json!({
+            "id": CLIENT_ID,
+            "secret": CLIENT_SECRET,
+            "alg": alg,
+            "redirect": format!("http://localhost:{}/sign-in/callback/peer", ports[0]),
+        });
+        let mut peer = Peer::node("oidc-provider", &about)?;
+        let said = peer.hear().await?;
+        let issuer = said["issuer"].as_str().context("an issuer")?.to_owned();
+        let host = TestHost::builder()
+            .provider(Provider::Outbox)
+            .ports(ports)
+            .plugin("local")
+            .config(&format!(
+                r#"
+[identity_provider.peer]
+protocol = "oidc"
+issuer = "{issuer}"
+client_id = "{CLIENT_ID}"
+client_secret = "{CLIENT_SECRET}"
+scopes = ["openid", "profile", "email"]
+# Only userinfo says it.
+subject = "nickname"
+allow_private_networks = true
+
+[sign_in]
+first_step = ["peer"]
+
+[relying_party.shop]
+first_step = ["peer"]
+second_step = "none"
+[relying_party.shop.oidc]
+client_id = "shop"
+public = true
+redirect_uris = ["http://127.0.0.1:1/cb"]
+"#
+            ))
+            .start()
+            .await?;
+        host.add_user("alice", PASSWORD, ALICE).await?;
+        Ok(Self { peer, issuer, host })
+    }
+
+    fn visitor(&self) -> Result<Visitor> {
+        let port = self.issuer.rsplit_once(':').context("a port")?.1;
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
+        Ok(Visitor::new([
+            (self.host.origin(), self.host.host().public),
+            (self.issuer.clone(), peer),
+        ]))
+    }
+
+    /// What it was asked, by the browser that stands at its page, and for which reasons it asks.
+    async fn asked(&mut self) -> Result<(Value, Value)> {
+        let mut said = self.peer.hear().await?;
+        Ok((said["asked"].take(), said["reasons"].take()))
+    }
+
+    /// What it said to us when we brought a code.
+    async fn redeemed(&mut self) -> Result<(Value, Value)> {
+        let mut said = self.peer.hear().await?;
+        Ok((said["token"].take(), said["why"].take()))
+    }
+
+    /// The answer about somebody, on its way to us, and the browser that it is for.
+    async fn caught(&mut self, login: &str) -> Result<(Visitor, String)> {
+        let origin = self.host.origin();
+        let mut visitor = self.visitor()?;
+        let stop = visitor.open(&format!("{origin}/account")).await?;
+        self.asked().await?;
+        visitor.forget(&origin);
+        let (answer, _) = self.signs_in(&mut visitor, stop, login).await?.away()?;
+        visitor.know(&origin, self.host.host().public);
+        Ok((visitor, answer))
+    }
+
+    async fn signs_in(&self, visitor: &mut Visitor, stop: Stop, login: &str) -> Result<Stop> {
+        let Stop::Page { origin, page } = stop else {
+            bail!("the browser is at no page");
+        };
+        assert_eq!(origin, self.issuer, "{}: {}", page.path, page.text());
+        let filled = [("login", login), ("password", "known there")];
+        visitor.submit(&origin, &page, &page.path, &filled).await
+    }
+}
+
+#[tokio::test]
+async fn an_independent_provider_vouches_and_the_code_follows() -> Result<()> {
+    for alg in ["RS256", "ES256"] {
+        let mut foreign = Foreign::start(alg).await?;
+        let origin = foreign.host.origin();
+        let mut visitor = foreign.visitor()?;
+        let stop = visitor.open(&format!("{origin}/account")).await?;
+        let (asked, _) = foreign.asked().await?;
+        assert_eq!(asked["code_challenge_method"], "S256");
+        assert_eq!(asked["nonce"].as_str().map(str::len), Some(43));
+        let page = foreign
+            .signs_in(&mut visitor, stop, "alice")
+            .await?
+            .page()?;
+        assert_eq!(foreign.redeemed().await?.0, "given");
+        assert!(page.asks_for_code(), "{alg}: {}", page.text());
+        let code = foreign.host.phone(ALICE).next_code().await?;
+        let filled = [("code", code.as_str())];
+        let stop = visitor
+            .submit(&origin, &page, "/sign-in/code", &filled)
+            .await?;
+        assert!(stop.page()?.is_account(), "{alg}");
+    }
+    Ok(())
+}
+
+/// X-36: who got hold of somebody's code brings it with a `state` of their own; the provider sees that it is not theirs.
+#[tokio::test]
+async fn a_code_of_another_browser_does_not_fit_at_an_independent_provider() -> Result<()> {
+    let mut foreign = Foreign::start("ES256").await?;
+    let (_, hers) = foreign.caught("alice").await?;
+    let (mut attacker, own) = foreign.caught("mallory").await?;
+    let code_of = |answer: &str| {
+        let mut pairs = answer.split(['?', '&']);
+        let code = pairs.find_map(|pair| pair.strip_prefix("code="));
+        code.map(str::to_owned).context("a code")
+    };
+    let injected = own.replace(&code_of(&own)?, &code_of(&hers)?);
+    let page = attacker.open(&injected).await?.page()?;
+    let (token, why) = foreign.redeemed().await?;
+    assert_eq!(token, "invalid_grant");
+    assert_eq!(why, "PKCE verification failed");
+    assert_eq!(page.path, "/sign-in", "{}", page.text());
+    assert!(!page.asks_for_code(), "{}", page.text());
+    assert_eq!(foreign.host.outbox().count(), 0, "no message");
+    Ok(())
+}
+
+/// X-26: the provider has a session and asks all the same.
+#[tokio::test]
+async fn an_independent_provider_asks_again_when_the_application_wants_it() -> Result<()> {
+    let mut foreign = Foreign::start("ES256").await?;
+    let mut visitor = foreign.visitor()?;
+    for (more, reason) in [("", "no_session"), ("&prompt=login", "login_prompt")] {
+        let address = format!("{}{SHOP}{more}", foreign.host.origin());
+        let stop = visitor.open(&address).await?;
+        let (_, reasons) = foreign.asked().await?;
+        assert_eq!(reasons, json!([reason]));
+        let page = foreign
+            .signs_in(&mut visitor, stop, "alice")
+            .await?
+            .page()?;
+        assert_eq!(foreign.redeemed().await?.0, "given");
+        let answer = page.onward().unwrap_or_default();
+        assert!(answer.contains("?code="), "{}: {}", page.path, page.text());
+    }
+    Ok(())
 }

@@ -30,6 +30,8 @@ mod reload;
 mod resolvers;
 mod saml;
 mod saml_logout;
+mod saml_partner;
+mod saml_tenants;
 mod sample_application;
 mod scim;
 mod sign_in;

@@ -201,29 +201,8 @@ name_id_format = "persistent"
 
     /// An application of the external one.
     pub(crate) fn application<'a>(&self, entity_id: &'a str, consumer_url: &'a str) -> App<'a> {
-        App {
-            upstream: Upstream {
-                entity_id: "localhost".to_owned(),
-                our_entity_id: None,
-                sign_on: Endpoint {
-                    binding: Binding::Redirect,
-                    url: format!("{}/samlsso", self.external.origin()),
-                },
-                logout: None,
-                certificates: vec![Certificate::from_pem(EXTERNAL_KEY.1).expect("a certificate")],
-                sign_requests: false,
-                signed_response: true,
-                signed_assertion: true,
-                encrypted_assertion: false,
-                unsolicited: true,
-                name_id_format: None,
-                context: None,
-            },
-            here: Here {
-                entity_id,
-                consumer_url,
-            },
-        }
+        let sso_url = format!("{}/samlsso", self.external.origin());
+        App::of("localhost", sso_url, entity_id, consumer_url)
     }
 
     pub(crate) fn travelocity(&self) -> App<'static> {
@@ -277,7 +256,39 @@ fn request_id() -> MessageId {
     MessageId::from_entropy(&[1; 20])
 }
 
-impl App<'_> {
+impl<'a> App<'a> {
+    /// It knows an identity provider of this name, at this address, with the external one's key.
+    pub(crate) fn of(
+        identity_provider: &str,
+        sso_url: String,
+        entity_id: &'a str,
+        consumer_url: &'a str,
+    ) -> Self {
+        Self {
+            upstream: Upstream {
+                entity_id: identity_provider.to_owned(),
+                our_entity_id: None,
+                sign_on: Endpoint {
+                    binding: Binding::Redirect,
+                    url: sso_url,
+                },
+                logout: None,
+                certificates: vec![Certificate::from_pem(EXTERNAL_KEY.1).expect("a certificate")],
+                sign_requests: false,
+                signed_response: true,
+                signed_assertion: true,
+                encrypted_assertion: false,
+                unsolicited: true,
+                name_id_format: None,
+                context: None,
+            },
+            here: Here {
+                entity_id,
+                consumer_url,
+            },
+        }
+    }
+
     pub(crate) fn ask(&self, wish: Wish<'_>) -> Result<Outgoing> {
         let security = security(APPLICATION_KEY);
         Ok(self
@@ -807,7 +818,7 @@ async fn caught(two: &Two) -> Result<(Visitor, String, Vec<(String, String)>)> {
     Ok((visitor, address, fields))
 }
 
-fn refused(page: &Page) {
+pub(crate) fn refused(page: &Page) {
     assert_eq!(page.status, 403, "{}", page.text());
 }
 

@@ -8,8 +8,8 @@ use postern_kit::identity_provider::challenge_of;
 use postern_kit::{Browser, Installation, Provider, TestClock, TestHost};
 use std::time::Duration;
 
-const A: &str = "a.example";
-const B: &str = "b.example";
+pub(crate) const A: &str = "a.example";
+pub(crate) const B: &str = "b.example";
 
 /// What a tenant of the older product has in its registry.
 const REGISTRY: &str = r#"<?xml version="1.0"?>
@@ -20,7 +20,7 @@ const REGISTRY: &str = r#"<?xml version="1.0"?>
 "#;
 
 /// A document whose messages go to the outbox, with codes of this length.
-fn to_outbox(brand: &str, length: u8) -> String {
+pub(crate) fn to_outbox(brand: &str, length: u8) -> String {
     format!(
         "brand = \"{brand}\"\n[sms_otp]\nsenders = [\"{brand}-own\"]\ntoken_length = {length}\n[sender.{brand}-own]\nplugin = \"fake\"\n"
     )

@@ -151,13 +151,12 @@ impl Unverified {
         }
         self.received
             .check_relay_state(bindings::RELAY_STATE_BYTES_LIMIT)?;
-        let name = root
-            .only(ASSERTION, "NameID")?
-            .ok_or(Refusal::Structure("a LogoutRequest has a NameID"))?;
+        let name =
+            NameId::below(root)?.ok_or(Refusal::Structure("a LogoutRequest has a NameID"))?;
         Ok(LogoutRequest {
             id: header.id,
             issuer: header.issuer,
-            name: NameId::read(name)?,
+            name,
             session_indexes: root
                 .children_named(PROTOCOL, "SessionIndex")
                 .filter_map(Node::value)

@@ -29,7 +29,7 @@ pub struct NameId {
 }
 
 impl NameId {
-    pub(crate) fn read(node: Node<'_>) -> Result<Self, Refusal> {
+    fn read(node: Node<'_>) -> Result<Self, Refusal> {
         let value = node
             .value()
             .filter(|value| value.len() <= 1024)
@@ -41,6 +41,16 @@ impl NameId {
             name_qualifier: attribute("NameQualifier"),
             sp_name_qualifier: attribute("SPNameQualifier"),
         })
+    }
+    /// The one below this element, if there is one. Whoever seals a name by itself is told so in the log: we open
+    /// whole assertions.
+    pub(crate) fn below(node: Node<'_>) -> Result<Option<Self>, Refusal> {
+        if node.only(ASSERTION, "EncryptedID")?.is_some() {
+            return Err(Refusal::Encryption(
+                "EncryptedID is not supported".to_owned(),
+            ));
+        }
+        node.only(ASSERTION, "NameID")?.map(Self::read).transpose()
     }
     /// Whether what a peer calls somebody is this name. A peer may leave out what it was told of the format and the
     /// qualifiers, and must not say anything else.
@@ -255,7 +265,7 @@ fn accept(
     fresh(header.issue_instant, now)?;
     let conditions_until = conditions(assertion, expected, now)?;
     let subject = part(assertion, ASSERTION, "Subject")?;
-    let name = part(subject, ASSERTION, "NameID")?;
+    let name = NameId::below(subject)?.ok_or(Refusal::Structure("a subject has a NameID"))?;
     let confirmed_until = confirmed(subject, expected, now)?;
     let statements: Vec<_> = assertion
         .children_named(ASSERTION, "AuthnStatement")
@@ -292,7 +302,7 @@ fn accept(
     Ok(VerifiedAssertion {
         id: header.id,
         issuer: header.issuer,
-        subject: NameId::read(name)?,
+        subject: name,
         attributes: attributes(assertion)?,
         session_index: statement.attribute("SessionIndex").map(str::to_owned),
         class,

@@ -295,7 +295,7 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// From `EncryptedAssertion` or `EncryptedID`: one `EncryptedData` with one `EncryptedKey` in it or beside it.
+    /// From `EncryptedAssertion`: one `EncryptedData` with one `EncryptedKey` in it or beside it.
     pub(crate) fn read(holder: Node<'_>) -> Result<Self, Refusal> {
         let data = part(holder, XENC, "EncryptedData")?;
         let info = part(data, DSIG, "KeyInfo")?;

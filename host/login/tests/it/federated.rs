@@ -5,8 +5,10 @@ use postern_login::application::{Application, Offer, SecondStep};
 use postern_login::begin::Moved;
 use postern_login::login::{SecondFactor, StopReason};
 use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
-use postern_login::session::UNTIL_ATTRIBUTE;
+use postern_login::session::{ASKED_ATTRIBUTE, UNTIL_ATTRIBUTE};
+use postern_login::sign_on::{Demand, Recognized};
 use postern_login::{LoginError, LoginId, Step, TenantId};
+use postern_otp::Timestamp;
 use postern_otp::need::{NotNeeded, Refusal};
 use std::time::Duration;
 
@@ -329,4 +331,42 @@ async fn a_session_ends_no_later_than_the_one_it_comes_from() {
     assert!(own > Duration::from_secs(600));
     assert_eq!(ends_after(Some(600)).await, Duration::from_secs(600));
     assert_eq!(ends_after(Some(10 * own.as_secs())).await, own);
+}
+
+/// Whoever wants a sign-in of the last minutes gets none from this morning; a code that followed is of now.
+#[tokio::test]
+async fn a_step_elsewhere_is_as_old_as_the_provider_says_and_a_code_is_not() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    let asked_at = Timestamp(world.time().0 - HOUR);
+    let mut said = said();
+    let attribute = (ASKED_ATTRIBUTE.to_owned(), asked_at.0.to_string());
+    said.attributes.push(attribute);
+    let mut without_code = application();
+    without_code.sequence.second_step = SecondStep::None;
+    let id = at_first_step(&world, without_code.clone()).await;
+    let moved = world.logins.federated(&id, said.clone(), &facts()).await;
+    let finished = world.logins.finish(&moved.unwrap().id, &facts()).await;
+    let session = finished.unwrap().session;
+    assert_eq!(session.proven_at(), asked_at);
+    for (since, enough) in [
+        (Timestamp(asked_at.0 - 1), true),
+        (asked_at, false),
+        (Timestamp(world.time().0 - 1), false),
+    ] {
+        let demand = Demand { since: Some(since) };
+        let found = world
+            .logins
+            .recognize(&tenant(), &without_code, &demand, Some(&session.id))
+            .await
+            .unwrap();
+        assert_eq!(matches!(found, Recognized::Enough(_)), enough, "{since:?}");
+        assert_eq!(matches!(found, Recognized::Nobody), !enough, "{since:?}");
+    }
+    let id = at_first_step(&world, application()).await;
+    let moved = world.logins.federated(&id, said, &facts()).await.unwrap();
+    let code = world.last_code();
+    assert_eq!(world.submit(&moved.id, &code).await, Step::Authenticated);
+    let finished = world.logins.finish(&moved.id, &facts()).await.unwrap();
+    assert_eq!(finished.session.proven_at(), world.time());
 }

@@ -40,7 +40,7 @@ fn answered(
         sub: subject(session),
         sid: session.name.clone(),
         session_ends: moment(session.expires_at),
-        auth_time: moment(session.authenticated_at),
+        auth_time: moment(session.proven_at()),
         acr: acr.to_owned(),
         amr: session.methods().into_iter().map(str::to_owned).collect(),
         claims: released(session, party, scopes, attributes),

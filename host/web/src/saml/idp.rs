@@ -235,7 +235,7 @@ async fn answer(
         subject,
         attributes: released(party, &all),
         context: context(session),
-        authenticated_at: saml::at(applications::moment(session.authenticated_at)),
+        authenticated_at: saml::at(applications::moment(session.proven_at())),
         session_index: session.name.clone(),
         session_until: saml::at(applications::moment(session.expires_at)),
     };

@@ -22,7 +22,7 @@ use postern_login::application::Application;
 use postern_login::begin::{ClientFacts, Moved};
 use postern_login::login::{Notice, Origin};
 use postern_login::ports::FederatedLogin;
-use postern_login::session::{Session, UNTIL_ATTRIBUTE};
+use postern_login::session::{ASKED_ATTRIBUTE, Session, UNTIL_ATTRIBUTE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -139,7 +139,9 @@ pub(super) async fn answer(state: &TenantState, received: Received) -> Result<Re
             if !first {
                 return Err(not_accepted(&Refusal::Replayed));
             }
-            Some(said(&provider, upstream, &assertion)?)
+            let since = trip.as_ref().and_then(|trip| trip.afresh_since);
+            let asked_at = saml::moment(assertion.authenticated_at()).between(since, moment);
+            Some(said(&provider, upstream, &assertion, asked_at)?)
         }
         // Nobody is let in by it, so it needs no signature; the login says that it did not work.
         Err(refusal @ Refusal::Status { .. }) if trip.is_some() => {
@@ -230,6 +232,7 @@ fn said(
     provider: &IdentityProvider,
     upstream: &Upstream,
     assertion: &VerifiedAssertion,
+    asked_at: Moment,
 ) -> Result<Said, Response> {
     let attributes = assertion
         .attributes()
@@ -244,6 +247,7 @@ fn said(
         CONTEXT_ATTRIBUTE.to_owned(),
         assertion.context().uri().to_owned(),
     ));
+    attributes.push((ASKED_ATTRIBUTE.to_owned(), asked_at.0.to_string()));
     if let Some(until) = assertion.session_until() {
         let until = saml::moment(until).0.to_string();
         attributes.push((UNTIL_ATTRIBUTE.to_owned(), until));

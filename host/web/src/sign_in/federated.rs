@@ -18,7 +18,7 @@ use postern_federation::saml::{CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE};
 use postern_login::Step;
 use postern_login::login::Notice;
 use postern_login::ports::FederatedLogin;
-use postern_login::session::UNTIL_ATTRIBUTE;
+use postern_login::session::{ASKED_ATTRIBUTE, UNTIL_ATTRIBUTE};
 use std::sync::Arc;
 
 /// Where a button leads.
@@ -119,12 +119,16 @@ pub async fn arrive(
         .arrive(&provider, &answer, id.as_str(), now);
     let outcome = match arrived.await {
         Ok(vouched) => {
+            let mut attributes = without_ours(vouched.attributes);
+            if let Some(at) = vouched.asked_at {
+                attributes.push((ASKED_ATTRIBUTE.to_owned(), at.0.to_string()));
+            }
             let said = FederatedLogin {
                 tenant: state.tenant.clone(),
                 identity_provider: provider.name.clone(),
                 subject_identifier: vouched.subject.clone(),
                 subject: vouched.subject,
-                attributes: without_ours(vouched.attributes),
+                attributes,
                 settings: resolver_settings(&provider),
             };
             state.logins.federated(&id, said, &client).await
@@ -145,7 +149,12 @@ pub async fn arrive(
 
 /// What a provider says, whatever it speaks, without what we say under names of our own.
 pub fn without_ours(mut attributes: Vec<(String, String)>) -> Vec<(String, String)> {
-    let ours = [CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE, UNTIL_ATTRIBUTE];
+    let ours = [
+        CONTEXT_ATTRIBUTE,
+        SESSION_ATTRIBUTE,
+        ASKED_ATTRIBUTE,
+        UNTIL_ATTRIBUTE,
+    ];
     attributes.retain(|(name, _)| !ours.contains(&name.as_str()));
     attributes
 }

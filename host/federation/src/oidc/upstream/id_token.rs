@@ -115,6 +115,9 @@ fn times_and_bindings(
     {
         return Err(because("its `at_hash` is of another access token"));
     }
+    if seconds("auth_time").is_some_and(|at| at > now + SKEW_SECONDS) {
+        return Err(because("the person signed in in the future"));
+    }
     if let Some(since) = expected.since {
         let at = seconds("auth_time").ok_or_else(|| {
             because("it has no `auth_time`, and the person was to be asked again")
@@ -124,6 +127,12 @@ fn times_and_bindings(
         }
     }
     Ok(claims)
+}
+
+/// When the person was asked there, if it says so. `claims` were validated.
+pub(super) fn asked_at(claims: &Map<String, Value>, expected: &Expected<'_>) -> Option<Moment> {
+    let at = claims.get("auth_time")?.as_f64()? as u64;
+    Some(Moment::from_seconds(at).between(expected.since, expected.now))
 }
 
 /// `at_hash`: the left half of the hash of the algorithm.

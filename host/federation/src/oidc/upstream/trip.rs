@@ -104,6 +104,8 @@ pub struct Vouched {
     /// How it says the person signed in there, on its word: `acr` and the methods of `amr`.
     pub acr: Option<String>,
     pub amr: Vec<String>,
+    /// When the person was asked there, if it says so.
+    pub asked_at: Option<Moment>,
     /// The ID token, which tells the provider at a logout whose session is meant.
     pub id_token: Option<Secret>,
 }
@@ -398,6 +400,7 @@ impl Upstreams {
         Ok(Vouched {
             acr: claims.get("acr").and_then(text),
             amr: amr.into_iter().flatten().filter_map(text).collect(),
+            asked_at: id_token::asked_at(&claims, &expected),
             id_token: Some(Secret::new(token)),
             ..vouched(provider, all, &openid.subject, openid.trust_email)?
         })
@@ -665,6 +668,7 @@ fn vouched(
         attributes: provider.mapped(attributes),
         acr: None,
         amr: Vec::new(),
+        asked_at: None,
         id_token: None,
     })
 }

@@ -1,0 +1,243 @@
+//! SAML at a tenant's addresses; and what an application, a session, a question and an answer of one tenant are to
+//! another: nothing, though one key signs for all.
+
+use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, INTERNAL_KEY, PLAIN, refused};
+use crate::saml_partner::{self, vouch};
+use crate::tenants::{A, B, to_outbox};
+use crate::{ALICE, PASSWORD};
+use jiff::Timestamp;
+use postern_federation::saml::sp::Wish;
+use postern_federation::saml::{AuthnContext, Binding, Outgoing, Refusal};
+use postern_kit::anyhow::{Context, Result};
+use postern_kit::{Provider, Stop, TestHost, Visitor};
+use url::form_urlencoded;
+
+const SHOP: &str = "http://localhost:8085/shop";
+
+/// With the files that the tenants' documents name.
+async fn host() -> Result<TestHost> {
+    TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin("local")
+        .file("data/keys/saml.key", EXTERNAL_KEY.0)
+        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
+        .file("tenants/partner-of-a.crt", APPLICATION_KEY.1)
+        .file("tenants/partner-of-b.crt", INTERNAL_KEY.1)
+        .start()
+        .await
+}
+
+/// A document with the shop in it, and `more` about how its people sign in.
+fn with_shop(brand: &str, more: &str) -> String {
+    format!(
+        r#"{}
+[relying_party.shop]
+{more}
+[relying_party.shop.saml]
+entity_id = "shop.example"
+consumer_services = ["{SHOP}"]
+idp_initiated = true
+"#,
+        to_outbox(brand, 6)
+    )
+}
+
+fn address(host: &TestHost, tenant: &str, path: &str) -> String {
+    format!("{}/t/{tenant}{path}", host.origin())
+}
+
+/// The shop as it knows this tenant.
+fn shop(host: &TestHost, tenant: &str) -> App<'static> {
+    App::of(
+        &address(host, tenant, "/saml/metadata"),
+        address(host, tenant, "/samlsso"),
+        "shop.example",
+        SHOP,
+    )
+}
+
+fn visitor(host: &TestHost) -> Visitor {
+    Visitor::new([(host.origin(), host.host().public)])
+}
+
+/// Fills in the form of the tenant's page that a walk ended at.
+async fn fills_in(
+    host: &TestHost,
+    visitor: &mut Visitor,
+    stop: Stop,
+    form: &str,
+    filled: &[(&str, &str)],
+) -> Result<Stop> {
+    let page = stop.page()?;
+    assert!(page.has_form(form), "{}: {}", page.path, page.text());
+    visitor.submit(&host.origin(), &page, form, filled).await
+}
+
+const ALICES: [(&str, &str); 2] = [("username", "alice"), ("password", PASSWORD)];
+const PASSWORD_AT_A: &str = "/t/a.example/sign-in/password";
+const PASSWORD_AT_B: &str = "/t/b.example/sign-in/password";
+
+#[tokio::test]
+async fn an_application_of_a_tenant_signs_its_people_in_at_the_tenants_addresses() -> Result<()> {
+    let host = host().await?;
+    host.document(A, &with_shop("acme", "")).await?;
+    host.add_user_of(A, "alice", PASSWORD, ALICE).await?;
+    let shop = shop(&host, A);
+    let mut visitor = visitor(&host);
+    let stop = visitor.open(&shop.link(PLAIN)?).await?;
+    let stop = fills_in(&host, &mut visitor, stop, PASSWORD_AT_A, &ALICES).await?;
+    let code = host.phone(ALICE).next_code().await?;
+    let filled = [("code", code.as_str())];
+    let form = "/t/a.example/sign-in/code";
+    let stop = fills_in(&host, &mut visitor, stop, form, &filled).await?;
+    let (accepted, relay_state) = shop.accept(stop, true)?;
+    let accepted = accepted?;
+    assert_eq!(accepted.issuer(), address(&host, A, "/saml/metadata"));
+    assert_eq!(accepted.subject().value, "alice");
+    assert_eq!(accepted.context(), AuthnContext::TwoFactors);
+    assert_eq!(relay_state.as_deref(), Some("deep/link?x=1"));
+    let strayed = visitor
+        .trail
+        .iter()
+        .find(|at| !at.contains("/t/a.example/"));
+    assert_eq!(strayed, None, "{:#?}", visitor.trail);
+    let messages = host.outbox().messages();
+    let senders: Vec<_> = messages.iter().map(|one| one.sender.as_str()).collect();
+    assert_eq!(senders, ["acme-own"]);
+
+    // The older product's name for the address leads to the same session.
+    let older = format!(
+        "{}/samlsso?spEntityID=shop.example&tenantDomain={A}",
+        host.origin()
+    );
+    let stop = visitor.open(&older).await?;
+    assert_eq!(shop.accept(stop, false)?.0?.subject().value, "alice");
+    host.stop().await
+}
+
+/// X-15, Q-09: two tenants know the shop by one name, and it gets their answers at one address.
+#[tokio::test]
+async fn a_request_a_session_and_an_answer_of_one_tenant_are_nothing_in_another() -> Result<()> {
+    let host = host().await?;
+    for (tenant, brand) in [(A, "acme"), (B, "bravo")] {
+        let by_password = with_shop(brand, "second_step = \"none\"");
+        host.document(tenant, &by_password).await?;
+        host.add_user_of(tenant, "alice", PASSWORD, ALICE).await?;
+    }
+    let (at_a, at_b) = (shop(&host, A), shop(&host, B));
+    let mut visitor = visitor(&host);
+
+    // The request is addressed to one of them.
+    let link = at_a.link(PLAIN)?;
+    let (_, query) = link.split_once('?').context("a request in a query")?;
+    let elsewhere = [
+        format!("{}/samlsso?{query}", host.origin()),
+        address(&host, B, &format!("/samlsso?{query}")),
+    ];
+    for address in elsewhere {
+        let page = visitor.open(&address).await?.page()?;
+        assert_eq!(page.status, 400, "{}", page.text());
+    }
+
+    // It waits for whoever signs in at that one.
+    let mut by_post = shop(&host, A);
+    by_post.upstream.sign_on.binding = Binding::Post;
+    let Outgoing::Post { action, fields } = by_post.ask(PLAIN)? else {
+        panic!("a form")
+    };
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let stop = visitor.post(&action, &fields).await?;
+    let waits = visitor
+        .trail
+        .iter()
+        .find(|at| at.contains("sessionDataKey="));
+    let waits = waits.and_then(|at| at.strip_prefix("GET "));
+    let waits = waits.context("a key to what waits")?.to_owned();
+    refused(&visitor.open(&waits.replace(A, B)).await?.page()?);
+    let signed_in = fills_in(&host, &mut visitor, stop, PASSWORD_AT_A, &ALICES).await?;
+    assert_eq!(
+        by_post.accept(signed_in.clone(), true)?.0?.subject().value,
+        "alice"
+    );
+
+    // The same key signed it for both; the shop that knows the other one by its name takes it for nothing.
+    let refusal = at_b.accept(signed_in, true)?.0.unwrap_err();
+    assert!(matches!(refusal, Refusal::Issuer { .. }), "{refusal}");
+
+    // This browser is signed in at one of them only.
+    let passive = Wish {
+        is_passive: true,
+        ..PLAIN
+    };
+    let stop = visitor.open(&at_a.link(passive)?).await?;
+    assert_eq!(at_a.accept(stop, true)?.0?.subject().value, "alice");
+    let stop = visitor.open(&at_b.link(passive)?).await?;
+    let refusal = at_b.accept(stop, true)?.0.unwrap_err();
+    assert!(refusal.to_string().contains("NoPassive"), "{refusal}");
+    let stop = visitor.open(&at_b.link(PLAIN)?).await?;
+    let stop = fills_in(&host, &mut visitor, stop, PASSWORD_AT_B, &ALICES).await?;
+    let refusal = at_a.accept(stop.clone(), true)?.0.unwrap_err();
+    assert!(matches!(refusal, Refusal::Issuer { .. }), "{refusal}");
+    assert_eq!(at_b.accept(stop, true)?.0?.subject().value, "alice");
+    host.stop().await
+}
+
+/// X-15: the two tenants' partners have one name and two keys.
+#[tokio::test]
+async fn another_tenants_identity_provider_vouches_for_nobody_here() -> Result<()> {
+    let host = host().await?;
+    let by_partner = "first_step = [\"partner\"]\nsecond_step = \"none\"";
+    for (tenant, brand, certificate) in [
+        (A, "acme", "partner-of-a.crt"),
+        (B, "bravo", "partner-of-b.crt"),
+    ] {
+        let document = with_shop(brand, by_partner) + &saml_partner::section(certificate);
+        host.document(tenant, &document).await?;
+    }
+    let (of_a, of_b) = (APPLICATION_KEY, INTERNAL_KEY);
+    let (to_a, to_b) = (
+        address(&host, A, "/commonauth"),
+        address(&host, B, "/commonauth"),
+    );
+    let (at_a, at_b) = (shop(&host, A), shop(&host, B));
+    let mut visitor = visitor(&host);
+    let now = Timestamp::now();
+
+    let (sent_by_a, _) = visitor.open(&at_a.link(PLAIN)?).await?.away()?;
+    let (to, forged) = vouch(&sent_by_a, &to_a, of_b, now)?;
+    assert_eq!(to, to_a);
+    refused(&visitor.post(&to_a, &forged).await?.page()?);
+    // What its own partner says is nothing at the other tenant, signed with that one's key or not.
+    let (_, good) = vouch(&sent_by_a, &to_a, of_a, now)?;
+    refused(&visitor.post(&to_b, &good).await?.page()?);
+    refused(&visitor.post(&to_b, &forged).await?.page()?);
+    // Nor does the other tenant's question make it an answer.
+    let (sent_by_b, _) = visitor.open(&at_b.link(PLAIN)?).await?.away()?;
+    let (_, of_the_other) = vouch(&sent_by_b, &to_b, of_b, now)?;
+    refused(&visitor.post(&to_a, &of_the_other).await?.page()?);
+
+    // What was checked waits for its browser at that tenant's address and at no other.
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&good)
+        .finish();
+    let request = http::Request::post(to_a.trim_start_matches(&host.origin()))
+        .header("host", host.origin().trim_start_matches("http://"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", "https://partner.example")
+        .header("sec-fetch-site", "cross-site")
+        .body(body.into())?;
+    let answer = postern_kit::http::exchange(host.host().public, request).await?;
+    let waits = answer.header("location").with_context(|| answer.text())?;
+    assert!(waits.starts_with("/t/a.example/commonauth?"), "{waits}");
+    let waits = format!("{}{waits}", host.origin());
+    refused(&visitor.open(&waits.replace(A, B)).await?.page()?);
+    let stop = visitor.open(&waits).await?;
+    assert_eq!(at_a.accept(stop, true)?.0?.subject().value, "alice");
+    // The other one's is as good as before, there.
+    let stop = visitor.post(&to_b, &of_the_other).await?;
+    assert_eq!(at_b.accept(stop, true)?.0?.subject().value, "alice");
+    host.stop().await
+}
