@@ -204,6 +204,7 @@ pub(crate) enum ToWorker {
 
 /// Worker to host.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every frame is an answer")]
 pub(crate) enum FromWorker {
     /// The first frame: which compiled code it takes, how it makes instances, and which walls
     /// stand around it.
