@@ -313,7 +313,8 @@ fn config(limits: &Limits, space: Space) -> Config {
     if space == Space::Tight {
         config
             .memory_reservation(0)
-            .memory_reservation_for_growth(1 << 20)
+            // A memory that outgrows its addresses is copied; page by page that would be all a step does.
+            .memory_reservation_for_growth(4 << 20)
             .memory_guard_size(64 << 10);
     }
     config

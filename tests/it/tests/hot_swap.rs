@@ -211,14 +211,15 @@ fn component(text: &str, manifest: &str) -> Result<Vec<u8>> {
 
 /// The same component, whose first vector expects another message id than the reply in it has.
 fn with_a_false_vector(component: &[u8]) -> Vec<u8> {
-    let find = |bytes: &[u8], wanted: &[u8]| {
-        let found = bytes.windows(wanted.len()).position(|w| w == wanted);
+    let mut component = component.to_vec();
+    // The module within has a copy of the manifest, which nobody reads; the component's own is behind it.
+    let last = |bytes: &[u8], wanted: &[u8]| {
+        let found = bytes.windows(wanted.len()).rposition(|w| w == wanted);
         found.expect("the manifest has it")
     };
-    let mut component = component.to_vec();
-    let name = b"a queued message is accepted";
-    let vector = find(&component, name);
-    let id = vector + find(&component[vector..], b"SM333");
+    let vector = last(&component, b"a queued message is accepted");
+    let next = last(&component, b"a message handed to a messaging service");
+    let id = vector + last(&component[vector..next], b"SM333");
     component[id + 2] = b'4';
     component
 }

@@ -493,7 +493,7 @@ fn in_no_form(sections: &[Section], values: &Values) -> Option<Section> {
         .map(|name| Field::text(name, name, ""))
         .collect();
     (!fields.is_empty()).then(|| Section {
-        title: "In the file only".to_owned(),
+        title: "Only in the file".to_owned(),
         help: String::new(),
         fields,
     })
