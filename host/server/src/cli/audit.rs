@@ -183,7 +183,10 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             }
             match verified {
                 Verified::Whole { rows, last, pruned } if !json => {
-                    output::line(format!("{rows} rows, all as they were written"));
+                    output::line(match rows {
+                        1 => "1 row, as it was written".to_owned(),
+                        _ => format!("{rows} rows, all as they were written"),
+                    });
                     if let Some(pruned) = pruned {
                         output::line(format!(
                             "rows up to {}:{} were removed, last on {}",
