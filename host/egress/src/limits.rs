@@ -28,7 +28,7 @@ pub const REQUEST_HEADERS_MAX: usize = 64;
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a request to a peer of the host's own, which no plugin writes. A group of 10,000 members, told whole, is 500 to
-/// 800 KiB.
+/// 800 KiB with ids as peers make them.
 pub const PEER_REQUEST_BYTES_MAX: usize = 896 * 1024;
 
 /// Bytes of such a peer's answer: it may show the group that it was told of, with more about each member than it was told.

@@ -107,21 +107,33 @@ impl Session {
 
     /// When the person last proved something: a password or a code here, or what they did at the identity provider, if
     /// that was all. From there they may have come hours later, without being asked anything.
+    /// An identity provider that does not say when is taken at its word that it was when they came.
     pub fn proven_at(&self) -> Timestamp {
-        let asked_elsewhere = match self.first {
-            FirstFactor::Federated { .. } if !self.has_second_factor() => {
-                let mut attributes = self.attributes.iter();
-                attributes.find(|(name, _)| name == ASKED_ATTRIBUTE)
-            }
-            FirstFactor::Federated { .. } | FirstFactor::Password | FirstFactor::Client { .. } => {
-                None
-            }
-        };
-        match asked_elsewhere {
-            // It is ours, so it is a number. Were it none, nothing would be fresh.
-            Some((_, at)) => Timestamp(at.parse().unwrap_or(0)).min(self.authenticated_at),
-            None => self.authenticated_at,
+        match self.all_was_elsewhere() {
+            true => self.asked_at().unwrap_or(self.authenticated_at),
+            false => self.authenticated_at,
         }
+    }
+
+    /// Whether that was after `since`: later, not as late, for nobody signs in within the millisecond
+    /// in which they are asked to, but a session from just before may bear it. Where it matters,
+    /// nobody is taken at their word: an identity provider must have said when it was.
+    pub fn is_proven_after(&self, since: Timestamp) -> bool {
+        match self.all_was_elsewhere() {
+            true => self.asked_at().is_some_and(|at| since < at),
+            false => since < self.authenticated_at,
+        }
+    }
+
+    fn all_was_elsewhere(&self) -> bool {
+        matches!(self.first, FirstFactor::Federated { .. }) && !self.has_second_factor()
+    }
+
+    fn asked_at(&self) -> Option<Timestamp> {
+        let mut attributes = self.attributes.iter();
+        let (_, at) = attributes.find(|(name, _)| name == ASKED_ATTRIBUTE)?;
+        // It is ours, so it is a number. Were it none, nothing would be fresh.
+        Some(Timestamp(at.parse().unwrap_or(0)).min(self.authenticated_at))
     }
 
     /// Whether a second factor was proven, not only not needed.

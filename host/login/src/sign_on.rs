@@ -56,10 +56,9 @@ impl Logins {
             FirstFactor::Federated { identity_provider } => sequence.offers(identity_provider),
             FirstFactor::Client { .. } => false,
         };
-        let at = session.proven_at();
-        // Later, not as late: nobody signs in within the millisecond in which the request came, but a
-        // session from just before may bear it.
-        let fresh = demand.since.is_none_or(|since| since < at);
+        let fresh = demand
+            .since
+            .is_none_or(|since| session.is_proven_after(since));
         if session.tenant != *tenant || !offered || !fresh {
             return Ok(Recognized::Nobody);
         }

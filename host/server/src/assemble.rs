@@ -391,7 +391,8 @@ pub async fn assemble(config: &Config, furniture: Furniture) -> anyhow::Result<A
         keys: Arc::new(FileSamlKeys::new(keys.clone(), &config.server.public_url)),
     };
     let outbound = Arc::new(Edge::new(config.limits.request.clone(), clock.clone()));
-    stores.provisioning.opens(outbound.clone());
+    let to_peers = Edge::of_provisioning(config.limits.request.clone(), clock.clone());
+    stores.provisioning.opens(Arc::new(to_peers));
     let inbound = Rule::new(config.inbound.clone().unwrap_or_default());
     let defined = Arc::new(Defined {
         gateway: gateway.clone(),

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 /// The two doors, bound and not yet open.
@@ -289,6 +290,8 @@ fn read_tls_files(
 /// `postern serve`: until it is told to stop.
 pub async fn serve(path: &Path, config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let began = Instant::now();
+    // Before anything that takes time: a process that does not listen for it is ended by it.
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let doors = Doors::bind(&config).await?;
     let furniture = Furniture {
         metrics: Arc::new(move || metrics.render()),
@@ -301,6 +304,7 @@ pub async fn serve(path: &Path, config: Config, metrics: PrometheusHandle) -> an
         path.to_owned(),
         config.clone(),
         host.reloadable(),
+        hangup,
         shutdown.clone(),
     ));
     tracing::info!(

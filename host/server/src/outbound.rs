@@ -21,6 +21,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Edge {
     client: Client,
+    request_bytes_max: usize,
     clock: Arc<dyn Clock>,
     /// By the certificates that are believed beside the system's: reading the system's takes tens of milliseconds.
     trusts: Mutex<HashMap<Vec<String>, Trust>>,
@@ -33,14 +34,24 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    /// Within the operator's limits for requests, but for the size of an answer.
+    /// To identity providers.
     pub(crate) fn new(within: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self::of(within, limits::REQUEST_BYTES_MAX, clock)
+    }
+
+    /// To peers that are told of users and groups. A group is told, and shown back, with all of its members.
+    pub(crate) fn of_provisioning(within: Limits, clock: Arc<dyn Clock>) -> Self {
         let within = Limits {
             reply_bytes_max: limits::PEER_REPLY_BYTES_MAX,
             ..within
         };
+        Self::of(within, limits::PEER_REQUEST_BYTES_MAX, clock)
+    }
+
+    fn of(within: Limits, request_bytes_max: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             client: Client::new(within, Arc::new(SystemResolver)),
+            request_bytes_max,
             clock,
             trusts: Mutex::default(),
         }
@@ -69,6 +80,9 @@ impl Outbound for Edge {
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, PortError> {
         let (head, body) = request.into_parts();
+        if body.len() > self.request_bytes_max {
+            return Err(PortError::new("the request is too large"));
+        }
         let url = Url::parse(&head.uri.to_string())
             .map_err(|error| PortError::caused("the peer's address cannot be read", error))?;
         let origin = url.origin().ascii_serialization();
@@ -118,7 +132,7 @@ impl Outbound for Edge {
             now_unix_ms: i64::try_from(self.clock.now().0).unwrap_or(i64::MAX),
             nonce: Nonce::new([0; 16], ""),
         };
-        let finished = finish_within(limits::PEER_REQUEST_BYTES_MAX, &outgoing, &grant, &material)
+        let finished = finish_within(self.request_bytes_max, &outgoing, &grant, &material)
             .map_err(|error| {
                 let what = match error {
                     Denied::TooLarge { .. } => "the request is too large",
@@ -194,7 +208,7 @@ mod tests {
     }
 
     async fn sent(bytes: usize) -> Result<usize, PortError> {
-        let edge = Edge::new(Limits::default(), Arc::new(SystemClock));
+        let edge = Edge::of_provisioning(Limits::default(), Arc::new(SystemClock));
         let request = http::Request::put(format!("{}/Groups/1", echo(bytes).await))
             .header("content-type", "application/scim+json")
             .body(vec![b'a'; bytes])
@@ -211,7 +225,9 @@ mod tests {
     async fn a_group_of_many_members_is_told_and_shown_back_and_what_is_larger_does_not_leave() {
         // 10,000 members by ids of 64 characters.
         assert_eq!(sent(800_000).await.unwrap(), 1_600_000);
-        let error = sent(1_000_000).await.unwrap_err();
-        assert_eq!(error.what, "the request is too large");
+        for bytes in [917_500, 1_000_000, 2_000_000] {
+            let error = sent(bytes).await.unwrap_err();
+            assert_eq!(error.what, "the request is too large", "{bytes}");
+        }
     }
 }

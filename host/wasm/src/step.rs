@@ -210,6 +210,8 @@ struct Room {
     grown: usize,
     /// Whether a memory was denied: what follows is most likely its consequence.
     denied: bool,
+    /// Whether the machine had no room for what was allowed: that is nothing the guest did.
+    short: bool,
 }
 
 impl Room {
@@ -224,6 +226,7 @@ impl Room {
             elements_lent: 0,
             grown: 0,
             denied: false,
+            short: false,
         }
     }
 }
@@ -253,6 +256,7 @@ impl ResourceLimiter for Room {
         let lent = std::mem::take(&mut self.memory_lent);
         self.memory_left += lent;
         self.grown = self.grown.saturating_sub(usize::from(lent > 0));
+        self.short |= lent > 0;
         Ok(())
     }
 
@@ -365,6 +369,7 @@ fn read_fault(error: &wasmtime::Error, guest: &Guest, class: &ClassLimits) -> Fa
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => FaultKind::Stack,
         _ if guest.room.denied => FaultKind::Memory,
+        _ if guest.room.short => FaultKind::Busy,
         Some(_) => FaultKind::Trap,
         // The engine's error type for this one is private; a test holds its words.
         None if cause.starts_with("too much data is being copied") => FaultKind::TooLarge,

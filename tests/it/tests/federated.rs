@@ -164,19 +164,23 @@ async fn a_subject_of_the_operators_choice_names_the_account() -> Result<()> {
     signs_in(&host, &provider).await
 }
 
+/// `corp` by plain OAuth 2.0.
+fn plain(provider: &IdentityProvider) -> String {
+    let issuer = provider.issuer();
+    format!(
+        "[identity_provider.corp]\nprotocol = \"oauth2\"\ndisplay_name = \"Corp\"\nauthorization_endpoint = \"{issuer}/authorize\"\ntoken_endpoint = \"{issuer}/token\"\nuserinfo_endpoint = \"{issuer}/userinfo\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\nsubject = \"data.login\"\nallow_private_networks = true\n"
+    )
+}
+
 /// Plain OAuth 2.0: no ID token, the person is in userinfo.
 #[tokio::test]
 async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
     let provider = person().await?;
     provider.vouch_for(json!({"data": {"login": "alice"}}));
-    let issuer = provider.issuer();
-    let section = format!(
-        "[identity_provider.corp]\nprotocol = \"oauth2\"\ndisplay_name = \"Corp\"\nauthorization_endpoint = \"{issuer}/authorize\"\ntoken_endpoint = \"{issuer}/token\"\nuserinfo_endpoint = \"{issuer}/userinfo\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\nsubject = \"data.login\"\nallow_private_networks = true\n{BOTH}"
-    );
     let host = TestHost::builder()
         .provider(Provider::Outbox)
         .plugin("local")
-        .config(&section)
+        .config(&format!("{}{BOTH}", plain(&provider)))
         .start()
         .await?;
     host.add_user("alice", PASSWORD, ALICE).await?;
@@ -455,11 +459,15 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
 
 /// A host whose application `shop` is content with what `corp` says.
 async fn with_shop(provider: &IdentityProvider) -> Result<TestHost> {
+    with_shop_at(&provider.section("corp", "")).await
+}
+
+async fn with_shop_at(corp: &str) -> Result<TestHost> {
     let shop = "[relying_party.shop]\nfirst_step = [\"corp\"]\nsecond_step = \"none\"\n[relying_party.shop.oidc]\nclient_id = \"shop\"\npublic = true\nredirect_uris = [\"http://127.0.0.1:1/cb\"]\n";
     let host = TestHost::builder()
         .provider(Provider::Outbox)
         .plugin("local")
-        .config(&format!("{}{shop}", provider.section("corp", "")))
+        .config(&format!("{corp}{shop}"))
         .start()
         .await?;
     host.add_user("alice", PASSWORD, ALICE).await?;
@@ -489,6 +497,25 @@ async fn a_fresh_sign_in_is_asked_of_the_identity_provider() -> Result<()> {
     let page = browser.open(&back.replace(&host.origin(), "")).await?;
     assert_eq!(page.status, 403, "{}", page.text());
     assert!(page.onward().is_none());
+    Ok(())
+}
+
+/// plain OAuth 2.0 cannot be asked for a fresh sign-in and could not say that there was one, so
+/// it is not gone to; nor is a session of it fresh, and nothing runs in circles.
+#[tokio::test]
+async fn a_provider_that_cannot_be_asked_afresh_is_not_gone_to_for_that() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"data": {"login": "alice"}}));
+    let host = with_shop_at(&plain(&provider)).await?;
+    let mut browser = host.browser();
+    let page = for_the_shop(&host, &provider, &mut browser, "").await?;
+    assert!(page.onward().is_some(), "{}", page.text());
+    for more in ["&max_age=600", "&prompt=login"] {
+        let page = browser.open(&format!("{SHOP}{more}")).await?;
+        assert!(page.onward().is_none(), "{more}: {}", page.text());
+        let said = page.text().contains("not signed in there");
+        assert!(said, "{more}: {} {}", page.path, page.text());
+    }
     Ok(())
 }
 

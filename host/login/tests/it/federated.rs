@@ -339,6 +339,7 @@ async fn a_step_elsewhere_is_as_old_as_the_provider_says_and_a_code_is_not() {
     let world = World::new();
     resolves_to(&world, alice());
     let asked_at = Timestamp(world.time().0 - HOUR);
+    let said_nothing_of_when = said;
     let mut said = said();
     let attribute = (ASKED_ATTRIBUTE.to_owned(), asked_at.0.to_string());
     said.attributes.push(attribute);
@@ -362,6 +363,26 @@ async fn a_step_elsewhere_is_as_old_as_the_provider_says_and_a_code_is_not() {
             .unwrap();
         assert_eq!(matches!(found, Recognized::Enough(_)), enough, "{since:?}");
         assert_eq!(matches!(found, Recognized::Nobody), !enough, "{since:?}");
+    }
+    // One that does not say when: good where nobody asks, and never fresh.
+    let id = at_first_step(&world, without_code.clone()).await;
+    let silent = said_nothing_of_when();
+    let moved = world.logins.federated(&id, silent, &facts()).await;
+    let finished = world.logins.finish(&moved.unwrap().id, &facts()).await;
+    let session = finished.unwrap().session;
+    assert_eq!(session.proven_at(), world.time());
+    for (since, enough) in [(None, true), (Some(Timestamp(0)), false)] {
+        let found = world
+            .logins
+            .recognize(
+                &tenant(),
+                &without_code,
+                &Demand { since },
+                Some(&session.id),
+            )
+            .await
+            .unwrap();
+        assert_eq!(matches!(found, Recognized::Enough(_)), enough, "{since:?}");
     }
     let id = at_first_step(&world, application()).await;
     let moved = world.logins.federated(&id, said, &facts()).await.unwrap();

@@ -36,6 +36,7 @@ pub use outbox::Outbox;
 pub use plugins::{Isolation, Plugins};
 pub use problems::{ConfigError, Problem, Warning};
 pub use secret::{Secret, Surroundings};
+pub(crate) use sender::names_a_secret;
 pub use sender::{Sender, Setting};
 pub use server::Server;
 pub(crate) use sms_otp::check_own_page;

@@ -218,11 +218,27 @@ fn read_values(
     values
 }
 
-pub(super) fn names_a_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["token", "secret", "password", "api_key", "apikey"]
-        .iter()
-        .any(|word| key.contains(word))
+/// Whether a setting, a header or a parameter of this name holds a credential.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    // `X-Api-Key` ends with one of these; `auth_id` begins with one, and `shipping` holds one.
+    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    matches!(
+        last,
+        Some("key" | "auth" | "authorization" | "pass" | "pwd" | "pin")
+    ) || [
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "token",
+        "api_key",
+        "apikey",
+        "api-key",
+        "credential",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 /// A recipe hides credentials in addresses and headers, and its GET form puts them into every log

@@ -305,7 +305,7 @@ fn a_plugin_limit_that_would_have_no_effect_is_refused_with_the_reason() {
             "request_bytes",
             "no larger request",
         ),
-        ("steps = 9", "steps", "from 2 to 8"),
+        ("steps = 9", "steps", "from 4 to 8"),
         ("requests = 4", "requests", "the last step is a verdict"),
         (
             "native = { cpu_ms = 0 }",

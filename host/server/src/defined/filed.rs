@@ -1,7 +1,7 @@
 //! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
 //! a secret it says that it is set, and never more.
 
-use crate::config::carries_a_password;
+use crate::config::{carries_a_password, names_a_secret};
 use postern_admin::definitions::{Sort, sends};
 use postern_admin::form::{Field, FieldKind, Values};
 
@@ -27,7 +27,10 @@ pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String
         let Some(value) = at(table, &field.name) else {
             continue;
         };
-        match text(&field.kind, value).filter(|_| !field.secret) {
+        // A manifest may have forgotten to say that its `auth_token` is one.
+        let forgotten = field.name.starts_with("settings.") && names_a_secret(&field.name);
+        let secret = field.secret || (value.is_str() && forgotten);
+        match text(&field.kind, value).filter(|_| !secret) {
             Some(text) => {
                 values.insert(field.name.clone(), text);
             }
@@ -90,16 +93,13 @@ fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
 /// Whether a recipe's address, headers or payload give something with such a name a value of their own,
 /// and not by `$secret.NAME`. What a path holds has no name and is not found.
 fn holds_a_credential(text: &str) -> bool {
-    const NAMES: [&str; 6] = ["key", "token", "secret", "passw", "pwd", "authorization"];
     let gives_one = |part: &str| {
         let Some((name, value)) = part.split_once([':', '=', '>']) else {
             return false;
         };
-        let name = name.to_ascii_lowercase();
+        let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let value = value.trim().trim_matches('"');
-        !value.is_empty()
-            && !value.contains("$secret.")
-            && NAMES.iter().any(|word| name.contains(word))
+        !value.is_empty() && !value.contains("$secret.") && names_a_secret(name)
     };
     carries_a_password(text)
         || text
@@ -123,6 +123,7 @@ mod tests {
             Field::text("metadata", "", "").of(FieldKind::Document),
             Field::text("settings.sms_url", "", "").of(FieldKind::Url),
             Field::text("settings.from", "", ""),
+            Field::text("settings.auth_token", "", ""),
             Field::text("oidc.access_token_lifetime", "", "")
                 .of(FieldKind::Integer { min: 0, max: 9 }),
             Field::text("absent", "", ""),
@@ -147,13 +148,22 @@ mod tests {
             [settings]
             sms_url = "https://sms.example/send?api_key=canary-url&to=$ctx.num"
             from = { file = "from.txt" }
+            auth_token = "canary-forgotten"
             [oidc]
             access_token_lifetime = 60
             "#,
         )
         .unwrap();
         let (values, set) = read(&fields(), &table);
-        assert_eq!(set, ["client_secret", "token", "settings.sms_url"]);
+        assert_eq!(
+            set,
+            [
+                "client_secret",
+                "token",
+                "settings.sms_url",
+                "settings.auth_token"
+            ]
+        );
         let expected = [
             ("ca_files", "a.pem\nb.pem"),
             ("issuer", "https://idp.example"),
@@ -181,6 +191,9 @@ mod tests {
             "{\"apiSecret\": \"s\", \"to\": \"$ctx.num\"}",
             "<login>u</login><password>p</password>",
             "user=u\npwd=p",
+            "https://sms.example/send?user=u&pass=p",
+            "X-Auth: k",
+            "{\"pin\":\"1234\"}",
         ] {
             assert!(holds_a_credential(text), "{text}");
         }

@@ -7,6 +7,7 @@
 use super::document::Document;
 use super::parameters::provider_name;
 use super::report::Report;
+use crate::config::names_a_secret;
 use postern_otp::Pattern;
 use toml::Value;
 use url::Url;
@@ -554,20 +555,11 @@ fn is_literal(value: &str) -> bool {
     !value.is_empty() && !value.contains('$') && !value.contains("&num") && !value.contains("&msg")
 }
 
+/// Half of one among them: who may send.
 fn names_a_credential(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase();
-    let whole = ["key", "auth", "pass", "pwd", "pin", "user", "username"];
-    whole.contains(&name.as_str())
-        || [
-            "secret",
-            "password",
-            "passwd",
-            "token",
-            "api_key",
-            "apikey",
-            "api-key",
-            "credential",
-        ]
+    let name = name.trim();
+    ["user", "username"]
         .iter()
-        .any(|word| name.contains(word))
+        .any(|half| name.eq_ignore_ascii_case(half))
+        || names_a_secret(name)
 }

@@ -11,30 +11,23 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 const EVERY: Duration = Duration::from_secs(2);
 
-pub(crate) async fn run(path: PathBuf, config: Config, parts: Reloadable, shutdown: Shutdown) {
+pub(crate) async fn run(
+    path: PathBuf,
+    config: Config,
+    parts: Reloadable,
+    mut hangup: Signal,
+    shutdown: Shutdown,
+) {
     let watch = async {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => Some(hangup),
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGHUP");
-                None
-            }
-        };
         let mut current = config;
         let mut seen = Seen::now(&path, &current);
         loop {
-            let asked = async {
-                match &mut hangup {
-                    Some(hangup) => hangup.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                _ = asked => tracing::info!("SIGHUP: reading the configuration again"),
+                _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
                 () = tokio::time::sleep(EVERY) => {
                     let now = Seen::now(&path, &current);
                     if now == seen {

@@ -162,6 +162,11 @@ impl Upstreams {
         traveller: Traveller<'_>,
         entropy: &TripEntropy,
     ) -> Result<Departure, TripError> {
+        if traveller.afresh && matches!(provider.protocol, Protocol::OAuth2(_)) {
+            // It has no way to be asked, and none to say that it was done.
+            let detail = "a fresh sign-in is wanted, which plain OAuth 2.0 cannot be asked for";
+            return Err(TripError::new(&provider.name, Fault::Refused, detail));
+        }
         let (registration, endpoints) = self.endpoints(provider, traveller.now).await?;
         let part = |at: usize| {
             let mut bytes = [0; 32];
