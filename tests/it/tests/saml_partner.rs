@@ -52,7 +52,7 @@ pub(crate) fn vouch(
             default: true,
         }],
         certificates: vec![Certificate::from_pem(EXTERNAL_KEY.1)?],
-        signed_requests: true,
+        signed_requests: query.contains("Signature="),
         sign_response: true,
         encrypt_to: None,
         logout: None,

@@ -5,11 +5,17 @@ use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, INTERNAL_KEY, PLAIN, refus
 use crate::saml_partner::{self, vouch};
 use crate::tenants::{A, B, to_outbox};
 use crate::{ALICE, PASSWORD};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use postern_federation::saml::sp::Wish;
 use postern_federation::saml::{AuthnContext, Binding, Outgoing, Refusal};
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::{Provider, Stop, TestHost, Visitor};
+use std::io::{Read as _, Write as _};
 use url::form_urlencoded;
 
 const SHOP: &str = "http://localhost:8085/shop";
@@ -54,6 +60,31 @@ fn shop(host: &TestHost, tenant: &str) -> App<'static> {
         "shop.example",
         SHOP,
     )
+}
+
+/// A question of `other`, unsigned, as it would be if this tenant had asked it: with its names and
+/// addresses, and still with the other one's id and relay state.
+fn as_if_of(tenant: &str, other: &str, sent: &str) -> Result<String> {
+    let (address, query) = sent.split_once('?').context("a question in a query")?;
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .filter(|(name, _)| name != "Signature" && name != "SigAlg")
+        .collect();
+    for (name, value) in &mut pairs {
+        if name == "SAMLRequest" {
+            let deflated = STANDARD.decode(value.as_str())?;
+            let mut xml = String::new();
+            DeflateDecoder::new(deflated.as_slice()).read_to_string(&mut xml)?;
+            let xml = xml.replace(&format!("/t/{other}/"), &format!("/t/{tenant}/"));
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(xml.as_bytes())?;
+            *value = STANDARD.encode(encoder.finish()?);
+        }
+    }
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&pairs)
+        .finish();
+    Ok(format!("{address}?{query}"))
 }
 
 fn visitor(host: &TestHost) -> Visitor {
@@ -211,13 +242,16 @@ async fn another_tenants_identity_provider_vouches_for_nobody_here() -> Result<(
     assert_eq!(to, to_a);
     refused(&visitor.post(&to_a, &forged).await?.page()?);
     // What its own partner says is nothing at the other tenant, signed with that one's key or not.
-    let (_, good) = vouch(&sent_by_a, &to_a, of_a, now)?;
+    let (_, good) = vouch(&as_if_of(A, B, &sent_by_a)?, &to_a, of_a, now)?;
     refused(&visitor.post(&to_b, &good).await?.page()?);
     refused(&visitor.post(&to_b, &forged).await?.page()?);
     // Nor does the other tenant's question make it an answer.
     let (sent_by_b, _) = visitor.open(&at_b.link(PLAIN)?).await?.away()?;
     let (_, of_the_other) = vouch(&sent_by_b, &to_b, of_b, now)?;
     refused(&visitor.post(&to_a, &of_the_other).await?.page()?);
+    // Not even where everything is this tenant's: who signs, for whom, at which address.
+    let (_, disguised) = vouch(&as_if_of(A, B, &sent_by_b)?, &to_a, of_a, now)?;
+    refused(&visitor.post(&to_a, &disguised).await?.page()?);
 
     // What was checked waits for its browser at that tenant's address and at no other.
     let body = form_urlencoded::Serializer::new(String::new())
