@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) fn host() -> Result<PathBuf> {
     let first = !machine::target_folder()?.join("debug/postern").is_file();
     let what = if first {
-        "building (some 20 minutes the first time on two cores: the engine is compiled with optimizations)"
+        "building (some 25 minutes the first time on two cores: the engine is compiled with optimizations)"
     } else {
         "building"
     };
