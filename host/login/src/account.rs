@@ -1,5 +1,5 @@
 //! What a person does with their own account. Anything that weakens or moves a factor needs a
-//! session with a second factor that is at most 10 minutes old.
+//! session with a second factor in which something was proven less than 10 minutes ago.
 
 mod password;
 
@@ -10,8 +10,7 @@ use crate::caller::Caller;
 use crate::error::StoreError;
 use crate::first_step::unavailable;
 use crate::login::{
-    Challenge, Challenged, Login, LoginId, Notice, Origin, Purpose, SecondFactor, State,
-    StopReason, Stopped, Who,
+    Challenge, Challenged, Login, LoginId, Notice, Origin, Purpose, State, StopReason, Stopped, Who,
 };
 use crate::occasion::validated;
 use crate::ports::{AccountRef, Association, Message, Profile, Subject, TenantSettings};
@@ -23,7 +22,7 @@ use crate::text::{self, MessageText};
 use crate::throttle::{Outlay, number_key, send_budgets};
 use crate::{LoginError, Logins, Step};
 use postern_otp::lock::Standing;
-use postern_otp::{BackupCode, Closed, PhoneNumber, Requested, Verified};
+use postern_otp::{BackupCode, Closed, PhoneNumber, Requested, Timestamp, Verified};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ pub use password::{NewPassword, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 
 /// Long enough to find the page and type a number, short enough that a session left open on a
 /// shared computer moves nothing.
-const FRESH_FOR: Duration = Duration::from_secs(10 * 60);
+const FRESH_MILLIS: u64 = 10 * 60 * 1000;
 /// As many as fit a wallet card.
 const BACKUP_CODES: usize = 10;
 
@@ -175,7 +174,7 @@ impl Logins {
         let login = self.own_proof(session, id).await?;
         // The account may have got a factor since the proof began (attack B-01).
         let profile = self.profile(session, &account).await?;
-        if profile.had_factor && !has_second_factor(session) {
+        if profile.had_factor && !session.has_second_factor() {
             return Err(LoginError::Reauthenticate);
         }
         let settings = self.settings_of(&login).await?;
@@ -524,21 +523,24 @@ impl Logins {
     /// password alone (attack B-01 is about those that had).
     fn moves_factors(&self, session: &Session, profile: &Profile) -> bool {
         let has_factor = facts(Some(profile), None).had_factor;
-        self.is_fresh(session) && (has_second_factor(session) || !has_factor)
+        self.is_fresh(session) && (session.has_second_factor() || !has_factor)
     }
 
     fn require_second_factor(&self, session: &Session) -> Result<(), LoginError> {
-        if self.is_fresh(session) && has_second_factor(session) {
+        if self.is_fresh(session) && session.has_second_factor() {
             Ok(())
         } else {
             Err(LoginError::Reauthenticate)
         }
     }
 
-    /// A session from the future is one before a clock was turned back: not fresh.
+    /// Not when it was opened counts, but when something was last proven: an identity provider may have
+    /// let the person in without asking. A session from the future is one before a clock was turned
+    /// back: not fresh.
     fn is_fresh(&self, session: &Session) -> bool {
         let now = self.now();
-        now >= session.authenticated_at && now.since(session.authenticated_at) <= FRESH_FOR
+        let since = Timestamp(now.0.saturating_sub(FRESH_MILLIS));
+        session.authenticated_at <= now && session.is_proven_after(since)
     }
 
     fn event(&self, session: &Session, client: &ClientFacts, what: What) -> AuditEvent {
@@ -577,13 +579,6 @@ impl Told {
                  If this was not you, contact your administrator."
             }
         }
-    }
-}
-
-fn has_second_factor(session: &Session) -> bool {
-    match session.second {
-        SecondFactor::Sms { .. } | SecondFactor::BackupCode => true,
-        SecondFactor::NotNeeded(_) => false,
     }
 }
 

@@ -56,6 +56,11 @@ impl Application {
             },
         }
     }
+
+    /// Nobody waits for this login but the person, who came for their own account.
+    pub fn is_account_page(&self) -> bool {
+        self.name.is_empty()
+    }
 }
 
 impl Sequence {

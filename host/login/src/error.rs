@@ -42,7 +42,7 @@ pub enum LoginError {
     Conflict,
     #[error("too many requests; next one at {at:?}")]
     Throttled { at: Timestamp },
-    /// The session is too old, or was opened without a second factor, for what is asked.
+    /// What was proven in the session is too old for what is asked, or it was no second factor.
     #[error("a fresh sign-in is needed")]
     Reauthenticate,
     /// Too much work at once, or a part that is needed is down.

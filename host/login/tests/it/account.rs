@@ -5,8 +5,9 @@ use postern_login::account::{NewPassword, Proven};
 use postern_login::audit::What;
 use postern_login::login::{FirstFactor, Notice, StopReason};
 use postern_login::ports::Association;
-use postern_login::session::{Session, SessionId};
+use postern_login::session::{ASKED_ATTRIBUTE, Session, SessionId};
 use postern_login::{LoginError, LoginId, Step};
+use postern_otp::Timestamp;
 
 const NEW: &str = "+94777654321";
 
@@ -143,6 +144,71 @@ async fn a_factor_is_moved_only_from_a_fresh_session() {
         );
     }
     assert_eq!(world.calls(), 1);
+}
+
+/// The session, had its first step been taken at an identity provider that says it asked the person then.
+fn from_elsewhere(session: &Session, asked_at: Option<Timestamp>) -> Session {
+    let said = asked_at.map(|at| (ASKED_ATTRIBUTE.to_owned(), at.0.to_string()));
+    Session {
+        first: FirstFactor::Federated {
+            identity_provider: "idp".to_owned(),
+        },
+        attributes: said.into_iter().collect(),
+        ..session.clone()
+    }
+}
+
+/// B-01, X-26: all of these were opened this minute.
+#[tokio::test]
+async fn a_session_is_as_fresh_as_what_was_proven_in_it() {
+    let (world, session) = bob_without_a_factor().await;
+    let ago = |millis| Some(Timestamp(world.time().0 - millis));
+    let association = Association {
+        identity_provider: "idp".to_owned(),
+        subject: "s".to_owned(),
+    };
+    for (asked_at, fresh) in [
+        (ago(HOUR), false),
+        (ago(10 * MINUTE), false),
+        (None, false),
+        (ago(9 * MINUTE), true),
+        (ago(0), true),
+    ] {
+        let session = from_elsewhere(&session, asked_at);
+        let logins = &world.logins;
+        let overview = logins.overview(&session).await.unwrap();
+        assert_eq!(overview.fresh, fresh, "{asked_at:?}");
+        let refused = [
+            logins.change_number(&session, NEW, &facts()).await.err(),
+            logins
+                .change_password(&session, "right", "better than before", &facts())
+                .await
+                .err(),
+            logins.set_opt_out(&session, false, &facts()).await.err(),
+            logins.unlink(&session, &association, &facts()).await.err(),
+        ];
+        for refused in refused {
+            let stale = matches!(refused, Some(LoginError::Reauthenticate));
+            assert!(
+                stale != fresh && refused.is_none() == fresh,
+                "{asked_at:?}: {refused:?}"
+            );
+        }
+        assert_eq!(world.calls() > 0, fresh, "{asked_at:?}");
+    }
+}
+
+/// Whoever entered a code just now has proven something, whatever came before it.
+#[tokio::test]
+async fn a_code_makes_a_session_fresh_whose_first_step_was_taken_long_ago() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let session = from_elsewhere(&session, Some(Timestamp(world.time().0 - HOUR)));
+    let codes = world.logins.new_backup_codes(&session, &facts()).await;
+    assert_eq!(codes.unwrap().len(), 10);
+    world.pass(10 * MINUTE);
+    let refused = world.logins.new_backup_codes(&session, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
 }
 
 /// A clock that was turned back makes no session fresh.
