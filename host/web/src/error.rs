@@ -29,7 +29,7 @@ pub enum PageError {
     Wait {
         seconds: u64,
     },
-    /// A second factor that is fresh is wanted.
+    /// The person must have proven just now who they are.
     Fresh,
     /// A part is missing for now.
     Busy {

@@ -275,7 +275,7 @@ pub static EN: Texts = Texts {
     error_wait_one: "There were too many attempts. Try again in 1 minute.",
     error_wait_many: "There were too many attempts. Try again in {minutes} minutes.",
     error_fresh_title: "Please sign in once more",
-    error_fresh: "What you want to do changes how you sign in, so we ask for your password and a code first.",
+    error_fresh: "What you want to do changes how you sign in, so prove first that it is you. Where another service signs you in, it must ask you again. If this page comes back all the same, sign out and sign in with a code, or tell whoever runs this.",
     error_host_title: "Wrong address",
     error_host: "This service is not known by that name.",
     error_reference: "If you report this, mention",

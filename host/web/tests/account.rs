@@ -4,6 +4,9 @@
 mod world;
 
 use http::StatusCode;
+use postern_login::ports::{Clock, LoginStore};
+use postern_login::tenant::SUPER_TENANT;
+use postern_login::{LoginId, TenantId};
 use std::time::Duration;
 use world::{Browser, PASSWORD, World};
 
@@ -234,6 +237,82 @@ async fn an_old_session_cannot_change_how_its_owner_signs_in() {
         browser.get("/account").await;
     }
     assert_eq!(world.phone.count(), 1);
+}
+
+/// Whether the sign-in that the browser is at has an identity provider ask again.
+async fn asks_afresh(world: &World, browser: &Browser, tenant: &str) -> bool {
+    let id = LoginId::parse(&browser.cookie("login").unwrap()).unwrap();
+    let tenant = TenantId::parse(tenant).unwrap();
+    let login = LoginStore::load(&world.store, &tenant, &id, world.clock.now()).await;
+    login.unwrap().unwrap().application.sequence.afresh
+}
+
+#[tokio::test]
+async fn the_button_after_a_refusal_has_everything_asked_again_and_leads_back() {
+    let world = World::new().await;
+    for (base, tenant) in [("", SUPER_TENANT), ("/t/a.example", "a.example")] {
+        let mut browser = world.signed_in_at(base).await;
+        world.clock.pass(Duration::from_secs(11 * 60));
+        browser.get("/account").await;
+        let refused = browser.post("/account/backup-codes", &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        let button = format!("href=\"{base}/sign-in?afresh\"");
+        assert!(refused.body.contains(&button), "{}", refused.body);
+
+        let page = browser.get("/sign-in?afresh").await;
+        assert!(page.body.contains("name=\"password\""), "{}", page.body);
+        assert!(asks_afresh(&world, &browser, tenant).await);
+        browser.password("alice", "wrong").await;
+        let page = browser.get("/sign-in").await;
+        assert!(page.body.contains("name=\"password\""), "{}", page.body);
+        assert!(asks_afresh(&world, &browser, tenant).await);
+        browser.password("alice", PASSWORD).await;
+        browser.get("/sign-in").await;
+        let code = world.phone.last_code();
+        let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
+        assert_eq!(answer.location(), format!("{base}/account"));
+        let page = browser.get("/account").await;
+        assert!(!page.body.contains("asked to sign in once more"));
+        let fields = [("mobile", "+94771234599")];
+        let answer = browser.post("/account/number", &fields).await;
+        assert_eq!(answer.location(), format!("{base}/account/number"));
+        world.clock.pass(Duration::from_secs(3600));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_under_way_gives_way_to_one_that_asks_afresh_only_before_its_first_step() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    browser.get("/sign-in").await;
+    let ordinary = browser.cookie("login");
+    assert!(!asks_afresh(&world, &browser, SUPER_TENANT).await);
+    browser.get("/sign-in?afresh").await;
+    let afresh = browser.cookie("login");
+    assert_ne!(afresh, ordinary);
+    assert!(asks_afresh(&world, &browser, SUPER_TENANT).await);
+    browser.get("/sign-in?afresh").await;
+    assert_eq!(browser.cookie("login"), afresh, "it is one already");
+
+    let mut browser = world.at_the_code().await;
+    let under_way = browser.cookie("login");
+    let page = browser.get("/sign-in?afresh").await;
+    assert!(page.body.contains("Enter the code"), "{}", page.body);
+    assert_eq!(browser.cookie("login"), under_way);
+}
+
+/// Somebody whose provider cannot ask signs out and in again, and is not sent to be asked all the same.
+#[tokio::test]
+async fn signing_out_ends_a_sign_in_that_asks_afresh() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/sign-in?afresh").await;
+    browser.get("/account").await;
+    let answer = browser.post("/sign-out", &[]).await;
+    assert_eq!(answer.location(), "/signed-out");
+    assert!(browser.cookie("login").is_none());
+    browser.get("/sign-in").await;
+    assert!(!asks_afresh(&world, &browser, SUPER_TENANT).await);
 }
 
 /// S-04

@@ -151,6 +151,7 @@ async fn looking_changes_nothing() {
     for path in [
         "/sign-in",
         "/sign-in?ended",
+        "/sign-in?afresh",
         "/",
         "/sign-in/resend",
         "/sign-in/abandon",

@@ -136,14 +136,16 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16).
+/// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16). What the person had
+/// begun in it goes with it, also a sign-in that had them asked afresh: the next one is an ordinary one.
 pub async fn sign_out(Tenant(state): Tenant, form: SessionForm) -> Response {
     let response = match crate::saml::logout::sign_out(&state, &form.session, None).await {
         Ok(Some(walk)) => walk,
         Ok(None) => with_cookie(see_other("/signed-out"), state.cookies().clear_session()),
         Err(response) => return response,
     };
-    with_cookie(response, state.cookies().clear_proof())
+    let response = with_cookie(response, state.cookies().clear_proof());
+    with_cookie(response, state.cookies().clear_login())
 }
 
 #[derive(Template)]

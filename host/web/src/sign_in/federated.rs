@@ -16,6 +16,7 @@ use postern_federation::identity_provider::Protocol;
 use postern_federation::oidc::upstream::{Answer, Fault, Traveller, TripError};
 use postern_federation::saml::{CONTEXT_ATTRIBUTE, SESSION_ATTRIBUTE};
 use postern_login::Step;
+use postern_login::application::Application;
 use postern_login::login::Notice;
 use postern_login::ports::FederatedLogin;
 use postern_login::session::{ASKED_ATTRIBUTE, UNTIL_ATTRIBUTE};
@@ -69,7 +70,7 @@ pub async fn leave(
     let traveller = Traveller {
         login: id.as_str(),
         redirect_uri: &redirect_uri,
-        afresh: application.sequence.afresh,
+        afresh: is_asked_afresh(&application, &provider),
         locale: &client.locale,
         login_hint: hint.as_deref(),
         now: applications::moment(state.clock.now()),
@@ -86,6 +87,14 @@ pub async fn leave(
             went_on(&state, &id, &client, &headers, outcome).await
         }
     }
+}
+
+/// Whether the person is to be asked again there. Plain OAuth 2.0 cannot be told to, and an application
+/// gets a refusal then. Who goes to their own account goes there all the same: it proves nothing, and
+/// without a code after it nothing of the account is moved.
+fn is_asked_afresh(application: &Application, provider: &IdentityProvider) -> bool {
+    let proves_nothing = matches!(provider.protocol, Protocol::OAuth2(_));
+    application.sequence.afresh && !(application.is_account_page() && proves_nothing)
 }
 
 /// `GET /sign-in/callback/{name}`: bound to the browser by its login's cookie, which comes along

@@ -40,7 +40,8 @@ pub async fn home(Tenant(state): Tenant, headers: HeaderMap) -> Response {
 }
 
 /// `GET /sign-in`: the page of the step the login is at. Looking changes nothing and sends nothing;
-/// at most a login begins, of which only its cookie is known (attack S-04).
+/// at most a login begins, of which only its cookie is known (attack S-04). `?afresh` leads to one for
+/// the account page that has everything asked again.
 pub async fn show(
     Tenant(state): Tenant,
     Client(client): Client,
@@ -51,6 +52,7 @@ pub async fn show(
     let hint = hint_of(query.as_deref());
     if let Some(id) = state.cookies().login(&headers) {
         match state.logins.seen(&id).await {
+            Ok(Seen { step, .. }) if asked.afresh && gives_way(&step) => {}
             Ok(Seen { step, locale }) => {
                 if asked.word != Some(Word::Again)
                     && let Some(only) = nothing_to_choose(&step)
@@ -66,10 +68,11 @@ pub async fn show(
     let origin = Origin::Browser {
         return_to: ACCOUNT.to_owned(),
     };
-    let application = match applications::own(&state).await {
+    let mut application = match applications::own(&state).await {
         Ok(application) => application,
         Err(error) => return PageError::busy(&error).into_response(),
     };
+    application.sequence.afresh = asked.afresh;
     let client = ClientFacts {
         locale: asked.locale.unwrap_or(client.locale),
         ..client
@@ -103,6 +106,16 @@ fn nothing_to_choose(step: &Step) -> Option<&Offer> {
             application,
         } => application.sequence.only_offer(),
         _ => None,
+    }
+}
+
+/// To a login that has everything asked again: one that nobody has taken a step of, unless it is that one.
+fn gives_way(step: &Step) -> bool {
+    match step {
+        Step::FirstStep { application, .. } => {
+            !(application.is_account_page() && application.sequence.afresh)
+        }
+        _ => false,
     }
 }
 
@@ -243,6 +256,8 @@ async fn end(state: &TenantState, id: &postern_login::session::SessionId) {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     word: Option<Word>,
+    /// The person is to prove themselves again for their account page.
+    afresh: bool,
     /// `ui_locales`, for a login that begins. One that is under way keeps its own.
     locale: Option<String>,
 }
@@ -266,6 +281,7 @@ impl Asked {
                 "ended" => asked.word = Some(Word::Ended),
                 "first" => asked.word = Some(Word::FirstStepMissing),
                 "again" => asked.word = Some(Word::Again),
+                "afresh" => asked.afresh = true,
                 "ui_locales" if asked.locale.is_none() => asked.locale = ui_locale(&value),
                 _ => (),
             }
@@ -393,6 +409,8 @@ pub(crate) mod tests {
         );
         assert_eq!(read("ui_locales=fr"), (None, Some("fr".to_owned())));
         assert_eq!(read("ui_locales=%3Cscript%3E&x=%ff"), (None, None));
+        assert!(Asked::read("afresh").afresh && Asked::read("ended&afresh").afresh);
+        assert!(!Asked::read("again").afresh);
     }
 
     pub(crate) fn step_page(f: Frame<'_>, step: &Step) -> Response {

@@ -199,7 +199,7 @@ pub static DE: Texts = Texts {
     error_wait_one: "Es gab zu viele Versuche. Versuchen Sie es in 1 Minute noch einmal.",
     error_wait_many: "Es gab zu viele Versuche. Versuchen Sie es in {minutes} Minuten noch einmal.",
     error_fresh_title: "Bitte melden Sie sich noch einmal an",
-    error_fresh: "Was Sie tun möchten, ändert, wie Sie sich anmelden. Darum fragen wir zuerst nach Passwort und Code.",
+    error_fresh: "Was Sie tun möchten, ändert, wie Sie sich anmelden. Zeigen Sie darum zuerst, dass Sie es sind. Wo ein anderer Dienst Sie anmeldet, muss er Sie noch einmal fragen. Kommt diese Seite trotzdem wieder, melden Sie sich ab und mit einem Code wieder an, oder sagen Sie es denen, die das hier betreiben.",
     error_host_title: "Falsche Adresse",
     error_host: "Dieser Dienst ist unter diesem Namen nicht bekannt.",
     error_application_title: "Die Anwendung hat falsch gefragt",
