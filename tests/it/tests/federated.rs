@@ -10,10 +10,13 @@ use postern_kit::anyhow::{Context, Result, bail};
 use postern_kit::desk::Request;
 use postern_kit::identity_provider::{CLIENT_ID, CLIENT_SECRET, Signing};
 use postern_kit::ports::free_port;
-use postern_kit::{Browser, IdentityProvider, Page, Peer, Provider, Stop, TestHost, Visitor};
+use postern_kit::{
+    Browser, Change, IdentityProvider, Page, Peer, Provider, Stop, TestClock, TestHost, Visitor,
+};
 use postern_login::TenantId;
 use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 const BOTH: &str = "[sign_in]\nfirst_step = [\"password\", \"corp\"]\n";
 /// The address to which an application of the name `shop` sends its people.
@@ -583,6 +586,105 @@ async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_
     let mut another = host.browser();
     let page = for_the_shop(&host, &provider, &mut another, "").await?;
     assert_eq!(page.status, 403, "{}", page.text());
+    Ok(())
+}
+
+/// Somebody who needs no code and has no number yet.
+async fn add_without_a_factor(host: &TestHost, name: &str) -> Result<()> {
+    let change = Change {
+        opted_out: Some(true),
+        ..Change::default()
+    };
+    host.add_person(name, PASSWORD, change).await
+}
+
+/// The account page is asked to take Bob's number.
+async fn wants_another_number(browser: &mut Browser) -> Result<Page> {
+    let page = browser.open("/account/number").await?;
+    let filled = [("mobile", BOB)];
+    browser.submit(&page, "/account/number", &filled).await
+}
+
+/// X-26, B-01: whom the provider let in without asking has proven nothing to the account page either, however new
+/// the session is. The button there has the provider ask, and the account page is where it ends.
+#[tokio::test]
+async fn who_was_not_asked_binds_no_number_until_the_provider_has_asked() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"sub": "nina"}));
+    let corp = provider.section("corp", "");
+    let host = with_shop_at(&format!("{corp}{CORP_ONLY}")).await?;
+    host.set_sms_otp("mandatory = false").await?;
+    add_without_a_factor(&host, "nina").await?;
+    provider.tamper(asked_at(Timestamp::now().as_second() - 3600));
+    let mut browser = host.browser();
+    let page = through(&mut browser, &provider).await?;
+    assert!(page.is_account(), "{}", page.text());
+    assert!(page.text().contains(EN.account_not_fresh));
+    let refused = wants_another_number(&mut browser).await?;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.html.contains("href=\"/sign-in?afresh\""));
+    assert_eq!(host.outbox().count(), 0, "no message");
+    // On the way to the shop she changes her mind.
+    browser.leave(&format!("{SHOP}&prompt=login")).await?;
+
+    provider.tamper(|_| ());
+    let there = browser.leave("/sign-in?afresh").await?;
+    let back = provider.visit(&there).await?;
+    assert_eq!(provider.asked("prompt").as_deref(), Some("login"));
+    let page = browser.open(&back.replace(&host.origin(), "")).await?;
+    assert!(page.is_account(), "{}: {}", page.path, page.text());
+    assert!(!page.text().contains(EN.account_not_fresh));
+    let page = wants_another_number(&mut browser).await?;
+    let code = host.phone(BOB).next_code().await?;
+    let filled = [("code", code.as_str())];
+    browser
+        .submit(&page, "/account/number/code", &filled)
+        .await?;
+    assert_eq!(host.number_of("nina").await?.as_deref(), Some(BOB));
+    Ok(())
+}
+
+/// Plain OAuth 2.0 says nothing of now, whatever it is asked. For the account page it is gone to all the same: a code
+/// that follows is of now, and who gets none moves nothing.
+#[tokio::test]
+async fn after_a_provider_that_cannot_be_asked_only_a_code_opens_the_account() -> Result<()> {
+    let provider = person().await?;
+    let clock = TestClock::default();
+    let host = TestHost::builder()
+        .provider(Provider::Outbox)
+        .plugin("local")
+        .clock(clock.clone())
+        .sms_otp("mandatory = false")
+        .config(&format!("{}{CORP_ONLY}", plain(&provider)))
+        .start()
+        .await?;
+    host.add_user("alice", PASSWORD, ALICE).await?;
+    add_without_a_factor(&host, "nina").await?;
+    let mut phone = host.phone(ALICE);
+    for (name, gets_a_code) in [("alice", true), ("nina", false)] {
+        provider.vouch_for(json!({"data": {"login": name}}));
+        let mut browser = host.browser();
+        let mut page = through(&mut browser, &provider).await?;
+        for again in [true, false] {
+            if gets_a_code {
+                let code = phone.next_code().await?;
+                page = browser.enter_code(&page, &code).await?;
+            }
+            assert!(page.is_account(), "{name}: {}", page.text());
+            if again {
+                clock.advance(Duration::from_secs(11 * 60));
+                let refused = wants_another_number(&mut browser).await?;
+                assert_eq!(refused.status, 403, "{name}: {}", refused.text());
+                let there = browser.leave("/sign-in?afresh").await?;
+                let back = provider.visit(&there).await?;
+                page = browser.open(&back.replace(&host.origin(), "")).await?;
+            }
+        }
+        let page = wants_another_number(&mut browser).await?;
+        let refused = page.text().contains(EN.error_fresh);
+        assert_eq!(refused, !gets_a_code, "{name}: {}", page.text());
+        assert_eq!(host.phone(BOB).count(), 1, "{name}");
+    }
     Ok(())
 }
 
