@@ -4,47 +4,68 @@ use super::Provisioning;
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
-use postern_federation::scim::outbound::{Connector, Failure, Holders, Peer};
+use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Peer};
 use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 
+/// A peer, what it is to be told of, and what is remembered of that there.
+struct Telling<'a> {
+    peer: Peer<'a>,
+    deliveries: &'a dyn Deliveries,
+    tenant: &'a str,
+    delivery: &'a Delivery,
+    remote: Option<Remote>,
+}
+
 impl Provisioning {
+    async fn telling<'a>(
+        &'a self,
+        connector: &'a Connector,
+        delivery: &'a Delivery,
+    ) -> Result<Telling<'a>, PortError> {
+        let Some(outbound) = self.outbound.get() else {
+            return Err(PortError::new("there is no way out"));
+        };
+        let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
+        let deliveries = self.parts.deliveries.as_ref();
+        let remote = deliveries
+            .remote(tenant, name, delivery.what, &delivery.subject)
+            .await?;
+        Ok(Telling {
+            peer: Peer {
+                connector,
+                outbound: outbound.as_ref(),
+            },
+            deliveries,
+            tenant,
+            delivery,
+            remote,
+        })
+    }
+
     /// The outer error is ours, the inner one the peer's.
     pub(super) async fn user(
         &self,
         connector: &Connector,
         delivery: &Delivery,
     ) -> Result<Result<(), Failure>, PortError> {
-        let Some(outbound) = self.outbound.get() else {
-            return Err(PortError::new("there is no way out"));
-        };
-        let peer = Peer {
-            connector,
-            outbound: outbound.as_ref(),
-        };
-        let (tenant, account) = (self.parts.tenant.as_str(), delivery.subject.as_str());
-        let (name, what) = (connector.name.as_str(), What::User);
-        let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote(tenant, name, what, account).await?;
+        let telling = self.telling(connector, delivery).await?;
+        let (peer, remote) = (&telling.peer, telling.remote.as_ref());
+        let account = delivery.subject.as_str();
         let person = if delivery.gone {
             None
         } else {
-            self.parts.people.person_named(tenant, account).await?
+            let people = &self.parts.people;
+            people.person_named(telling.tenant, account).await?
         };
-        let holders = Others {
-            deliveries: deliveries.as_ref(),
-            tenant,
-            connector: name,
-            account,
-        };
+        let others = telling.others(account);
         let done = match &person {
             Some(person) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
-                peer.put_user(person, password, remote.as_ref(), &holders)
-                    .await
+                peer.put_user(person, password, remote, &others).await
             }
-            None if remote.is_some() => peer.delete_user(account, remote.as_ref()).await,
+            None if remote.is_some() => peer.delete_user(account, remote).await,
             None => match peer.user_id(account).await {
-                Ok(Some(found)) if holders.another_holds(&found).await? => {
+                Ok(Some(found)) if others.another_holds(&found).await? => {
                     // Another one's of ours by that name: this one was never there.
                     return Ok(Ok(()));
                 }
@@ -59,17 +80,7 @@ impl Provisioning {
                 Err(failure) => Err(failure),
             },
         };
-        Ok(match done {
-            Ok(done) => {
-                let there = done.remote.as_ref();
-                let kept = done.remote == remote
-                    || deliveries
-                        .remember(tenant, name, what, account, there)
-                        .await?;
-                if kept { Ok(()) } else { Err(Failure::held()) }
-            }
-            Err(failure) => Err(failure),
-        })
+        telling.concluded(done).await
     }
 
     pub(super) async fn group(
@@ -77,32 +88,22 @@ impl Provisioning {
         connector: &Connector,
         delivery: &Delivery,
     ) -> Result<Result<(), Failure>, PortError> {
-        let Some(outbound) = self.outbound.get() else {
-            return Err(PortError::new("there is no way out"));
-        };
-        let peer = Peer {
-            connector,
-            outbound: outbound.as_ref(),
-        };
-        let (tenant, id) = (self.parts.tenant.as_str(), delivery.subject.as_str());
-        let (name, what) = (connector.name.as_str(), What::Group);
-        let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote(tenant, name, what, id).await?;
+        let telling = self.telling(connector, delivery).await?;
+        let (peer, remote) = (&telling.peer, telling.remote.as_ref());
+        let (tenant, name) = (telling.tenant, connector.name.as_str());
+        let deliveries = telling.deliveries;
         let group = if delivery.gone {
             None
         } else {
-            self.parts.groups.group(tenant, id).await?
+            self.parts.groups.group(tenant, &delivery.subject).await?
         };
         let Some(group) = group else {
             // What was never told there is not there.
-            let Some(remote) = remote else {
+            if remote.is_none() {
                 return Ok(Ok(()));
-            };
-            if let Err(failure) = peer.delete_group("", Some(&remote)).await {
-                return Ok(Err(failure));
             }
-            deliveries.remember(tenant, name, what, id, None).await?;
-            return Ok(Ok(()));
+            let done = peer.delete_group("", remote).await;
+            return telling.concluded(done).await;
         };
         let mut members = Vec::with_capacity(group.members.len());
         for (_, account) in &group.members {
@@ -110,14 +111,9 @@ impl Provisioning {
             let known = match known {
                 Some(known) => Some(known.id),
                 None => match peer.user_id(account).await {
-                    Ok(Some(found)) => {
-                        let holder = deliveries.holder(tenant, name, What::User, &found).await?;
-                        // Another one's of ours is not this member.
-                        holder
-                            .is_none_or(|holder| holder == *account)
-                            .then_some(found)
-                    }
-                    Ok(None) => None,
+                    // Another one's of ours is not this member.
+                    Ok(Some(found)) if telling.others(account).another_holds(&found).await? => None,
+                    Ok(found) => found,
                     Err(failure) => return Ok(Err(failure)),
                 },
             };
@@ -136,16 +132,45 @@ impl Provisioning {
                 ),
             }
         }
-        let put = peer.put_group(&group, &members, remote.as_ref()).await;
-        Ok(match put {
-            Ok(done) => {
-                let kept = done.remote == remote
-                    || deliveries
-                        .remember(tenant, name, what, id, done.remote.as_ref())
-                        .await?;
-                if kept { Ok(()) } else { Err(Failure::held()) }
-            }
-            Err(failure) => Err(failure),
+        let done = peer.put_group(&group, &members, remote).await;
+        telling.concluded(done).await
+    }
+}
+
+impl<'a> Telling<'a> {
+    fn others(&self, account: &'a str) -> Others<'a> {
+        Others {
+            deliveries: self.deliveries,
+            tenant: self.tenant,
+            connector: &self.peer.connector.name,
+            account,
+        }
+    }
+
+    /// What came of it is remembered, unless that is another one's of ours.
+    async fn concluded(
+        &self,
+        done: Result<Done, Failure>,
+    ) -> Result<Result<(), Failure>, PortError> {
+        let done = match done {
+            Ok(done) => done,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if done.remote == self.remote {
+            return Ok(Ok(()));
+        }
+        let (name, delivery) = (self.peer.connector.name.as_str(), self.delivery);
+        let kept = self.deliveries.remember(
+            self.tenant,
+            name,
+            delivery.what,
+            &delivery.subject,
+            done.remote.as_ref(),
+        );
+        Ok(if kept.await? {
+            Ok(())
+        } else {
+            Err(Failure::held())
         })
     }
 }
