@@ -15,7 +15,7 @@ mod tests;
 
 use crate::shutdown::Shutdown;
 use postern_federation::ports::{Outbound, PortError};
-use postern_federation::scim::outbound::{Connector, Failure};
+use postern_federation::scim::outbound::{Connector, Failure, Outlook};
 use postern_federation::scim::ports::{Deliveries, Delivery, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
@@ -269,7 +269,7 @@ impl Provisioning {
         let outcome = outcome.unwrap_or_else(|source| {
             Err(Failure {
                 words: format!("a fault here, not the peer's: {}", source.what),
-                refused: false,
+                outlook: Outlook::Passes,
                 source: Some(source),
             })
         });
@@ -278,10 +278,10 @@ impl Provisioning {
             return Ok(None);
         };
         let attempts = delivery.attempts.saturating_add(1);
-        let most = if failure.refused {
-            REFUSALS_MAX
-        } else {
-            ATTEMPTS_MAX
+        let most = match failure.outlook {
+            Outlook::Passes => ATTEMPTS_MAX,
+            Outlook::Refused => REFUSALS_MAX,
+            Outlook::Never => 1,
         };
         let given_up = !ours && attempts >= most;
         let wait = FIRST_WAIT

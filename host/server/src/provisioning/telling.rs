@@ -4,7 +4,7 @@ use super::Provisioning;
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
-use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Peer};
+use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Outlook, Peer};
 use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 
 /// A peer, what it is to be told of, and what is remembered of that there.
@@ -122,7 +122,7 @@ impl Provisioning {
                 None if deliveries.waits(tenant, name, What::User, account).await? => {
                     return Ok(Err(Failure {
                         words: "a member of the group is not at the peer yet".to_owned(),
-                        refused: false,
+                        outlook: Outlook::Passes,
                         source: None,
                     }));
                 }

@@ -275,6 +275,42 @@ impl Outbound for Stubborn {
     }
 }
 
+/// A way out that is too narrow for what it is given.
+#[derive(Default)]
+struct Narrow(AtomicU32);
+
+#[async_trait]
+impl Outbound for Narrow {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(PortError::new("the request is too large").for_good())
+    }
+}
+
+#[tokio::test]
+async fn what_can_never_leave_is_tried_once_and_says_why() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let narrow = Arc::new(Narrow::default());
+    engine.opens(Arc::clone(&narrow) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 0..3 {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(narrow.0.load(Ordering::SeqCst), 1);
+    let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+    assert!(row.given_up, "{row:?}");
+    let why = "the search came to nothing: the request is too large";
+    assert_eq!(row.trouble.as_deref(), Some(why));
+}
+
 /// Neither in a circle nor when the peer wishes.
 #[tokio::test]
 async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all() {

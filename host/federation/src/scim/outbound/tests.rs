@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::{Connector, Credentials, Done, Holders, Peer, Version};
+use super::{Connector, Credentials, Done, Holders, Outlook, Peer, Version};
 use crate::identity_provider::Network;
 use crate::ports::{Outbound, PortError};
 use crate::scim::ports::Remote;
@@ -450,7 +450,7 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
         let alice = alice();
         let put = peer.put_user(&alice, Some("pass word"), None, &Another);
         let failure = put.await.unwrap_err();
-        assert!(failure.refused, "{failure}");
+        assert_eq!(failure.outlook, Outlook::Refused, "{failure}");
         let asked = script.asked.lock().unwrap();
         assert!(
             asked
@@ -479,7 +479,8 @@ async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
         let put = peer.put_user(&alice(), None, None, &Nobody).await;
         let deleted = peer.delete_user("alice", None).await;
         for failure in [put.unwrap_err(), deleted.unwrap_err()] {
-            assert!(failure.refused && failure.left_no_trace());
+            assert_eq!(failure.outlook, Outlook::Refused);
+            assert!(failure.left_no_trace());
             assert!(failure.to_string().contains("several of that name"));
         }
         let asked = script.asked.lock().unwrap();
@@ -541,12 +542,12 @@ async fn an_id_that_cannot_be_asked_for_is_not_kept_and_not_used() {
 
 #[tokio::test]
 async fn what_passes_with_time_is_no_refusal() {
-    for (status, refused) in [
-        (400, true),
-        (401, false),
-        (429, false),
-        (500, false),
-        (503, false),
+    for (status, outlook) in [
+        (400, Outlook::Refused),
+        (401, Outlook::Passes),
+        (429, Outlook::Passes),
+        (500, Outlook::Passes),
+        (503, Outlook::Passes),
     ] {
         let (connector, script) = (
             connector(Version::Two),
@@ -563,7 +564,7 @@ async fn what_passes_with_time_is_no_refusal() {
             .put_user(&alice(), None, None, &Nobody)
             .await
             .unwrap_err();
-        assert_eq!(failure.refused, refused, "{status}");
+        assert_eq!(failure.outlook, outlook, "{status}");
         assert_eq!(
             failure.to_string(),
             format!("the peer answered {status} to the creation")
