@@ -334,21 +334,17 @@ async fn a_name_in_another_store_is_nobodys_unless_the_connector_has_a_store_the
         let id = peer.user_id(wanted).await.unwrap();
         assert_eq!(id.is_some(), found, "{known} for {wanted} in {domain:?}");
     }
-    // Two that could be meant are nobody; the very name is.
-    for (names, found) in [
-        (["HR/alice", "IT/alice"], None),
-        (["HR/alice", "WSO2/alice"], Some("1")),
-    ] {
-        let both = json!({"Resources": [
-            {"id": "0", "userName": names[0]}, {"id": "1", "userName": names[1]}
-        ]});
-        let (connector, script) = (connector(Version::Two), script(&[(200, both)]));
-        let peer = Peer {
-            connector: &connector,
-            outbound: &script,
-        };
-        assert_eq!(peer.user_id("alice").await.unwrap().as_deref(), found);
-    }
+    // The very name goes before all others.
+    let both = json!({"Resources": [
+        {"id": "0", "userName": "HR/alice"}, {"id": "1", "userName": "WSO2/alice"}
+    ]});
+    let (of_wso2, script_of_both) = (connector(Version::Two), script(&[(200, both)]));
+    let peer = Peer {
+        connector: &of_wso2,
+        outbound: &script_of_both,
+    };
+    let id = peer.user_id("alice").await.unwrap();
+    assert_eq!(id.as_deref(), Some("1"));
     let mut connector = connector(Version::Two);
     connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
     let other = json!({"Resources": [{"id": "1", "displayName": "staff"}]});
@@ -462,7 +458,7 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
 
 /// A peer that says two are of that name, whatever it means by it.
 #[tokio::test]
-async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
+async fn of_two_that_are_one_name_neither_is_changed_or_deleted_and_no_third_is_made() {
     let two = |names: [&str; 2]| {
         let users = [
             json!({"id": "1", "userName": names[0]}),
@@ -470,7 +466,12 @@ async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
         ];
         (200, json!({"Resources": users}))
     };
-    for names in [["WSO2/alice", "WSO2/alice"], ["wso2/alice", "WSO2/ALICE"]] {
+    for names in [
+        ["WSO2/alice", "WSO2/alice"],
+        ["wso2/alice", "WSO2/ALICE"],
+        // The connector has a store of its own there, and both of these are in others.
+        ["HR/alice", "IT/alice"],
+    ] {
         let (connector, script) = (connector(Version::Two), script(&[two(names), two(names)]));
         let peer = Peer {
             connector: &connector,
