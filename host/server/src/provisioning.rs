@@ -39,6 +39,8 @@ const ATTEMPTS_MAX: u32 = 60;
 const REFUSALS_MAX: u32 = 5;
 /// Told at once, and looked at in one go: memory is bounded by it whatever waits.
 const AT_ONCE: usize = 8;
+/// Before a group is told again of a member who came: others who come meanwhile are told with them.
+const JOINED_WAIT: Duration = Duration::from_secs(5);
 /// Without a change of ours something may still be due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -239,11 +241,18 @@ impl Provisioning {
                 let name = connector.user_name(&delivery.subject).to_lowercase();
                 delivery.what != What::User || names.insert(name)
             });
-            let told = apart.map(|delivery| self.tell(connector, delivery));
-            let outcomes = futures_util::future::join_all(told).await;
-            // One that could not even be written down stops no other of them.
-            for outcome in outcomes {
-                outcome?;
+            // Groups after users: they name them by the ids that these get.
+            let (groups, others): (Vec<_>, Vec<_>) =
+                apart.partition(|delivery| delivery.what == What::Group);
+            for some in [others, groups] {
+                let told = some
+                    .into_iter()
+                    .map(|delivery| self.tell(connector, delivery));
+                let outcomes = futures_util::future::join_all(told).await;
+                // One that could not even be written down stops no other of them.
+                for outcome in outcomes {
+                    outcome?;
+                }
             }
         }
     }
@@ -265,11 +274,10 @@ impl Provisioning {
         };
         // A fault of our own (a user store that is away) waits like a peer that is away, so that others
         // get their turn, and is never given up: the peer has said nothing.
-        let ours = outcome.is_err();
         let outcome = outcome.unwrap_or_else(|source| {
             Err(Failure {
                 words: format!("a fault here, not the peer's: {}", source.what),
-                outlook: Outlook::Passes,
+                outlook: Outlook::Ours,
                 source: Some(source),
             })
         });
@@ -282,8 +290,9 @@ impl Provisioning {
             Outlook::Passes => ATTEMPTS_MAX,
             Outlook::Refused => REFUSALS_MAX,
             Outlook::Never => 1,
+            Outlook::Ours => u32::MAX,
         };
-        let given_up = !ours && attempts >= most;
+        let given_up = attempts >= most;
         let wait = FIRST_WAIT
             .saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);

@@ -3,7 +3,7 @@
 use super::{ANNOUNCED_FOR, Provisioning};
 use postern_federation::ports::PortError;
 use postern_federation::scim::outbound::Connector;
-use postern_federation::scim::ports::What;
+use postern_federation::scim::ports::{Waits, What};
 use postern_login::TenantId;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -117,7 +117,7 @@ impl Provisioning {
                 .map_err(fault)?;
             let Some(mine) = mine else {
                 let waits = deliveries.waits(tenant, name, What::User, account).await;
-                if waits.map_err(fault)? {
+                if waits.map_err(fault)? != Waits::Nothing {
                     break;
                 }
                 return Ok(());

@@ -1,11 +1,11 @@
 //! What a peer is told of one user or one group: how it is here now, or that it is gone.
 
-use super::Provisioning;
+use super::{JOINED_WAIT, Provisioning, printable};
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
 use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Outlook, Peer};
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Person, Remote, Waits, What};
 
 /// A peer, what it is to be told of, and what is remembered of that there.
 struct Telling<'a> {
@@ -80,7 +80,40 @@ impl Provisioning {
                 Err(failure) => Err(failure),
             },
         };
+        if let (Ok(done), Some(person)) = (&done, &person)
+            && done.remote.as_ref().map(|there| &there.id) != remote.map(|there| &there.id)
+        {
+            // Written down before the id is remembered: a host that dies in between tells it once more.
+            self.tell_groups_of(&telling, person).await?;
+        }
         telling.concluded(done).await
+    }
+
+    /// Groups that the peer has name their members by its ids: it hears of a new one from each of them.
+    async fn tell_groups_of(
+        &self,
+        telling: &Telling<'_>,
+        person: &Person,
+    ) -> Result<(), PortError> {
+        let Telling {
+            deliveries, tenant, ..
+        } = telling;
+        let connector = telling.peer.connector;
+        if connector.group_endpoint.is_none() {
+            return Ok(());
+        }
+        let (name, now) = (connector.name.as_str(), self.now());
+        for (group, _) in &person.groups {
+            let there = deliveries.remote(tenant, name, What::Group, group).await?;
+            let waits = deliveries.waits(tenant, name, What::Group, group).await?;
+            if there.is_some() && waits == Waits::Nothing {
+                let (one, due) = ([name.to_owned()], now.plus(JOINED_WAIT));
+                deliveries
+                    .announce(tenant, &one, What::Group, group, due, now)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn group(
@@ -90,12 +123,11 @@ impl Provisioning {
     ) -> Result<Result<(), Failure>, PortError> {
         let telling = self.telling(connector, delivery).await?;
         let (peer, remote) = (&telling.peer, telling.remote.as_ref());
-        let (tenant, name) = (telling.tenant, connector.name.as_str());
-        let deliveries = telling.deliveries;
         let group = if delivery.gone {
             None
         } else {
-            self.parts.groups.group(tenant, &delivery.subject).await?
+            let groups = &self.parts.groups;
+            groups.group(telling.tenant, &delivery.subject).await?
         };
         let Some(group) = group else {
             // What was never told there is not there.
@@ -106,34 +138,63 @@ impl Provisioning {
             return telling.concluded(done).await;
         };
         let mut members = Vec::with_capacity(group.members.len());
-        for (_, account) in &group.members {
-            let known = deliveries.remote(tenant, name, What::User, account).await?;
-            let known = match known {
-                Some(known) => Some(known.id),
-                None => match peer.user_id(account).await {
-                    // Another one's of ours is not this member.
-                    Ok(Some(found)) if telling.others(account).another_holds(&found).await? => None,
-                    Ok(found) => found,
-                    Err(failure) => return Ok(Err(failure)),
-                },
-            };
-            match known {
-                Some(known) => members.push(known),
-                None if deliveries.waits(tenant, name, What::User, account).await? => {
-                    return Ok(Err(Failure {
-                        words: "a member of the group is not at the peer yet".to_owned(),
-                        outlook: Outlook::Passes,
-                        source: None,
-                    }));
-                }
-                None => tracing::warn!(
-                    connector = %name,
-                    "a member of a group is not at the peer and is left out"
-                ),
+        for (_, key) in &group.members {
+            match self.member(&telling, key).await? {
+                Ok(Some(id)) => members.push(id),
+                Ok(None) => {}
+                Err(failure) => return Ok(Err(failure)),
             }
         }
         let done = peer.put_group(&group, &members, remote).await;
         telling.concluded(done).await
+    }
+
+    /// The peer's id of a member. `None`: the group is told without them, for they are not there and do
+    /// not come by themselves; if they come later, it is told again.
+    async fn member(
+        &self,
+        telling: &Telling<'_>,
+        key: &str,
+    ) -> Result<Result<Option<String>, Failure>, PortError> {
+        if let Some(known) = telling.known(key).await? {
+            return Ok(Ok(Some(known)));
+        }
+        // A group knows them by the key of their name, what is told of them goes by how it is spelled.
+        let person = self.parts.people.person_named(telling.tenant, key).await?;
+        let account = person.map_or_else(|| key.to_owned(), |person| person.account);
+        if let Some(known) = telling.known(&account).await? {
+            return Ok(Ok(Some(known)));
+        }
+        let name = telling.peer.connector.name.as_str();
+        // Before the search: whoever is told in between is found by it.
+        let waits = telling
+            .deliveries
+            .waits(telling.tenant, name, What::User, &account)
+            .await?;
+        let why = match telling.peer.user_id(&account).await {
+            // Another one's of ours is not this member.
+            Ok(Some(found)) if telling.others(&account).another_holds(&found).await? => {
+                Failure::held().words
+            }
+            Ok(Some(found)) => return Ok(Ok(Some(found))),
+            Ok(None) => "nobody there has the name".to_owned(),
+            Err(failure) if failure.outlook == Outlook::Passes => return Ok(Err(failure)),
+            Err(failure) => failure.words,
+        };
+        let who = printable(&account);
+        if waits == Waits::Comes {
+            return Ok(Err(Failure {
+                words: format!("its member {who} is not at the peer yet: {why}"),
+                outlook: Outlook::Ours,
+                source: None,
+            }));
+        }
+        tracing::warn!(
+            connector = %name,
+            "SCIM - group {} is told without its member {who}: {why}",
+            printable(&telling.delivery.subject)
+        );
+        Ok(Ok(None))
     }
 }
 
@@ -145,6 +206,16 @@ impl<'a> Telling<'a> {
             connector: &self.peer.connector.name,
             account,
         }
+    }
+
+    /// The id that is remembered of a user.
+    async fn known(&self, account: &str) -> Result<Option<String>, PortError> {
+        let name = self.peer.connector.name.as_str();
+        let known = self
+            .deliveries
+            .remote(self.tenant, name, What::User, account)
+            .await?;
+        Ok(known.map(|known| known.id))
     }
 
     /// What came of it is remembered, unless that is another one's of ours.

@@ -14,6 +14,8 @@ pub enum Outlook {
     Refused,
     /// It cannot even be asked.
     Never,
+    /// It is no matter of the peer's: a fault here, or something of ours that goes before.
+    Ours,
 }
 
 /// Why the peer was not told; fit for an administrator's page, without anything the peer said.
@@ -44,7 +46,8 @@ impl Failure {
     /// Nobody was made or changed there: the peer said no, or it came to no more than a look. What got
     /// no answer may have been done.
     pub fn left_no_trace(&self) -> bool {
-        self.outlook != Outlook::Passes || self.words.contains(SEARCH)
+        let refused = matches!(self.outlook, Outlook::Refused | Outlook::Never);
+        refused || self.words.contains(SEARCH)
     }
 
     /// The peer has one account where there are two here.
