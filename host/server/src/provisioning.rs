@@ -16,7 +16,7 @@ mod tests;
 use crate::shutdown::Shutdown;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Failure, Outlook};
-use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -226,6 +226,7 @@ impl Provisioning {
             let Some(connector) = connector else {
                 return Ok(());
             };
+            self.know(connector).await?;
             let due = self
                 .parts
                 .deliveries
@@ -255,6 +256,34 @@ impl Provisioning {
                 }
             }
         }
+    }
+
+    /// The ids that are remembered are one peer's. At another one they are somebody else's, who would be
+    /// given our users' names and passwords.
+    async fn know(&self, connector: &Connector) -> Result<(), PortError> {
+        let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
+        let deliveries = &self.parts.deliveries;
+        let here = Remote {
+            id: connector.user_endpoint.clone(),
+            told: String::new(),
+        };
+        let known = deliveries.remote(tenant, name, What::Everybody, "").await?;
+        match known {
+            Some(known) if known == here => return Ok(()),
+            Some(_) => {
+                tracing::warn!(
+                    connector = %name,
+                    "the connector leads to another address than before: users and groups are looked for \
+                     there by their names"
+                );
+                deliveries.forget_remotes(tenant, name).await?;
+            }
+            None => {}
+        }
+        deliveries
+            .remember(tenant, name, What::Everybody, "", Some(&here))
+            .await?;
+        Ok(())
     }
 
     /// Tells one, and writes down how it went. `None`: told.

@@ -312,6 +312,8 @@ pub trait Deliveries: Send + Sync {
     /// The connector is gone: all that waits for it, with the passwords on their way, and what it is
     /// remembered to have.
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
+    /// The connector leads to another peer: what it is remembered to have. What waits for it stays.
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
     /// Whose the peer's id is here.
     async fn holder(
         &self,

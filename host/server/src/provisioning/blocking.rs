@@ -105,6 +105,7 @@ impl Provisioning {
             late: None,
         };
         let fault = |error: PortError| plainly(format!("{name}: {}", error.what));
+        self.know(connector).await.map_err(fault)?;
         // A deletion that could not be told yet goes before whoever is made now.
         deliveries
             .hasten(tenant, name, What::User, account, self.now())

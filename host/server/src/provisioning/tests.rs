@@ -393,6 +393,29 @@ async fn a_group_hears_the_new_id_of_a_member_whom_the_peer_lost() {
     assert_eq!(peer.members(), [json!([lost]), json!([again])]);
 }
 
+#[tokio::test]
+async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours_by_an_id() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    let elsewhere = Connector {
+        user_endpoint: "https://other.example/Users".to_owned(),
+        ..connector()
+    };
+    engine.replace(vec![elsewhere]);
+    let bob = json!({ "id": peer.id("EXT/alice"), "userName": "EXT/bob" });
+    *peer.users.lock().unwrap() = vec![bob];
+    for n in 1..=2 {
+        changed(&engine, "alice").await;
+        worked_off(&engine).await;
+        assert_ne!(peer.id("EXT/alice"), peer.id("EXT/bob"));
+        let asked = peer.asked.lock().unwrap();
+        let changes = asked.iter().filter(|method| **method == Method::PATCH);
+        assert_eq!(changes.count(), n - 1, "made first, and known from then on");
+    }
+}
+
 /// Else whoever has left here keeps the account there.
 #[tokio::test]
 async fn whoever_is_deleted_after_a_change_was_given_up_is_deleted_at_the_peer() {

@@ -291,6 +291,16 @@ pub async fn everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing
             .await;
         assert!(done.expect("remember"));
     }
+    let forgotten = store.forget_remotes(tenant, "peer").await;
+    forgotten.expect("forget");
+    let known = store.remote(tenant, "peer", What::User, "alice").await;
+    assert_eq!(known.expect("remote"), None);
+    let waits = store.queued(tenant, "peer", 9).await.expect("queued");
+    assert_eq!(waits, 3, "what waits stays");
+    let again = store
+        .remember(tenant, "peer", What::User, "alice", Some(&remote))
+        .await;
+    assert!(again.expect("remember"));
     store
         .forget_connector(tenant, "peer")
         .await

@@ -390,11 +390,14 @@ impl Deliveries for Memory {
     }
 
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
-        let mut tables = self.tables();
-        tables
+        self.tables()
             .deliveries
             .retain(|_, row| row.tenant != tenant || row.delivery.connector != connector);
-        tables
+        self.forget_remotes(tenant, connector).await
+    }
+
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        self.tables()
             .remote_ids
             .retain(|whose, _| whose.0 != tenant || whose.1 != connector);
         Ok(())

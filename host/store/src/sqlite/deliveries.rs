@@ -467,6 +467,17 @@ impl Deliveries for Sqlite {
         .map_err(to_port)
     }
 
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM remote_ids WHERE tenant = ? AND connector = ?")?
+                .execute(params![tenant, connector])?;
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
     async fn holder(
         &self,
         tenant: &str,
