@@ -47,7 +47,8 @@ impl Clock for Now {
     }
 }
 
-/// Everybody is there, except in a store that is away. Carla has a name with a capital letter.
+/// Everybody is there, except in a store that is away and whoever has left. Carla has a name with a
+/// capital letter.
 struct Everybody(Memory);
 
 #[async_trait]
@@ -61,6 +62,9 @@ impl People for Everybody {
     async fn person_named(&self, _: &str, account: &str) -> Result<Option<Person>, PortError> {
         if account.starts_with("AWAY/") {
             return Err(PortError::new("the user store failed"));
+        }
+        if account.starts_with("left-") {
+            return Ok(None);
         }
         let mut groups = self.0.groups(TENANT, None, 100).await?;
         let key = account.to_lowercase();
@@ -391,6 +395,26 @@ async fn a_group_hears_the_new_id_of_a_member_whom_the_peer_lost() {
     let again = peer.id("EXT/alice");
     assert_ne!(again, lost);
     assert_eq!(peer.members(), [json!([lost]), json!([again])]);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_before_the_peer_heard_of_them_is_not_made_there_and_not_left() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    // Made there, and the answer was lost.
+    let lost = json!({ "id": "1", "userName": "EXT/left-carol" });
+    peer.users.lock().unwrap().push(lost);
+    let tenant = TenantId::super_tenant();
+    for name in ["left-bob", "left-carol"] {
+        changed(&engine, name).await;
+        let begun = engine.begin(&tenant, name).await.unwrap();
+        let gone = engine.happened(&tenant, name, begun, Happened::Deleted);
+        gone.await.unwrap();
+    }
+    worked_off(&engine).await;
+    assert!(!peer.asked.lock().unwrap().contains(&Method::POST));
+    assert_eq!(peer.users.lock().unwrap().len(), 0);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -408,6 +408,25 @@ async fn an_older_peer_is_told_of_a_group_in_its_own_words() {
     }
 }
 
+#[tokio::test]
+async fn a_group_that_the_peer_lost_is_made_again() {
+    let mut connector = connector(Version::Two);
+    connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
+    let script = script(&[(404, json!({})), (201, json!({"id": "g-2"}))]);
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let known = remote("g-1", "");
+    let member = ["r-1".to_owned()];
+    let put = peer.put_group(&group("Staff"), &member, Some(&known)).await;
+    assert_eq!(id(&put.unwrap()), Some("g-2"));
+    let asked = script.asked.lock().unwrap();
+    let methods: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
+    assert_eq!(methods, ["PUT", "POST"]);
+    assert!(asked[1].2.contains("r-1"), "{}", asked[1].2);
+}
+
 /// A peer that nobody is at yet.
 struct Nobody;
 
@@ -454,6 +473,28 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
                 .all(|(method, ..)| method != "PATCH" && method != "PUT")
         );
     }
+}
+
+struct Away;
+
+#[async_trait]
+impl Holders for Away {
+    async fn another_holds(&self, _: &str) -> Result<bool, PortError> {
+        Err(PortError::new("the store failed"))
+    }
+}
+
+/// The peer has said nothing against it.
+#[tokio::test]
+async fn a_fault_of_our_store_is_neither_the_peers_nor_for_good() {
+    let there = json!({"Resources": [{"id": "r-1", "userName": "WSO2/alice"}]});
+    let (connector, script) = (connector(Version::Two), script(&[(200, there)]));
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let put = peer.put_user(&alice(), None, None, &Away).await;
+    assert_eq!(put.unwrap_err().outlook, Outlook::Ours);
 }
 
 /// A peer that says two are of that name, whatever it means by it.

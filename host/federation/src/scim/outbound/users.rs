@@ -71,7 +71,7 @@ impl Peer<'_> {
                 .await
                 .map_err(|source| Failure {
                     words: "it cannot be looked up here whose the peer's account is".to_owned(),
-                    outlook: Outlook::Passes,
+                    outlook: Outlook::Ours,
                     source: Some(source),
                 })?
         {
