@@ -51,12 +51,14 @@ pub enum Denied {
 /// Why there is no reply, in the words of the plugin interface (`event.failed`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// No address of the host may be connected to, or too much is in flight.
+    /// No address of the host may be connected to.
     Denied,
     Dns,
     Connect,
     Tls,
     Timeout,
+    /// No place came free in time among the requests in flight. To a plugin it is a timeout like any other.
+    Crowded,
     TooLarge,
     Protocol,
 }
@@ -68,7 +70,7 @@ impl Reason {
             Reason::Dns => "dns",
             Reason::Connect => "connect",
             Reason::Tls => "tls",
-            Reason::Timeout => "timeout",
+            Reason::Timeout | Reason::Crowded => "timeout",
             Reason::TooLarge => "too-large",
             Reason::Protocol => "protocol",
         }

@@ -91,7 +91,7 @@ impl Pool {
                 "the client is closed",
             )),
             Err(_) => Err(SendFailure::nothing_sent(
-                Reason::Timeout,
+                Reason::Crowded,
                 "too many requests are in flight",
             )),
         }

@@ -14,6 +14,8 @@ pub struct PortError {
     pub what: String,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The same will come of it whenever it is tried.
+    pub lasting: bool,
 }
 
 impl PortError {
@@ -21,6 +23,7 @@ impl PortError {
         Self {
             what: what.into(),
             source: None,
+            lasting: false,
         }
     }
 
@@ -31,6 +34,16 @@ impl PortError {
         Self {
             what: what.into(),
             source: Some(Box::new(source)),
+            lasting: false,
+        }
+    }
+
+    /// Trying again does not help.
+    #[must_use]
+    pub fn for_good(self) -> Self {
+        Self {
+            lasting: true,
+            ..self
         }
     }
 }

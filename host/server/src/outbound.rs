@@ -81,7 +81,7 @@ impl Outbound for Edge {
     ) -> Result<http::Response<Vec<u8>>, PortError> {
         let (head, body) = request.into_parts();
         if body.len() > self.request_bytes_max {
-            return Err(PortError::new("the request is too large"));
+            return Err(PortError::new("the request is too large").for_good());
         }
         let url = Url::parse(&head.uri.to_string())
             .map_err(|error| PortError::caused("the peer's address cannot be read", error))?;
@@ -133,12 +133,11 @@ impl Outbound for Edge {
             nonce: Nonce::new([0; 16], ""),
         };
         let finished = finish_within(self.request_bytes_max, &outgoing, &grant, &material)
-            .map_err(|error| {
-                let what = match error {
-                    Denied::TooLarge { .. } => "the request is too large",
-                    _ => "the request may not leave",
-                };
-                PortError::caused(what, error)
+            .map_err(|error| match error {
+                Denied::TooLarge { .. } => {
+                    PortError::caused("the request is too large", error).for_good()
+                }
+                _ => PortError::caused("the request may not leave", error),
             })?;
         let route = Route {
             // No sender has a slash in its name: connections are never shared with one.
@@ -165,11 +164,12 @@ impl Outbound for Edge {
 /// Why there is no answer, for whoever looks after the peer: nothing of what it said is in it.
 fn trouble(reason: Reason) -> &'static str {
     match reason {
-        Reason::Denied => "the peer's address may not be asked, or too much is under way",
+        Reason::Denied => "the peer's address may not be asked",
         Reason::Dns => "the peer's name has no address",
         Reason::Connect => "the peer cannot be reached",
         Reason::Tls => "the peer's certificate is not accepted",
         Reason::Timeout => "the peer did not answer in time",
+        Reason::Crowded => "too many requests are on their way from here already",
         Reason::TooLarge => "the peer's answer is too large",
         Reason::Protocol => "the peer broke off, or its answer is no plain HTTP",
     }
@@ -222,12 +222,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_peer_that_could_not_be_asked_for_lack_of_room_is_not_said_to_be_late() {
+        let full = Limits {
+            in_flight_max: 0,
+            connect: Duration::from_millis(10),
+            ..Limits::default()
+        };
+        let edge = Edge::of_provisioning(full, Arc::new(SystemClock));
+        let request = http::Request::get(echo(0).await).body(Vec::new()).unwrap();
+        let network = Network {
+            allow_private_networks: true,
+            ca_pems: Vec::new(),
+        };
+        let error = edge.fetch("", "peer", &network, request).await.unwrap_err();
+        let expected = "too many requests are on their way from here already";
+        assert_eq!(error.what, expected);
+        assert!(!error.lasting, "there is room later");
+    }
+
+    #[tokio::test]
     async fn a_group_of_many_members_is_told_and_shown_back_and_what_is_larger_does_not_leave() {
         // 10,000 members by ids of 64 characters.
         assert_eq!(sent(800_000).await.unwrap(), 1_600_000);
         for bytes in [917_500, 1_000_000, 2_000_000] {
             let error = sent(bytes).await.unwrap_err();
             assert_eq!(error.what, "the request is too large", "{bytes}");
+            assert!(error.lasting, "{bytes}");
         }
     }
 }

@@ -15,8 +15,8 @@ mod tests;
 
 use crate::shutdown::Shutdown;
 use postern_federation::ports::{Outbound, PortError};
-use postern_federation::scim::outbound::{Connector, Failure};
-use postern_federation::scim::ports::{Deliveries, Delivery, What};
+use postern_federation::scim::outbound::{Connector, Failure, Outlook};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -39,6 +39,8 @@ const ATTEMPTS_MAX: u32 = 60;
 const REFUSALS_MAX: u32 = 5;
 /// Told at once, and looked at in one go: memory is bounded by it whatever waits.
 const AT_ONCE: usize = 8;
+/// Before a group is told again of a member who came: others who come meanwhile are told with them.
+const JOINED_WAIT: Duration = Duration::from_secs(5);
 /// Without a change of ours something may still be due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -224,6 +226,7 @@ impl Provisioning {
             let Some(connector) = connector else {
                 return Ok(());
             };
+            self.know(connector).await?;
             let due = self
                 .parts
                 .deliveries
@@ -239,13 +242,48 @@ impl Provisioning {
                 let name = connector.user_name(&delivery.subject).to_lowercase();
                 delivery.what != What::User || names.insert(name)
             });
-            let told = apart.map(|delivery| self.tell(connector, delivery));
-            let outcomes = futures_util::future::join_all(told).await;
-            // One that could not even be written down stops no other of them.
-            for outcome in outcomes {
-                outcome?;
+            // Groups after users: they name them by the ids that these get.
+            let (groups, others): (Vec<_>, Vec<_>) =
+                apart.partition(|delivery| delivery.what == What::Group);
+            for some in [others, groups] {
+                let told = some
+                    .into_iter()
+                    .map(|delivery| self.tell(connector, delivery));
+                let outcomes = futures_util::future::join_all(told).await;
+                // One that could not even be written down stops no other of them.
+                for outcome in outcomes {
+                    outcome?;
+                }
             }
         }
+    }
+
+    /// The ids that are remembered are one peer's. At another one they are somebody else's, who would be
+    /// given our users' names and passwords.
+    async fn know(&self, connector: &Connector) -> Result<(), PortError> {
+        let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
+        let deliveries = &self.parts.deliveries;
+        let here = Remote {
+            id: connector.user_endpoint.clone(),
+            told: String::new(),
+        };
+        let known = deliveries.remote(tenant, name, What::Everybody, "").await?;
+        match known {
+            Some(known) if known == here => return Ok(()),
+            Some(_) => {
+                tracing::warn!(
+                    connector = %name,
+                    "the connector leads to another address than before: users and groups are looked for \
+                     there by their names"
+                );
+                deliveries.forget_remotes(tenant, name).await?;
+            }
+            None => {}
+        }
+        deliveries
+            .remember(tenant, name, What::Everybody, "", Some(&here))
+            .await?;
+        Ok(())
     }
 
     /// Tells one, and writes down how it went. `None`: told.
@@ -265,11 +303,10 @@ impl Provisioning {
         };
         // A fault of our own (a user store that is away) waits like a peer that is away, so that others
         // get their turn, and is never given up: the peer has said nothing.
-        let ours = outcome.is_err();
         let outcome = outcome.unwrap_or_else(|source| {
             Err(Failure {
                 words: format!("a fault here, not the peer's: {}", source.what),
-                refused: false,
+                outlook: Outlook::Ours,
                 source: Some(source),
             })
         });
@@ -278,12 +315,13 @@ impl Provisioning {
             return Ok(None);
         };
         let attempts = delivery.attempts.saturating_add(1);
-        let most = if failure.refused {
-            REFUSALS_MAX
-        } else {
-            ATTEMPTS_MAX
+        let most = match failure.outlook {
+            Outlook::Passes => ATTEMPTS_MAX,
+            Outlook::Refused => REFUSALS_MAX,
+            Outlook::Never => 1,
+            Outlook::Ours => u32::MAX,
         };
-        let given_up = !ours && attempts >= most;
+        let given_up = attempts >= most;
         let wait = FIRST_WAIT
             .saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);

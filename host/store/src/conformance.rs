@@ -185,5 +185,6 @@ suite! {
     a_peers_id_is_one_subjects_and_no_others
     a_password_waits_only_where_it_is_sent_on
     what_failed_is_due_at_once_if_it_is_hastened
+    what_was_given_up_is_tried_again_with_the_next_change_of_its_subject
     who_is_forgotten_by_id_leaves_the_name_to_the_next
 }

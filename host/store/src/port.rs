@@ -7,6 +7,7 @@ pub(crate) fn to_port(error: StoreError) -> PortError {
     PortError {
         what: error.what,
         source: error.source,
+        lasting: false,
     }
 }
 

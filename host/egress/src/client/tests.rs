@@ -462,7 +462,7 @@ async fn a_sender_that_floods_waits_for_itself_and_nobody_else() {
     }
     assert_eq!(
         outcome(send(&client, &route, &peer.origin).await),
-        Err((Reason::Timeout, Sent::Nothing))
+        Err((Reason::Crowded, Sent::Nothing))
     );
     let other = Route {
         sender: "other".into(),

@@ -14,7 +14,7 @@ mod tests;
 mod users;
 
 pub use connector::{Connector, Credentials, Version};
-pub use failure::Failure;
+pub use failure::{Failure, Outlook};
 
 use super::ports::Remote;
 use super::v1;
@@ -130,7 +130,7 @@ impl Peer<'_> {
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let request = request.body(body).map_err(|_| Failure {
             words: format!("{what} cannot be put into a request"),
-            refused: true,
+            outlook: Outlook::Never,
             source: None,
         })?;
         let connector = self.connector;
@@ -144,7 +144,11 @@ impl Peer<'_> {
             .await
             .map_err(|source| Failure {
                 words: format!("{what} came to nothing: {}", source.what),
-                refused: false,
+                outlook: if source.lasting {
+                    Outlook::Never
+                } else {
+                    Outlook::Passes
+                },
                 source: Some(source),
             })
     }

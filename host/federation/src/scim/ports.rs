@@ -145,6 +145,16 @@ pub struct Remote {
     pub told: String,
 }
 
+/// Whether anything of a subject is still to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    Nothing,
+    /// It is told by itself, now or later.
+    Comes,
+    /// The first of it is given up, and what follows waits behind it.
+    GivenUp,
+}
+
 /// Something a peer waits to be told: that a user or a group is no longer as it was. How it is now is
 /// looked up when the peer is told.
 #[derive(Clone)]
@@ -189,8 +199,9 @@ pub trait Deliveries: Send + Sync {
         due_at: Moment,
         now: Moment,
     ) -> Result<Vec<u64>, PortError>;
-    /// The change was made: they are due now. The password is kept for the connectors that are named
-    /// with it, and for no others.
+    /// The change was made: they are due now. What was given up of their subjects before is due with them,
+    /// for the peer may take what is so now; before a deletion it is of no use any more, and goes. The
+    /// password is kept for the connectors that are named with it, and for no others.
     async fn confirm(
         &self,
         tenant: &str,
@@ -228,14 +239,13 @@ pub trait Deliveries: Send + Sync {
         subject: &str,
         now: Moment,
     ) -> Result<Option<Delivery>, PortError>;
-    /// Whether anything of the subject is still to be told, due or not.
     async fn waits(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<bool, PortError>;
+    ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
     /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for.
@@ -302,6 +312,8 @@ pub trait Deliveries: Send + Sync {
     /// The connector is gone: all that waits for it, with the passwords on their way, and what it is
     /// remembered to have.
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
+    /// The connector leads to another peer: what it is remembered to have. What waits for it stays.
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
     /// Whose the peer's id is here.
     async fn holder(
         &self,

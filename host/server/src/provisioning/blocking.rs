@@ -3,7 +3,7 @@
 use super::{ANNOUNCED_FOR, Provisioning};
 use postern_federation::ports::PortError;
 use postern_federation::scim::outbound::Connector;
-use postern_federation::scim::ports::What;
+use postern_federation::scim::ports::{Waits, What};
 use postern_login::TenantId;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -105,6 +105,7 @@ impl Provisioning {
             late: None,
         };
         let fault = |error: PortError| plainly(format!("{name}: {}", error.what));
+        self.know(connector).await.map_err(fault)?;
         // A deletion that could not be told yet goes before whoever is made now.
         deliveries
             .hasten(tenant, name, What::User, account, self.now())
@@ -117,7 +118,7 @@ impl Provisioning {
                 .map_err(fault)?;
             let Some(mine) = mine else {
                 let waits = deliveries.waits(tenant, name, What::User, account).await;
-                if waits.map_err(fault)? {
+                if waits.map_err(fault)? != Waits::Nothing {
                     break;
                 }
                 return Ok(());

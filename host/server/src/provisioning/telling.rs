@@ -1,50 +1,71 @@
 //! What a peer is told of one user or one group: how it is here now, or that it is gone.
 
-use super::Provisioning;
+use super::{JOINED_WAIT, Provisioning, printable};
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
-use postern_federation::scim::outbound::{Connector, Failure, Holders, Peer};
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
+use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Outlook, Peer};
+use postern_federation::scim::ports::{Deliveries, Delivery, Person, Remote, Waits, What};
+
+/// A peer, what it is to be told of, and what is remembered of that there.
+struct Telling<'a> {
+    peer: Peer<'a>,
+    deliveries: &'a dyn Deliveries,
+    tenant: &'a str,
+    delivery: &'a Delivery,
+    remote: Option<Remote>,
+}
 
 impl Provisioning {
+    async fn telling<'a>(
+        &'a self,
+        connector: &'a Connector,
+        delivery: &'a Delivery,
+    ) -> Result<Telling<'a>, PortError> {
+        let Some(outbound) = self.outbound.get() else {
+            return Err(PortError::new("there is no way out"));
+        };
+        let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
+        let deliveries = self.parts.deliveries.as_ref();
+        let remote = deliveries
+            .remote(tenant, name, delivery.what, &delivery.subject)
+            .await?;
+        Ok(Telling {
+            peer: Peer {
+                connector,
+                outbound: outbound.as_ref(),
+            },
+            deliveries,
+            tenant,
+            delivery,
+            remote,
+        })
+    }
+
     /// The outer error is ours, the inner one the peer's.
     pub(super) async fn user(
         &self,
         connector: &Connector,
         delivery: &Delivery,
     ) -> Result<Result<(), Failure>, PortError> {
-        let Some(outbound) = self.outbound.get() else {
-            return Err(PortError::new("there is no way out"));
-        };
-        let peer = Peer {
-            connector,
-            outbound: outbound.as_ref(),
-        };
-        let (tenant, account) = (self.parts.tenant.as_str(), delivery.subject.as_str());
-        let (name, what) = (connector.name.as_str(), What::User);
-        let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote(tenant, name, what, account).await?;
+        let telling = self.telling(connector, delivery).await?;
+        let (peer, remote) = (&telling.peer, telling.remote.as_ref());
+        let account = delivery.subject.as_str();
         let person = if delivery.gone {
             None
         } else {
-            self.parts.people.person_named(tenant, account).await?
+            let people = &self.parts.people;
+            people.person_named(telling.tenant, account).await?
         };
-        let holders = Others {
-            deliveries: deliveries.as_ref(),
-            tenant,
-            connector: name,
-            account,
-        };
+        let others = telling.others(account);
         let done = match &person {
             Some(person) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
-                peer.put_user(person, password, remote.as_ref(), &holders)
-                    .await
+                peer.put_user(person, password, remote, &others).await
             }
-            None if remote.is_some() => peer.delete_user(account, remote.as_ref()).await,
+            None if remote.is_some() => peer.delete_user(account, remote).await,
             None => match peer.user_id(account).await {
-                Ok(Some(found)) if holders.another_holds(&found).await? => {
+                Ok(Some(found)) if others.another_holds(&found).await? => {
                     // Another one's of ours by that name: this one was never there.
                     return Ok(Ok(()));
                 }
@@ -59,17 +80,40 @@ impl Provisioning {
                 Err(failure) => Err(failure),
             },
         };
-        Ok(match done {
-            Ok(done) => {
-                let there = done.remote.as_ref();
-                let kept = done.remote == remote
-                    || deliveries
-                        .remember(tenant, name, what, account, there)
-                        .await?;
-                if kept { Ok(()) } else { Err(Failure::held()) }
+        if let (Ok(done), Some(person)) = (&done, &person)
+            && done.remote.as_ref().map(|there| &there.id) != remote.map(|there| &there.id)
+        {
+            // Written down before the id is remembered: a host that dies in between tells it once more.
+            self.tell_groups_of(&telling, person).await?;
+        }
+        telling.concluded(done).await
+    }
+
+    /// Groups that the peer has name their members by its ids: it hears of a new one from each of them.
+    async fn tell_groups_of(
+        &self,
+        telling: &Telling<'_>,
+        person: &Person,
+    ) -> Result<(), PortError> {
+        let Telling {
+            deliveries, tenant, ..
+        } = telling;
+        let connector = telling.peer.connector;
+        if connector.group_endpoint.is_none() {
+            return Ok(());
+        }
+        let (name, now) = (connector.name.as_str(), self.now());
+        for (group, _) in &person.groups {
+            let there = deliveries.remote(tenant, name, What::Group, group).await?;
+            let waits = deliveries.waits(tenant, name, What::Group, group).await?;
+            if there.is_some() && waits == Waits::Nothing {
+                let (one, due) = ([name.to_owned()], now.plus(JOINED_WAIT));
+                deliveries
+                    .announce(tenant, &one, What::Group, group, due, now)
+                    .await?;
             }
-            Err(failure) => Err(failure),
-        })
+        }
+        Ok(())
     }
 
     pub(super) async fn group(
@@ -77,75 +121,127 @@ impl Provisioning {
         connector: &Connector,
         delivery: &Delivery,
     ) -> Result<Result<(), Failure>, PortError> {
-        let Some(outbound) = self.outbound.get() else {
-            return Err(PortError::new("there is no way out"));
-        };
-        let peer = Peer {
-            connector,
-            outbound: outbound.as_ref(),
-        };
-        let (tenant, id) = (self.parts.tenant.as_str(), delivery.subject.as_str());
-        let (name, what) = (connector.name.as_str(), What::Group);
-        let deliveries = &self.parts.deliveries;
-        let remote = deliveries.remote(tenant, name, what, id).await?;
+        let telling = self.telling(connector, delivery).await?;
+        let (peer, remote) = (&telling.peer, telling.remote.as_ref());
         let group = if delivery.gone {
             None
         } else {
-            self.parts.groups.group(tenant, id).await?
+            let groups = &self.parts.groups;
+            groups.group(telling.tenant, &delivery.subject).await?
         };
         let Some(group) = group else {
             // What was never told there is not there.
-            let Some(remote) = remote else {
+            if remote.is_none() {
                 return Ok(Ok(()));
-            };
-            if let Err(failure) = peer.delete_group("", Some(&remote)).await {
-                return Ok(Err(failure));
             }
-            deliveries.remember(tenant, name, what, id, None).await?;
-            return Ok(Ok(()));
+            let done = peer.delete_group("", remote).await;
+            return telling.concluded(done).await;
         };
         let mut members = Vec::with_capacity(group.members.len());
-        for (_, account) in &group.members {
-            let known = deliveries.remote(tenant, name, What::User, account).await?;
-            let known = match known {
-                Some(known) => Some(known.id),
-                None => match peer.user_id(account).await {
-                    Ok(Some(found)) => {
-                        let holder = deliveries.holder(tenant, name, What::User, &found).await?;
-                        // Another one's of ours is not this member.
-                        holder
-                            .is_none_or(|holder| holder == *account)
-                            .then_some(found)
-                    }
-                    Ok(None) => None,
-                    Err(failure) => return Ok(Err(failure)),
-                },
-            };
-            match known {
-                Some(known) => members.push(known),
-                None if deliveries.waits(tenant, name, What::User, account).await? => {
-                    return Ok(Err(Failure {
-                        words: "a member of the group is not at the peer yet".to_owned(),
-                        refused: false,
-                        source: None,
-                    }));
-                }
-                None => tracing::warn!(
-                    connector = %name,
-                    "a member of a group is not at the peer and is left out"
-                ),
+        for (_, key) in &group.members {
+            match self.member(&telling, key).await? {
+                Ok(Some(id)) => members.push(id),
+                Ok(None) => {}
+                Err(failure) => return Ok(Err(failure)),
             }
         }
-        let put = peer.put_group(&group, &members, remote.as_ref()).await;
-        Ok(match put {
-            Ok(done) => {
-                let kept = done.remote == remote
-                    || deliveries
-                        .remember(tenant, name, what, id, done.remote.as_ref())
-                        .await?;
-                if kept { Ok(()) } else { Err(Failure::held()) }
+        let done = peer.put_group(&group, &members, remote).await;
+        telling.concluded(done).await
+    }
+
+    /// The peer's id of a member. `None`: the group is told without them, for they are not there and do
+    /// not come by themselves; if they come later, it is told again.
+    async fn member(
+        &self,
+        telling: &Telling<'_>,
+        key: &str,
+    ) -> Result<Result<Option<String>, Failure>, PortError> {
+        if let Some(known) = telling.known(key).await? {
+            return Ok(Ok(Some(known)));
+        }
+        // A group knows them by the key of their name, what is told of them goes by how it is spelled.
+        let person = self.parts.people.person_named(telling.tenant, key).await?;
+        let account = person.map_or_else(|| key.to_owned(), |person| person.account);
+        if let Some(known) = telling.known(&account).await? {
+            return Ok(Ok(Some(known)));
+        }
+        let name = telling.peer.connector.name.as_str();
+        // Before the search: whoever is told in between is found by it.
+        let waits = telling
+            .deliveries
+            .waits(telling.tenant, name, What::User, &account)
+            .await?;
+        let why = match telling.peer.user_id(&account).await {
+            // Another one's of ours is not this member.
+            Ok(Some(found)) if telling.others(&account).another_holds(&found).await? => {
+                Failure::held().words
             }
-            Err(failure) => Err(failure),
+            Ok(Some(found)) => return Ok(Ok(Some(found))),
+            Ok(None) => "nobody there has the name".to_owned(),
+            Err(failure) if failure.outlook == Outlook::Passes => return Ok(Err(failure)),
+            Err(failure) => failure.words,
+        };
+        let who = printable(&account);
+        if waits == Waits::Comes {
+            return Ok(Err(Failure {
+                words: format!("its member {who} is not at the peer yet: {why}"),
+                outlook: Outlook::Ours,
+                source: None,
+            }));
+        }
+        tracing::warn!(
+            connector = %name,
+            "SCIM - group {} is told without its member {who}: {why}",
+            printable(&telling.delivery.subject)
+        );
+        Ok(Ok(None))
+    }
+}
+
+impl<'a> Telling<'a> {
+    fn others(&self, account: &'a str) -> Others<'a> {
+        Others {
+            deliveries: self.deliveries,
+            tenant: self.tenant,
+            connector: &self.peer.connector.name,
+            account,
+        }
+    }
+
+    /// The id that is remembered of a user.
+    async fn known(&self, account: &str) -> Result<Option<String>, PortError> {
+        let name = self.peer.connector.name.as_str();
+        let known = self
+            .deliveries
+            .remote(self.tenant, name, What::User, account)
+            .await?;
+        Ok(known.map(|known| known.id))
+    }
+
+    /// What came of it is remembered, unless that is another one's of ours.
+    async fn concluded(
+        &self,
+        done: Result<Done, Failure>,
+    ) -> Result<Result<(), Failure>, PortError> {
+        let done = match done {
+            Ok(done) => done,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if done.remote == self.remote {
+            return Ok(Ok(()));
+        }
+        let (name, delivery) = (self.peer.connector.name.as_str(), self.delivery);
+        let kept = self.deliveries.remember(
+            self.tenant,
+            name,
+            delivery.what,
+            &delivery.subject,
+            done.remote.as_ref(),
+        );
+        Ok(if kept.await? {
+            Ok(())
+        } else {
+            Err(Failure::held())
         })
     }
 }

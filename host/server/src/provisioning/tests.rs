@@ -1,21 +1,25 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::{AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX};
+use super::{
+    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX,
+};
 use async_trait::async_trait;
 use http::{Method, Request, Response};
+use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Credentials, Version};
 use postern_federation::scim::ports::{Deliveries, What};
-use postern_federation::scim::{Condition, Page, People, Person, SearchError};
+use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
 use postern_login::ports::Clock;
 use postern_otp::Timestamp;
+use postern_store::directory::identities::Identities;
 use postern_store::directory::{Happened, Journal};
 use postern_store::memory::Memory;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,8 +47,9 @@ impl Clock for Now {
     }
 }
 
-/// Everybody is there, except in a store that is away.
-struct Everybody;
+/// Everybody is there, except in a store that is away and whoever has left. Carla has a name with a
+/// capital letter.
+struct Everybody(Memory);
 
 #[async_trait]
 impl People for Everybody {
@@ -58,9 +63,16 @@ impl People for Everybody {
         if account.starts_with("AWAY/") {
             return Err(PortError::new("the user store failed"));
         }
+        if account.starts_with("left-") {
+            return Ok(None);
+        }
+        let mut groups = self.0.groups(TENANT, None, 100).await?;
+        let key = account.to_lowercase();
+        groups.retain(|group| group.members.iter().any(|(_, member)| *member == key));
+        let spelled = if key == "carla" { "Carla" } else { account };
         Ok(Some(Person {
             id: format!("id-{account}"),
-            account: account.to_owned(),
+            account: spelled.to_owned(),
             display_name: None,
             number: None,
             locked: false,
@@ -68,7 +80,10 @@ impl People for Everybody {
             external_id: None,
             created_at: Moment(0),
             changed_at: Moment(0),
-            groups: Vec::new(),
+            groups: groups
+                .into_iter()
+                .map(|group| (group.id, group.display_name))
+                .collect(),
         }))
     }
     async fn people(
@@ -89,11 +104,63 @@ impl People for Everybody {
     }
 }
 
-/// Keeps the users it is told of, and what it was asked.
+/// Keeps the users it is told of, each telling of a group, and what it was asked.
 #[derive(Default)]
 struct Peer {
     users: Mutex<Vec<Value>>,
+    groups: Mutex<Vec<Value>>,
     asked: Mutex<Vec<Method>>,
+    /// It takes no change of a user it has.
+    refuses: AtomicBool,
+}
+
+impl Peer {
+    fn of_a_group(&self, request: &Request<Vec<u8>>) -> (u16, Value) {
+        if *request.method() == Method::GET {
+            return (200, json!({ "Resources": [] }));
+        }
+        let group = serde_json::from_slice(request.body()).unwrap();
+        self.groups.lock().unwrap().push(group);
+        (201, json!({ "id": "g" }))
+    }
+
+    fn of_a_user(&self, request: &Request<Vec<u8>>) -> (u16, Value) {
+        let mut users = self.users.lock().unwrap();
+        let id = request.uri().path().rsplit('/').next();
+        let there = users.iter().position(|user| user["id"].as_str() == id);
+        match (request.method().clone(), there) {
+            (Method::GET, _) => (200, json!({ "Resources": *users })),
+            (Method::POST, _) => {
+                let mut user: Value = serde_json::from_slice(request.body()).unwrap();
+                user["id"] = json!(format!("r-{}", self.asked.lock().unwrap().len()));
+                users.push(user.clone());
+                (201, user)
+            }
+            (_, None) => (404, json!({})),
+            (Method::DELETE, Some(at)) => (200, users.remove(at)),
+            (_, Some(_)) if self.refuses.load(Ordering::SeqCst) => (400, json!({})),
+            (_, Some(_)) => (200, json!({})),
+        }
+    }
+
+    /// Its id of whom it calls so.
+    fn id(&self, name: &str) -> Value {
+        let users = self.users.lock().unwrap();
+        let found = users.iter().find(|user| user["userName"] == name);
+        found.unwrap()["id"].clone()
+    }
+
+    /// Who was in the group, each time that it was told of one.
+    fn members(&self) -> Vec<Value> {
+        let groups = self.groups.lock().unwrap();
+        groups
+            .iter()
+            .map(|group| -> Value {
+                let members = group["members"].as_array().unwrap().iter();
+                members.map(|member| member["value"].clone()).collect()
+            })
+            .collect()
+    }
 }
 
 #[async_trait]
@@ -106,16 +173,10 @@ impl Outbound for Peer {
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, PortError> {
         self.asked.lock().unwrap().push(request.method().clone());
-        let mut users = self.users.lock().unwrap();
-        let (status, body) = match *request.method() {
-            Method::GET => (200, json!({ "Resources": *users })),
-            Method::POST => {
-                let mut user: Value = serde_json::from_slice(request.body()).unwrap();
-                user["id"] = json!(format!("r-{}", users.len()));
-                users.push(user.clone());
-                (201, user)
-            }
-            _ => (200, json!({})),
+        let (status, body) = if request.uri().path().starts_with("/Groups") {
+            self.of_a_group(&request)
+        } else {
+            self.of_a_user(&request)
         };
         let answer = Response::builder().status(status);
         Ok(answer.body(body.to_string().into_bytes()).unwrap())
@@ -144,14 +205,22 @@ fn parts(store: &Memory, clock: Arc<Now>) -> Parts {
     Parts {
         tenant: TenantId::super_tenant(),
         deliveries: Arc::new(store.clone()),
-        people: Arc::new(Everybody),
+        people: Arc::new(Everybody(store.clone())),
         groups: Arc::new(store.clone()),
         clock,
     }
 }
 
 fn engine(store: &Memory, connectors: Vec<Connector>) -> (Provisioning, Arc<Peer>) {
-    let engine = Provisioning::new(parts(store, Arc::default()), connectors);
+    engine_at(store, connectors, &Arc::default())
+}
+
+fn engine_at(
+    store: &Memory,
+    connectors: Vec<Connector>,
+    clock: &Arc<Now>,
+) -> (Provisioning, Arc<Peer>) {
+    let engine = Provisioning::new(parts(store, Arc::clone(clock)), connectors);
     let peer = Arc::new(Peer::default());
     engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
     (engine, peer)
@@ -228,6 +297,173 @@ async fn two_users_of_ours_never_become_one_at_the_peer() {
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+fn of_groups() -> Connector {
+    Connector {
+        group_endpoint: Some("https://peer.example/Groups".to_owned()),
+        ..connector()
+    }
+}
+
+/// There is a group of these now, and the peer is to be told of it.
+async fn grouped(engine: &Provisioning, store: &Memory, accounts: &[&str]) {
+    let tenant = TenantId::super_tenant();
+    let accounts: Vec<String> = accounts.iter().map(|one| (*one).to_owned()).collect();
+    let people = store.identities(&tenant, &accounts, Timestamp(0)).await;
+    let members = people.unwrap().into_iter();
+    let group = Group {
+        id: "staff".to_owned(),
+        display_name: "Staff".to_owned(),
+        external_id: None,
+        created_at: Moment(0),
+        changed_at: Moment(0),
+        members: members.map(|one| (one.id, one.account)).collect(),
+    };
+    let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+    assert!(store.put_group(TENANT, &group, true).await.unwrap());
+    let ended = engine.group_ends(&tenant, begun, true, false);
+    ended.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_they_come() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+    for (id, name) in [("1", "HR/carol"), ("2", "IT/carol")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    changed(&engine, "alice").await;
+    changed(&engine, "carol").await;
+    grouped(&engine, &store, &["alice", "carol"]).await;
+    worked_off(&engine).await;
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let why = "the peer has several of that name, and nothing says which is meant";
+    let whys: Vec<_> = waiting.iter().map(|row| row.trouble.clone()).collect();
+    let whole = format!("its member carol is not at the peer yet: {why}");
+    assert_eq!(whys, [Some(why.to_owned()), Some(whole)]);
+    assert_eq!(peer.members(), [] as [Value; 0], "carol may come yet");
+
+    for _ in 1..REFUSALS_MAX {
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
+    }
+    let alice = peer.id("EXT/alice");
+    assert_eq!(peer.members(), [json!([alice])]);
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let left: Vec<_> = waiting
+        .iter()
+        .map(|row| (row.subject.as_str(), row.given_up))
+        .collect();
+    assert_eq!(left, [("carol", true)]);
+
+    // Somebody looks after it at the peer.
+    let mut users = peer.users.lock().unwrap();
+    users.retain(|user| user["id"] != "2");
+    drop(users);
+    let retried = store.retry(TENANT, "peer", None, engine.now());
+    assert_eq!(retried.await.unwrap(), 1);
+    worked_off(&engine).await;
+    clock.pass(JOINED_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!([alice]), json!([alice, "1"])]);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_member_with_a_capital_letter_is_one_at_the_peer_as_well() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    changed(&engine, "Carla").await;
+    grouped(&engine, &store, &["carla"]).await;
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!([peer.id("EXT/Carla")])]);
+}
+
+#[tokio::test]
+async fn a_group_hears_the_new_id_of_a_member_whom_the_peer_lost() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+    changed(&engine, "alice").await;
+    grouped(&engine, &store, &["alice"]).await;
+    worked_off(&engine).await;
+    let lost = peer.id("EXT/alice");
+    peer.users.lock().unwrap().clear();
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    clock.pass(JOINED_WAIT);
+    worked_off(&engine).await;
+    let again = peer.id("EXT/alice");
+    assert_ne!(again, lost);
+    assert_eq!(peer.members(), [json!([lost]), json!([again])]);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_before_the_peer_heard_of_them_is_not_made_there_and_not_left() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    // Made there, and the answer was lost.
+    let lost = json!({ "id": "1", "userName": "EXT/left-carol" });
+    peer.users.lock().unwrap().push(lost);
+    let tenant = TenantId::super_tenant();
+    for name in ["left-bob", "left-carol"] {
+        changed(&engine, name).await;
+        let begun = engine.begin(&tenant, name).await.unwrap();
+        let gone = engine.happened(&tenant, name, begun, Happened::Deleted);
+        gone.await.unwrap();
+    }
+    worked_off(&engine).await;
+    assert!(!peer.asked.lock().unwrap().contains(&Method::POST));
+    assert_eq!(peer.users.lock().unwrap().len(), 0);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours_by_an_id() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    let elsewhere = Connector {
+        user_endpoint: "https://other.example/Users".to_owned(),
+        ..connector()
+    };
+    engine.replace(vec![elsewhere]);
+    let bob = json!({ "id": peer.id("EXT/alice"), "userName": "EXT/bob" });
+    *peer.users.lock().unwrap() = vec![bob];
+    for n in 1..=2 {
+        changed(&engine, "alice").await;
+        worked_off(&engine).await;
+        assert_ne!(peer.id("EXT/alice"), peer.id("EXT/bob"));
+        let asked = peer.asked.lock().unwrap();
+        let changes = asked.iter().filter(|method| **method == Method::PATCH);
+        assert_eq!(changes.count(), n - 1, "made first, and known from then on");
+    }
+}
+
+/// Else whoever has left here keeps the account there.
+#[tokio::test]
+async fn whoever_is_deleted_after_a_change_was_given_up_is_deleted_at_the_peer() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    peer.refuses.store(true, Ordering::SeqCst);
+    changed(&engine, "alice").await;
+    for _ in 0..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    assert!(waiting[0].given_up, "{waiting:?}");
+    let tenant = TenantId::super_tenant();
+    let begun = engine.begin(&tenant, "alice").await.unwrap();
+    let gone = engine.happened(&tenant, "alice", begun, Happened::Deleted);
+    gone.await.unwrap();
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 0);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
 #[tokio::test]
 async fn a_password_is_kept_for_those_alone_who_send_it_on() {
     let store = Memory::new();
@@ -273,6 +509,42 @@ impl Outbound for Stubborn {
             .header("location", "https://elsewhere.example/Users");
         Ok(answer.body(b"it said this".to_vec()).unwrap())
     }
+}
+
+/// A way out that is too narrow for what it is given.
+#[derive(Default)]
+struct Narrow(AtomicU32);
+
+#[async_trait]
+impl Outbound for Narrow {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(PortError::new("the request is too large").for_good())
+    }
+}
+
+#[tokio::test]
+async fn what_can_never_leave_is_tried_once_and_says_why() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let narrow = Arc::new(Narrow::default());
+    engine.opens(Arc::clone(&narrow) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 0..3 {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(narrow.0.load(Ordering::SeqCst), 1);
+    let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+    assert!(row.given_up, "{row:?}");
+    let why = "the search came to nothing: the request is too large";
+    assert_eq!(row.trouble.as_deref(), Some(why));
 }
 
 /// Neither in a circle nor when the peer wishes.

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::samples::{NOW, tenant, unique};
-use postern_federation::scim::ports::{Remote, What};
+use postern_federation::scim::ports::{Remote, Waits, What};
 use postern_federation::scim::{Group, Groups};
 use postern_federation::{Moment, Secret};
 use postern_otp::Timestamp;
@@ -291,6 +291,16 @@ pub async fn everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing
             .await;
         assert!(done.expect("remember"));
     }
+    let forgotten = store.forget_remotes(tenant, "peer").await;
+    forgotten.expect("forget");
+    let known = store.remote(tenant, "peer", What::User, "alice").await;
+    assert_eq!(known.expect("remote"), None);
+    let waits = store.queued(tenant, "peer", 9).await.expect("queued");
+    assert_eq!(waits, 3, "what waits stays");
+    let again = store
+        .remember(tenant, "peer", What::User, "alice", Some(&remote))
+        .await;
+    assert!(again.expect("remember"));
     store
         .forget_connector(tenant, "peer")
         .await
@@ -412,6 +422,51 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     let due = store.due(tenant, &peer, now(), 10).await.expect("due");
     let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["tried"]);
+}
+
+/// Else a deletion would wait for ever behind a change that the peer would not take.
+pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subject(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("a"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let announce = async |subject: &str| {
+        store
+            .announce(tenant, &peer, What::User, subject, later(120), now())
+            .await
+            .expect("announce")
+    };
+    let waits = async |subject: &str| {
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        waits.expect("waits")
+    };
+    assert_eq!(waits("alice").await, Waits::Nothing);
+    for subject in ["alice", "bob", "carol"] {
+        let announced = announce(subject).await;
+        assert_eq!(waits(subject).await, Waits::Comes);
+        store
+            .failed(tenant, announced[0], "never", later(60), true)
+            .await
+            .expect("failed");
+        assert_eq!(waits(subject).await, Waits::GivenUp);
+    }
+    for (subject, gone) in [("alice", false), ("bob", true)] {
+        let next = announce(subject).await;
+        assert_eq!(waits(subject).await, Waits::GivenUp, "only announced");
+        store
+            .confirm(tenant, &next, gone, None, now())
+            .await
+            .expect("confirm");
+        assert_eq!(waits(subject).await, Waits::Comes);
+        let due = store.due_of(tenant, "peer", What::User, subject, now());
+        let due = due.await.expect("due").expect("it is due");
+        assert_eq!((due.attempts, due.gone), (0, gone));
+        assert_eq!(due.through, next[0], "and nothing is left");
+        // Of a deletion nothing is told before it; else both are told in one.
+        assert_eq!(due.seq == due.through, gone);
+    }
+    assert_eq!(waits("carol").await, Waits::GivenUp);
 }
 
 pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {

@@ -3,7 +3,7 @@
 use super::Memory;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 
 /// Tenant, connector, kind and subject.
@@ -73,15 +73,27 @@ impl Deliveries for Memory {
     ) -> Result<(), PortError> {
         let mut tables = self.tables();
         for seq in announced {
-            if let Some(row) = tables.deliveries.get_mut(seq)
-                && row.tenant == tenant
-            {
-                row.delivery.due_at = now;
-                row.delivery.gone = gone;
-                row.delivery.password = password
-                    .filter(|(_, connectors)| connectors.contains(&row.delivery.connector))
-                    .map(|(password, _)| password.clone());
+            let Some(row) = tables.deliveries.get_mut(seq) else {
+                continue;
+            };
+            if row.tenant != tenant {
+                continue;
             }
+            row.delivery.due_at = now;
+            row.delivery.gone = gone;
+            row.delivery.password = password
+                .filter(|(_, connectors)| connectors.contains(&row.delivery.connector))
+                .map(|(password, _)| password.clone());
+            let whose = row.whose();
+            tables.deliveries.retain(|before, row| {
+                let given_up = before < seq && row.delivery.given_up && row.whose() == whose;
+                if given_up && !gone {
+                    row.delivery.due_at = now;
+                    row.delivery.given_up = false;
+                    row.delivery.attempts = 0;
+                }
+                !(given_up && gone)
+            });
         }
         Ok(())
     }
@@ -145,7 +157,7 @@ impl Deliveries for Memory {
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<bool, PortError> {
+    ) -> Result<Waits, PortError> {
         let whose = (
             tenant.to_owned(),
             connector.to_owned(),
@@ -153,7 +165,12 @@ impl Deliveries for Memory {
             subject.to_owned(),
         );
         let tables = self.tables();
-        Ok(tables.deliveries.values().any(|row| row.whose() == whose))
+        let first = tables.deliveries.values().find(|row| row.whose() == whose);
+        Ok(match first.map(|row| row.delivery.given_up) {
+            None => Waits::Nothing,
+            Some(false) => Waits::Comes,
+            Some(true) => Waits::GivenUp,
+        })
     }
 
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError> {
@@ -373,11 +390,14 @@ impl Deliveries for Memory {
     }
 
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
-        let mut tables = self.tables();
-        tables
+        self.tables()
             .deliveries
             .retain(|_, row| row.tenant != tenant || row.delivery.connector != connector);
-        tables
+        self.forget_remotes(tenant, connector).await
+    }
+
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        self.tables()
             .remote_ids
             .retain(|whose, _| whose.0 != tenant || whose.1 != connector);
         Ok(())

@@ -4,7 +4,7 @@ use super::{Fault, Sqlite};
 use crate::port::to_port;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -66,6 +66,19 @@ impl Deliveries for Sqlite {
                     tenant,
                     number(*seq)
                 ])?;
+                let given_up = "WHERE tenant = ?1 AND given_up = 1 AND seq < ?2
+                                  AND (connector, kind, subject) =
+                                      (SELECT connector, kind, subject FROM deliveries
+                                       WHERE tenant = ?1 AND seq = ?2)";
+                if gone {
+                    db.prepare_cached(&format!("DELETE FROM deliveries {given_up}"))?
+                        .execute(params![tenant, number(*seq)])?;
+                } else {
+                    db.prepare_cached(&format!(
+                        "UPDATE deliveries SET due_at = ?3, given_up = 0, attempts = 0 {given_up}"
+                    ))?
+                    .execute(params![tenant, number(*seq), millis(now)])?;
+                }
             }
             Ok(())
         })
@@ -157,18 +170,26 @@ impl Deliveries for Sqlite {
         connector: &str,
         what: What,
         subject: &str,
-    ) -> Result<bool, PortError> {
-        self.read(|db| {
-            Ok(db
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM deliveries
-                     WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?)",
-                )?
-                .query_row(params![tenant, connector, what.as_str(), subject], |row| {
-                    row.get(0)
-                })?)
+    ) -> Result<Waits, PortError> {
+        let first: Option<bool> = self
+            .read(|db| {
+                Ok(db
+                    .prepare_cached(
+                        "SELECT given_up FROM deliveries
+                         WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ?
+                         ORDER BY seq LIMIT 1",
+                    )?
+                    .query_row(params![tenant, connector, what.as_str(), subject], |row| {
+                        row.get(0)
+                    })
+                    .optional()?)
+            })
+            .map_err(to_port)?;
+        Ok(match first {
+            None => Waits::Nothing,
+            Some(false) => Waits::Comes,
+            Some(true) => Waits::GivenUp,
         })
-        .map_err(to_port)
     }
 
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError> {
@@ -440,6 +461,17 @@ impl Deliveries for Sqlite {
                 ))?
                 .execute(params![tenant, connector])?;
             }
+            Ok(())
+        })
+        .await
+        .map_err(to_port)
+    }
+
+    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+        let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM remote_ids WHERE tenant = ? AND connector = ?")?
+                .execute(params![tenant, connector])?;
             Ok(())
         })
         .await

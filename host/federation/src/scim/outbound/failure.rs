@@ -5,13 +5,25 @@ use http::StatusCode;
 
 pub(super) const SEARCH: &str = "the search";
 
+/// Whether it helps to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// It passes: the peer's own faults and limits, the network, credentials that an operator mends.
+    Passes,
+    /// The peer answered, and will most likely answer the same again.
+    Refused,
+    /// It cannot even be asked.
+    Never,
+    /// It is no matter of the peer's: a fault here, or something of ours that goes before.
+    Ours,
+}
+
 /// Why the peer was not told; fit for an administrator's page, without anything the peer said.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
 pub struct Failure {
     pub words: String,
-    /// The peer answered, and will answer the same again.
-    pub refused: bool,
+    pub outlook: Outlook,
     #[source]
     pub source: Option<PortError>,
 }
@@ -19,11 +31,14 @@ pub struct Failure {
 impl Failure {
     pub(super) fn answered(what: &str, status: StatusCode) -> Self {
         let code = status.as_u16();
-        // What passes with time: the peer's own faults, limits, and credentials an operator mends.
-        let refused = status.is_client_error() && !matches!(code, 401 | 403 | 408 | 425 | 429);
+        let passes = matches!(code, 401 | 403 | 408 | 425 | 429);
         Self {
             words: format!("the peer answered {code} to {what}"),
-            refused,
+            outlook: if status.is_client_error() && !passes {
+                Outlook::Refused
+            } else {
+                Outlook::Passes
+            },
             source: None,
         }
     }
@@ -31,7 +46,8 @@ impl Failure {
     /// Nobody was made or changed there: the peer said no, or it came to no more than a look. What got
     /// no answer may have been done.
     pub fn left_no_trace(&self) -> bool {
-        self.refused || self.words.contains(SEARCH)
+        let refused = matches!(self.outlook, Outlook::Refused | Outlook::Never);
+        refused || self.words.contains(SEARCH)
     }
 
     /// The peer has one account where there are two here.
@@ -40,7 +56,7 @@ impl Failure {
             words: "the peer's account of that name is another user's of ours: give the two \
                     different names, or their stores a connector each"
                 .to_owned(),
-            refused: true,
+            outlook: Outlook::Refused,
             source: None,
         }
     }
@@ -49,7 +65,7 @@ impl Failure {
     pub(super) fn several() -> Self {
         Self {
             words: "the peer has several of that name, and nothing says which is meant".to_owned(),
-            refused: true,
+            outlook: Outlook::Refused,
             source: None,
         }
     }
@@ -57,7 +73,7 @@ impl Failure {
     pub(super) fn unreadable(what: &str) -> Self {
         Self {
             words: format!("the peer's answer to {what} cannot be read"),
-            refused: false,
+            outlook: Outlook::Passes,
             source: None,
         }
     }

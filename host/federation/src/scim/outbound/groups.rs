@@ -1,7 +1,7 @@
 //! A group at the peer as here. Groups are told whole.
 
 use super::lookup::{below, usable};
-use super::{Done, Failure, Peer, changed, created};
+use super::{Done, Failure, Outlook, Peer, changed, created};
 use crate::scim::Group;
 use crate::scim::ports::Remote;
 use crate::scim::schema::GROUP;
@@ -71,7 +71,7 @@ impl Peer<'_> {
     fn group_endpoint(&self) -> Result<&str, Failure> {
         self.connector.group_endpoint.as_deref().ok_or(Failure {
             words: "the connector has no group endpoint".to_owned(),
-            refused: true,
+            outlook: Outlook::Never,
             source: None,
         })
     }

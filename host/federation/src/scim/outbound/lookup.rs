@@ -36,21 +36,25 @@ impl Peer<'_> {
             .flatten()
             .filter_map(|one| Some((one.get(attribute)?.as_str()?, one)))
             .collect();
-        let very = if attribute == "userName" {
+        let very: fn(&str, &str) -> bool = if attribute == "userName" {
             same_name
         } else {
             same_text
         };
-        let same: Vec<_> = named
-            .iter()
-            .filter(|(known, _)| very(known, name))
-            .collect();
+        let of = |very: fn(&str, &str) -> bool| -> Vec<_> {
+            let meant = named.iter().filter(|(known, _)| very(known, name));
+            meant.collect()
+        };
+        let mut same = of(very);
         // A peer with a store of its own for all that comes from us answers under that store's name.
         let elsewhere = attribute == "userName" && self.connector.user_store_domain.is_some();
+        if same.is_empty() && elsewhere {
+            same = of(same_in_store);
+        }
         let same = match same.as_slice() {
-            [] if elsewhere => only(named.iter().filter(|(known, _)| same_in_store(known, name))),
             [] => None,
             [one] => Some(*one),
+            // Nobody is no answer either: the user would be made once more beside them.
             several => {
                 let letter_by_letter = several.iter().copied().filter(|(known, _)| *known == name);
                 Some(only(letter_by_letter).ok_or_else(Failure::several)?)

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::{Connector, Credentials, Done, Holders, Peer, Version};
+use super::{Connector, Credentials, Done, Holders, Outlook, Peer, Version};
 use crate::identity_provider::Network;
 use crate::ports::{Outbound, PortError};
 use crate::scim::ports::Remote;
@@ -334,21 +334,17 @@ async fn a_name_in_another_store_is_nobodys_unless_the_connector_has_a_store_the
         let id = peer.user_id(wanted).await.unwrap();
         assert_eq!(id.is_some(), found, "{known} for {wanted} in {domain:?}");
     }
-    // Two that could be meant are nobody; the very name is.
-    for (names, found) in [
-        (["HR/alice", "IT/alice"], None),
-        (["HR/alice", "WSO2/alice"], Some("1")),
-    ] {
-        let both = json!({"Resources": [
-            {"id": "0", "userName": names[0]}, {"id": "1", "userName": names[1]}
-        ]});
-        let (connector, script) = (connector(Version::Two), script(&[(200, both)]));
-        let peer = Peer {
-            connector: &connector,
-            outbound: &script,
-        };
-        assert_eq!(peer.user_id("alice").await.unwrap().as_deref(), found);
-    }
+    // The very name goes before all others.
+    let both = json!({"Resources": [
+        {"id": "0", "userName": "HR/alice"}, {"id": "1", "userName": "WSO2/alice"}
+    ]});
+    let (of_wso2, script_of_both) = (connector(Version::Two), script(&[(200, both)]));
+    let peer = Peer {
+        connector: &of_wso2,
+        outbound: &script_of_both,
+    };
+    let id = peer.user_id("alice").await.unwrap();
+    assert_eq!(id.as_deref(), Some("1"));
     let mut connector = connector(Version::Two);
     connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
     let other = json!({"Resources": [{"id": "1", "displayName": "staff"}]});
@@ -412,6 +408,25 @@ async fn an_older_peer_is_told_of_a_group_in_its_own_words() {
     }
 }
 
+#[tokio::test]
+async fn a_group_that_the_peer_lost_is_made_again() {
+    let mut connector = connector(Version::Two);
+    connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
+    let script = script(&[(404, json!({})), (201, json!({"id": "g-2"}))]);
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let known = remote("g-1", "");
+    let member = ["r-1".to_owned()];
+    let put = peer.put_group(&group("Staff"), &member, Some(&known)).await;
+    assert_eq!(id(&put.unwrap()), Some("g-2"));
+    let asked = script.asked.lock().unwrap();
+    let methods: Vec<_> = asked.iter().map(|(method, ..)| method.as_str()).collect();
+    assert_eq!(methods, ["PUT", "POST"]);
+    assert!(asked[1].2.contains("r-1"), "{}", asked[1].2);
+}
+
 /// A peer that nobody is at yet.
 struct Nobody;
 
@@ -450,7 +465,7 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
         let alice = alice();
         let put = peer.put_user(&alice, Some("pass word"), None, &Another);
         let failure = put.await.unwrap_err();
-        assert!(failure.refused, "{failure}");
+        assert_eq!(failure.outlook, Outlook::Refused, "{failure}");
         let asked = script.asked.lock().unwrap();
         assert!(
             asked
@@ -460,9 +475,31 @@ async fn an_account_there_that_is_another_users_of_ours_is_left_alone() {
     }
 }
 
+struct Away;
+
+#[async_trait]
+impl Holders for Away {
+    async fn another_holds(&self, _: &str) -> Result<bool, PortError> {
+        Err(PortError::new("the store failed"))
+    }
+}
+
+/// The peer has said nothing against it.
+#[tokio::test]
+async fn a_fault_of_our_store_is_neither_the_peers_nor_for_good() {
+    let there = json!({"Resources": [{"id": "r-1", "userName": "WSO2/alice"}]});
+    let (connector, script) = (connector(Version::Two), script(&[(200, there)]));
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let put = peer.put_user(&alice(), None, None, &Away).await;
+    assert_eq!(put.unwrap_err().outlook, Outlook::Ours);
+}
+
 /// A peer that says two are of that name, whatever it means by it.
 #[tokio::test]
-async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
+async fn of_two_that_are_one_name_neither_is_changed_or_deleted_and_no_third_is_made() {
     let two = |names: [&str; 2]| {
         let users = [
             json!({"id": "1", "userName": names[0]}),
@@ -470,7 +507,12 @@ async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
         ];
         (200, json!({"Resources": users}))
     };
-    for names in [["WSO2/alice", "WSO2/alice"], ["wso2/alice", "WSO2/ALICE"]] {
+    for names in [
+        ["WSO2/alice", "WSO2/alice"],
+        ["wso2/alice", "WSO2/ALICE"],
+        // The connector has a store of its own there, and both of these are in others.
+        ["HR/alice", "IT/alice"],
+    ] {
         let (connector, script) = (connector(Version::Two), script(&[two(names), two(names)]));
         let peer = Peer {
             connector: &connector,
@@ -479,7 +521,8 @@ async fn of_two_that_are_one_name_neither_is_changed_or_deleted() {
         let put = peer.put_user(&alice(), None, None, &Nobody).await;
         let deleted = peer.delete_user("alice", None).await;
         for failure in [put.unwrap_err(), deleted.unwrap_err()] {
-            assert!(failure.refused && failure.left_no_trace());
+            assert_eq!(failure.outlook, Outlook::Refused);
+            assert!(failure.left_no_trace());
             assert!(failure.to_string().contains("several of that name"));
         }
         let asked = script.asked.lock().unwrap();
@@ -541,12 +584,12 @@ async fn an_id_that_cannot_be_asked_for_is_not_kept_and_not_used() {
 
 #[tokio::test]
 async fn what_passes_with_time_is_no_refusal() {
-    for (status, refused) in [
-        (400, true),
-        (401, false),
-        (429, false),
-        (500, false),
-        (503, false),
+    for (status, outlook) in [
+        (400, Outlook::Refused),
+        (401, Outlook::Passes),
+        (429, Outlook::Passes),
+        (500, Outlook::Passes),
+        (503, Outlook::Passes),
     ] {
         let (connector, script) = (
             connector(Version::Two),
@@ -563,7 +606,7 @@ async fn what_passes_with_time_is_no_refusal() {
             .put_user(&alice(), None, None, &Nobody)
             .await
             .unwrap_err();
-        assert_eq!(failure.refused, refused, "{status}");
+        assert_eq!(failure.outlook, outlook, "{status}");
         assert_eq!(
             failure.to_string(),
             format!("the peer answered {status} to the creation")
