@@ -8,7 +8,7 @@ mod meanings;
 mod saml;
 
 use crate::assemble;
-use crate::config::{Config, Limits, defined as reader, provisioning};
+use crate::config::{Config, Limits, SMS_OTP_ENTRY, defined as reader, provisioning};
 use crate::console::field;
 use crate::keys::Keys;
 use crate::peers::FilePeers;
@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dialects::Dialects;
 use postern_admin::definitions::{
     DIALECT, Declared, Definition, Definitions, FormName, IDENTITY_PROVIDER, Meaning, RESIDENT,
-    SMS, Sort, sends,
+    SMS, SMS_ENTRY, Sort, sends,
 };
 use postern_admin::documents::Documents;
 use postern_admin::form::{self, Field, FieldKind, Section, Values};
@@ -155,13 +155,6 @@ impl Defined {
                 if declared(config, sort).iter().any(|one| one.name == name) {
                     merged.twice.push(format!("{} `{name}`", sort.what()));
                     continue;
-                }
-                if sort == Sort::IdentityProvider
-                    && sends(&definition.form)
-                    && let Some(words) = name_taken(config, name)
-                {
-                    let clash = of_the_console(sort, name, "", "name", &words);
-                    merged.clashes.push(clash);
                 }
                 let taken = self.take(&mut merged, config, sort, name, &definition, &dialects);
                 // It was in order when it was saved: a plugin may be gone, a form have changed.
@@ -324,19 +317,17 @@ impl Defined {
         })
     }
 
-    /// An entry whose name the file's entries have, that is a second default, or that is switched off
-    /// and yet named by an application: its people could not sign in.
+    /// An entry that is a second default, or that is switched off and yet named by an application: its
+    /// people could not sign in.
     async fn misplaced(
         &self,
         name: &str,
         definition: &Definition,
     ) -> anyhow::Result<Vec<(String, String)>> {
-        let file = self.file();
-        let taken = name_taken(&file, name).map(|words| ("name".to_owned(), words));
-        let mut problems: Vec<_> = taken.into_iter().collect();
+        let mut problems = Vec::new();
         if definition.enabled && definition.default {
             let other = self.default_beside(name).await?;
-            let taken = default_taken(&file, other.as_deref());
+            let taken = default_taken(&self.file(), other.as_deref());
             problems.extend(taken.map(|words| ("default".to_owned(), words)));
         }
         if definition.enabled {
@@ -443,12 +434,6 @@ fn of_the_console(sort: Sort, name: &str, is: &str, field: &str, words: &str) ->
         "the {} `{name}` of the console{is}: {place}{words}",
         sort.what()
     )
-}
-
-/// The same name in both would be two entries for one application.
-fn name_taken(config: &Config, name: &str) -> Option<String> {
-    let taken = config.sms_otp.entries.contains_key(name);
-    taken.then(|| format!("the file has an SMSOTP entry `{name}`: expected another name"))
 }
 
 /// What is wrong with one more default entry beside those of the file and, if there is one, `other` of
@@ -571,6 +556,7 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
         name: name.to_owned(),
         form: form.to_owned(),
         enabled,
+        default: false,
         place: filed::section(sort, form)
             .map_or_else(String::new, |section| config.written.place(section, name)),
         values: Values::new(),
@@ -589,7 +575,15 @@ fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
             let senders = config.senders.values();
             let senders =
                 senders.map(|sender| one(&sender.name, &format!("{SMS}{}", sender.plugin), true));
-            providers.chain(senders).collect()
+            // One that is off is there as well.
+            let entries = config.written.names(SMS_OTP_ENTRY).map(|name| {
+                let entry = config.sms_otp.entries.get(name);
+                Declared {
+                    default: entry.is_some_and(|entry| entry.default),
+                    ..one(name, SMS_ENTRY, entry.is_some())
+                }
+            });
+            providers.chain(senders).chain(entries).collect()
         }
         Sort::ServiceProvider => {
             let parties = config.federation.relying_parties.iter();
@@ -671,6 +665,7 @@ impl Definitions for Defined {
             (Sort::IdentityProvider, "oidc") => Some(forms::openid()),
             (Sort::IdentityProvider, "oauth2") => Some(forms::oauth2()),
             (Sort::IdentityProvider, "saml") => Some(saml::identity_provider()),
+            (Sort::IdentityProvider, SMS_ENTRY) => Some(forms::entry()),
             (Sort::ServiceProvider, "oidc") => Some(forms::application()),
             (Sort::ServiceProvider, "saml") => Some(saml::application()),
             (Sort::ServiceProvider, BOTH) => Some(forms::both()),
@@ -708,7 +703,7 @@ impl Definitions for Defined {
                 (one.values, one.set) = filed::read(&fields, table);
             }
         }
-        all
+        filed::together(all)
     }
 
     async fn check(
@@ -718,6 +713,10 @@ impl Definitions for Defined {
         name: &str,
         definition: &Definition,
     ) -> Vec<(String, String)> {
+        if definition.form == SMS_ENTRY {
+            let words = "only in the file: expected the form of a plugin, as `sms-otp/twilio`";
+            return vec![("form".to_owned(), words.to_owned())];
+        }
         if sort == Sort::IdentityProvider && sends(&definition.form) {
             let read = self
                 .entry(definition, &self.file().limits)
@@ -819,10 +818,9 @@ impl Definitions for Defined {
         parties
             .filter(|party| party.tenant == tenant.as_str())
             .map(|party| {
-                (
-                    party.name.clone(),
-                    party.first_step.identity_providers.clone(),
-                )
+                let providers = party.first_step.identity_providers.iter();
+                let to: Vec<String> = providers.chain(&party.sms_otp).cloned().collect();
+                (party.name.clone(), to)
             })
             .collect()
     }
@@ -1124,49 +1122,60 @@ mod forms {
         vec![
             section("SMSOTP Configuration", "How a message is sent.", settings),
             section("Reach", "", reach),
-            section(
-                "Codes and words",
-                "In effect where this entry is the default, and for applications that name it; empty leaves what the file says.",
-                vec![
-                    text("entry.sms_otp_length", "SMS OTP length", "6 to 10.")
-                        .of(FieldKind::Integer { min: 6, max: 10 }),
-                    text(
-                        "entry.sms_otp_expiry_time",
-                        "SMS OTP expiry time (minutes)",
-                        "1 to 10.",
-                    )
-                    .of(FieldKind::Integer { min: 1, max: 10 }),
-                    text(
-                        "entry.only_numeric_characters_for_sms_otp",
-                        "Use only numeric characters for OTP",
-                        "",
-                    )
-                    .of(FieldKind::Boolean),
-                    text(
-                        "entry.mobile_number_regex",
-                        "Mobile number regex pattern",
-                        "What a number that somebody types must look like.",
-                    ),
-                    text(
-                        "entry.mobile_number_pattern_failure_error_message",
-                        "Regex violation error message",
-                        "",
-                    ),
-                    text(
-                        "entry.show_detailed_error_info",
-                        "Show detailed error information",
-                        "What the provider says about a failed message is shown to whoever signs in.",
-                    )
-                    .of(FieldKind::Boolean),
-                    text(
-                        "entry.values_to_be_masked",
-                        "Mask values in error info",
-                        "",
-                    )
-                    .of(FieldKind::List),
-                ],
-            ),
+            codes("entry."),
         ]
+    }
+
+    /// An entry of the file that sends by senders of the file.
+    pub(super) fn entry() -> Vec<Section> {
+        let senders = text("senders", "Senders", "In the order of fail-over.").of(FieldKind::List);
+        vec![
+            section("SMSOTP Configuration", "", vec![senders]),
+            codes(""),
+        ]
+    }
+
+    /// What an entry says of codes and words, each key with what stands before it.
+    fn codes(before: &str) -> Section {
+        let key =
+            |name: &str, label: &str, help: &str| text(&format!("{before}{name}"), label, help);
+        section(
+            "Codes and words",
+            "In effect where this entry is the default, and for applications that name it; empty leaves what the file says.",
+            vec![
+                key("sms_otp_length", "SMS OTP length", "6 to 10.")
+                    .of(FieldKind::Integer { min: 6, max: 10 }),
+                key(
+                    "sms_otp_expiry_time",
+                    "SMS OTP expiry time (minutes)",
+                    "1 to 10.",
+                )
+                .of(FieldKind::Integer { min: 1, max: 10 }),
+                key(
+                    "only_numeric_characters_for_sms_otp",
+                    "Use only numeric characters for OTP",
+                    "",
+                )
+                .of(FieldKind::Boolean),
+                key(
+                    "mobile_number_regex",
+                    "Mobile number regex pattern",
+                    "What a number that somebody types must look like.",
+                ),
+                key(
+                    "mobile_number_pattern_failure_error_message",
+                    "Regex violation error message",
+                    "",
+                ),
+                key(
+                    "show_detailed_error_info",
+                    "Show detailed error information",
+                    "What the provider says about a failed message is shown to whoever signs in.",
+                )
+                .of(FieldKind::Boolean),
+                key("values_to_be_masked", "Mask values in error info", "").of(FieldKind::List),
+            ],
+        )
     }
 }
 
@@ -1320,9 +1329,12 @@ mod tests {
                 "sender.NAME",
                 all(vec![forms::sender("http-recipe", Vec::new())]),
             ),
+            ("sms_otp.identity_provider.NAME", all(vec![forms::entry()])),
         ];
-        // The first three are the entry's state and form, and settings are those of its plugin.
-        let beside = ["enabled", "protocol", "plugin", "settings"];
+        // All but the last one are the entry's state and form, and settings are those of its plugin.
+        let beside = [
+            "enabled", "enable", "default", "protocol", "plugin", "settings",
+        ];
         let mut keys = 0;
         for table in crate::config::reference::tables() {
             for (section, fields) in &shown {

@@ -45,7 +45,7 @@ pub use tenant::TenantDocument;
 pub(crate) use tenant::{carries_a_password, hide_secrets};
 pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
-pub(crate) use written::Written;
+pub(crate) use written::{SMS_OTP_ENTRY, Written};
 
 use postern_federation::Entries;
 use postern_federation::scim::outbound::Connector;

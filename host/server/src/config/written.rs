@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-const LISTED: [&str; 4] = ["identity_provider", "relying_party", "provisioning", SENDER];
+const LISTED: [&str; 5] = [
+    "identity_provider",
+    "relying_party",
+    "provisioning",
+    SENDER,
+    SMS_OTP_ENTRY,
+];
 const SENDER: &str = "sender";
+pub(crate) const SMS_OTP_ENTRY: &str = "sms_otp.identity_provider";
 
 /// By what they are called in the file, as `identity_provider.corp`.
 #[derive(Clone, Default)]
@@ -31,7 +38,9 @@ impl Written {
         let file = file.file_name().unwrap_or_default().to_string_lossy();
         let mut all = BTreeMap::new();
         for section in LISTED {
-            let Some(toml::Value::Table(named)) = root.get(section) else {
+            let mut parts = section.split('.');
+            let Some(named) = parts.try_fold(root, |above, part| above.get(part)?.as_table())
+            else {
                 continue;
             };
             for (name, value) in named {
@@ -55,6 +64,12 @@ impl Written {
             let place = format!("{}/{name}.toml", super::sender::FOLDER);
             self.0.insert(key(SENDER, &name), Entry { place, table });
         }
+    }
+
+    pub(crate) fn names(&self, section: &str) -> impl Iterator<Item = &str> {
+        let before = key(section, "");
+        let keys = self.0.keys();
+        keys.filter_map(move |key| key.strip_prefix(&before))
     }
 
     pub(crate) fn place(&self, section: &str, name: &str) -> String {

@@ -1,13 +1,14 @@
 //! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
 //! a secret it says that it is set, and never more.
 
-use crate::config::{carries_a_password, names_a_secret};
-use postern_admin::definitions::{Sort, sends};
+use crate::config::{SMS_OTP_ENTRY, carries_a_password, names_a_secret};
+use postern_admin::definitions::{Declared, SMS, SMS_ENTRY, Sort, sends};
 use postern_admin::form::{Field, FieldKind, Values};
 
 /// The tables of the file that are shown as this.
 pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
     match sort {
+        Sort::IdentityProvider if form == SMS_ENTRY => Some(SMS_OTP_ENTRY),
         Sort::IdentityProvider if sends(form) => Some("sender"),
         Sort::IdentityProvider => Some("identity_provider"),
         Sort::ServiceProvider => Some("relying_party"),
@@ -45,6 +46,31 @@ pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String
         }
     }
     (values, set)
+}
+
+/// One name is one page: what else the file calls so is said on it, after what it is.
+pub(super) fn together(all: Vec<Declared>) -> Vec<Declared> {
+    let mut pages: Vec<Declared> = Vec::new();
+    for one in all {
+        let Some(page) = pages.iter_mut().find(|page| page.name == one.name) else {
+            pages.push(one);
+            continue;
+        };
+        // What an entry says has these names in a sender's form as well.
+        let (what, key, said) = match one.form.strip_prefix(SMS) {
+            Some(plugin) => ("sender", "plugin", plugin.to_owned()),
+            None => ("entry", "enable", one.enabled.to_string()),
+        };
+        let of = |key: &str| format!("{what}.{key}");
+        page.place = format!("{} and {}", page.place, one.place);
+        page.default |= one.default;
+        page.values.insert(of(key), said);
+        let values = one.values.into_iter();
+        page.values
+            .extend(values.map(|(key, value)| (of(&key), value)));
+        page.set.extend(one.set.iter().map(|key| of(key)));
+    }
+    pages
 }
 
 /// A dot in a name goes one table down.
@@ -178,6 +204,45 @@ mod tests {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn what_the_file_calls_the_same_is_one_page_and_nothing_of_it_is_lost() {
+        let one = |form: &str, default: bool, place: &str, key: &str| Declared {
+            name: "corp".to_owned(),
+            form: form.to_owned(),
+            enabled: true,
+            default,
+            place: place.to_owned(),
+            values: [(key.to_owned(), place.to_owned())].into(),
+            set: vec!["kept".to_owned()],
+        };
+        let other = Declared {
+            name: "other".to_owned(),
+            ..one("saml", false, "d", "allow")
+        };
+        let pages = together(vec![
+            one("oidc", false, "a", "allow"),
+            one("sms-otp/twilio", false, "b", "allow"),
+            other.clone(),
+            one("sms-otp", true, "c", "senders"),
+        ]);
+        let [page, rest] = &pages[..] else {
+            panic!("{pages:?}");
+        };
+        assert_eq!(*rest, other);
+        assert_eq!((page.form.as_str(), page.default), ("oidc", true));
+        assert_eq!(page.place, "a and b and c");
+        assert_eq!(page.set, ["kept", "sender.kept", "entry.kept"]);
+        let values: Vec<_> = page.values.iter().map(|(a, b)| (&**a, &**b)).collect();
+        let expected = [
+            ("allow", "a"),
+            ("entry.enable", "true"),
+            ("entry.senders", "c"),
+            ("sender.allow", "b"),
+            ("sender.plugin", "twilio"),
+        ];
         assert_eq!(values, expected);
     }
 
