@@ -46,7 +46,7 @@ pub use tenant::TenantDocument;
 pub(crate) use tenant::hide_secrets;
 pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
-pub(crate) use written::{SMS_OTP_ENTRY, Written};
+pub(crate) use written::{SMS_OTP_ENTRY, Value, Written};
 
 use postern_federation::Entries;
 use postern_federation::scim::outbound::Connector;

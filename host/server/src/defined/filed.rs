@@ -1,7 +1,7 @@
 //! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
 //! a secret it says that it is set, and never more.
 
-use crate::config::{SMS_OTP_ENTRY, holds_a_credential, names_a_secret};
+use crate::config::{SMS_OTP_ENTRY, Value, holds_a_credential, names_a_secret};
 use postern_admin::definitions::{Declared, SMS, SMS_ENTRY, Sort, sends};
 use postern_admin::form::{Field, FieldKind, Values};
 
@@ -21,7 +21,7 @@ pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
 pub(super) const FILE_ONLY: [&str; 2] = ["ca_files", "sha256"];
 
 /// What may be shown of a section, and what of it is set and not shown.
-pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String>) {
+pub(super) fn read(fields: &[Field], table: &Value) -> (Values, Vec<String>) {
     let mut values = Values::new();
     let mut set = Vec::new();
     for field in fields {
@@ -30,7 +30,7 @@ pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String
         };
         // A manifest may have forgotten to say that its `auth_token` is one.
         let forgotten = field.name.starts_with("settings.") && names_a_secret(&field.name);
-        let secret = field.secret || (value.is_str() && forgotten);
+        let secret = field.secret || (value.as_text().is_some() && forgotten);
         match text(&field.kind, value).filter(|_| !secret) {
             Some(text) => {
                 values.insert(field.name.clone(), text);
@@ -74,27 +74,25 @@ pub(super) fn together(all: Vec<Declared>) -> Vec<Declared> {
 }
 
 /// A dot in a name goes one table down.
-fn at<'t>(table: &'t toml::Table, name: &str) -> Option<&'t toml::Value> {
-    match name.split_once('.') {
-        None => table.get(name),
-        Some((first, rest)) => match table.get(first)? {
-            toml::Value::Table(below) => at(below, rest),
-            _ => None,
-        },
-    }
+fn at<'t>(table: &'t Value, name: &str) -> Option<&'t Value> {
+    name.split('.')
+        .try_fold(table, |above, part| above.get(part))
 }
 
 /// `None` if a credential stands in it, though the field is no secret.
-fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
+fn text(kind: &FieldKind, value: &Value) -> Option<String> {
     match value {
-        toml::Value::String(text) => (!holds_a_credential(text)).then(|| text.clone()),
-        toml::Value::Array(all) => {
+        Value::Text(text) => {
+            let text = text.expose();
+            (!holds_a_credential(text)).then(|| text.to_owned())
+        }
+        Value::List(all) => {
             let all: Option<Vec<String>> = all.iter().map(|one| text(kind, one)).collect();
             Some(all?.join("\n"))
         }
-        toml::Value::Table(table) if *kind == FieldKind::Pairs => {
+        Value::Table(table) if *kind == FieldKind::Pairs => {
             let pairs = table.iter().map(|(name, value)| {
-                let value = value.as_str().unwrap_or_default();
+                let value = value.as_text().unwrap_or_default();
                 match holds_a_credential(&format!("{name}={value}")) {
                     true => format!("{name} = [hidden]"),
                     false => format!("{name} = {value}"),
@@ -102,17 +100,14 @@ fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
             });
             Some(pairs.collect::<Vec<_>>().join("\n"))
         }
-        toml::Value::Table(table) => table.iter().next().map(|(from, name)| {
-            let name = name.as_str().unwrap_or_default();
+        Value::Table(table) => table.iter().next().map(|(from, name)| {
+            let name = name.as_text().unwrap_or_default();
             match from.as_str() {
                 "env" => format!("what the environment variable {name} says"),
                 _ => format!("what the file {name} says"),
             }
         }),
-        toml::Value::Integer(_)
-        | toml::Value::Float(_)
-        | toml::Value::Boolean(_)
-        | toml::Value::Datetime(_) => Some(value.to_string()),
+        Value::Plain(text) => Some(text.clone()),
     }
 }
 
@@ -163,7 +158,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let (values, set) = read(&fields(), &table);
+        let (values, set) = read(&fields(), &toml::Value::Table(table).into());
         assert_eq!(
             set,
             [
