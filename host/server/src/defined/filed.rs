@@ -1,9 +1,11 @@
 //! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
 //! a secret it says that it is set, and never more.
 
-use crate::config::{SMS_OTP_ENTRY, Value, holds_a_credential, names_a_secret};
-use postern_admin::definitions::{Declared, SMS, SMS_ENTRY, Sort, sends};
+use super::{BOTH, connectors, dialects};
+use crate::config::{Config, SMS_OTP_ENTRY, Value, holds_a_credential, names_a_secret};
+use postern_admin::definitions::{Declared, RESIDENT, SMS, SMS_ENTRY, Sort, sends};
 use postern_admin::form::{Field, FieldKind, Values};
+use postern_federation::identity_provider::Protocol;
 
 /// The tables of the file that are shown as this.
 pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
@@ -14,6 +16,75 @@ pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
         Sort::ServiceProvider => Some("relying_party"),
         Sort::Connector => Some("provisioning"),
         Sort::ClaimDialect | Sort::Inbound => None,
+    }
+}
+
+/// What the file defines, by name and place only.
+pub(super) fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
+    let one = |name: &str, form: &str, enabled: bool| Declared {
+        name: name.to_owned(),
+        form: form.to_owned(),
+        enabled,
+        default: false,
+        place: section(sort, form)
+            .map_or_else(String::new, |section| config.written.place(section, name)),
+        values: Values::new(),
+        set: Vec::new(),
+    };
+    match sort {
+        Sort::IdentityProvider => {
+            let providers = config.federation.identity_providers.iter().map(|provider| {
+                let form = match provider.protocol {
+                    Protocol::Oidc(_) => "oidc",
+                    Protocol::OAuth2(_) => "oauth2",
+                    Protocol::Saml(_) => "saml",
+                };
+                one(&provider.name, form, provider.enabled)
+            });
+            let senders = config.senders.values();
+            let senders =
+                senders.map(|sender| one(&sender.name, &format!("{SMS}{}", sender.plugin), true));
+            // One that is off is there as well.
+            let entries = config.written.names(SMS_OTP_ENTRY).map(|name| {
+                let entry = config.sms_otp.entries.get(name);
+                Declared {
+                    default: entry.is_some_and(|entry| entry.default),
+                    ..one(name, SMS_ENTRY, entry.is_some())
+                }
+            });
+            providers.chain(senders).chain(entries).collect()
+        }
+        Sort::ServiceProvider => {
+            let parties = config.federation.relying_parties.iter();
+            parties
+                .map(|party| {
+                    let form = match (&party.oidc, &party.saml) {
+                        (Some(_), Some(_)) => BOTH,
+                        (None, Some(_)) => "saml",
+                        _ => "oidc",
+                    };
+                    one(&party.name, form, party.enabled)
+                })
+                .collect()
+        }
+        Sort::ClaimDialect => dialects::declared(),
+        Sort::Connector => {
+            let connectors = config.connectors.iter();
+            connectors
+                .map(|connector| one(&connector.name, connectors::FORM, connector.enabled))
+                .collect()
+        }
+        Sort::Inbound => {
+            let file = config.files.first().and_then(|file| file.file_name());
+            let file = file.unwrap_or_default().to_string_lossy();
+            let rule = config.inbound.iter();
+            rule.map(|inbound| Declared {
+                place: format!("{file}, [scim]"),
+                values: connectors::shown(inbound),
+                ..one(RESIDENT, connectors::FORM, true)
+            })
+            .collect()
+        }
     }
 }
 
