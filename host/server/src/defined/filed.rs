@@ -229,7 +229,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let (values, set) = read(&fields(), &toml::Value::Table(table).into());
+        let (values, set) = read(&fields(), &Value::from(toml::Value::Table(table)));
         assert_eq!(
             set,
             [
