@@ -87,10 +87,13 @@ impl Sort {
 /// Forms of SMSOTP entries are this and the plugin's id.
 pub const SMS: &str = "sms-otp/";
 
+/// An SMSOTP entry without a connector of its own, as the file's may be: it names its senders.
+pub const SMS_ENTRY: &str = "sms-otp";
+
 /// Whether what has this form is an SMSOTP entry, by which a second step sends. Every other identity
 /// provider is a server that says who somebody is.
 pub fn sends(form: &str) -> bool {
-    form.starts_with(SMS)
+    form == SMS_ENTRY || form.starts_with(SMS)
 }
 
 /// A definition as it is kept.
@@ -124,6 +127,8 @@ pub struct Declared {
     pub name: String,
     pub form: String,
     pub enabled: bool,
+    /// Of SMSOTP entries the one that holds where none is named.
+    pub default: bool,
     /// `postern.toml, [identity_provider.corp]`
     pub place: String,
     /// What may be shown of it, by the fields of its form and what the file alone can say.
@@ -160,7 +165,7 @@ pub trait Definitions: Send + Sync {
     ) -> Vec<(String, String)>;
     /// The names of identity providers that a service provider sends people to.
     fn sends_to(&self, service_provider: &Definition) -> Vec<String>;
-    /// Those that the file's service providers send people to.
+    /// Those that the file's service providers send people to, and the SMSOTP entries they name.
     fn declared_sends_to(&self, tenant: &TenantId) -> Vec<(String, Vec<String>)>;
     /// The connectors of the file that belong to an identity provider, each with its name.
     fn declared_connectors(&self, tenant: &TenantId) -> Vec<(String, String)>;
@@ -267,7 +272,7 @@ impl Administration {
                 name: one.name,
                 form: one.form,
                 enabled: one.enabled,
-                default: false,
+                default: one.default,
                 place: Some(one.place),
             })
             .collect();
@@ -306,7 +311,7 @@ impl Administration {
                     name: one.name,
                     form: one.form,
                     enabled: one.enabled,
-                    default: false,
+                    default: one.default,
                     place: Some(one.place),
                 },
                 version: None,

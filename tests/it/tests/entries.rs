@@ -1,12 +1,14 @@
 //! An application chooses by which SMSOTP entry its people get their codes.
 
+use crate::outbox::{Admin, TOKEN};
 use crate::{ALICE, PASSWORD};
-use postern_kit::desk::Request;
+use postern_admin::definitions::{Listed, Shown, Sort};
+use postern_kit::desk::{Reply, Request};
 use postern_kit::identity_provider::challenge_of;
 use postern_kit::sms_gateway::{self, Answer, Behaviour};
 use postern_kit::{
-    Browser, Page, Phone, TestHost,
-    anyhow::{Context, Result},
+    Browser, Installation, Page, Phone, TestHost,
+    anyhow::{Context, Result, bail},
 };
 
 const SETTINGS: &str = r#"
@@ -292,6 +294,202 @@ async fn a_second_default_entry_is_refused() -> Result<()> {
     )
     .await;
     ask(&filed, put(OURS, "first", entry(&filed, true, None))).await
+}
+
+/// Entries of the file: of senders, beside a sender of the same name, and one that is off.
+const FILED: &str = r#"
+[sms_otp.identity_provider.long]
+senders = ["vonage", "twilio"]
+sms_otp_length = 8
+show_detailed_error_info = true
+values_to_be_masked = ["account 17"]
+
+[sms_otp.identity_provider.vonage]
+default = true
+senders = ["vonage"]
+sms_otp_expiry_time = 2
+
+[sms_otp.identity_provider.idle]
+enable = false
+mobile_number_regex = '\+1202\d{7}'
+
+[relying_party.bank]
+sms_otp = "long"
+[relying_party.bank.oidc]
+client_id = "bank"
+public = true
+redirect_uris = ["http://127.0.0.1:1/callback"]
+"#;
+
+const PUT: &str = "/console/identity-providers/put";
+
+/// Name, form, enabled, default, and where it is defined.
+const LISTED: [(&str, &str, bool, bool, &str); 3] = [
+    (
+        "long",
+        "sms-otp",
+        true,
+        false,
+        "postern.toml, [sms_otp.identity_provider.long]",
+    ),
+    (
+        "vonage",
+        "sms-otp/nexmo",
+        true,
+        true,
+        "postern.toml, [sender.vonage] and postern.toml, [sms_otp.identity_provider.vonage]",
+    ),
+    (
+        "idle",
+        "sms-otp",
+        false,
+        false,
+        "postern.toml, [sms_otp.identity_provider.idle]",
+    ),
+];
+
+/// Each once, as the file has it.
+fn lists_those_of_the_file(all: &[Listed]) {
+    for (name, form, enabled, default, place) in LISTED {
+        let here: Vec<_> = all.iter().filter(|one| one.name == name).collect();
+        let [one] = here[..] else {
+            panic!("{name}: {here:?}");
+        };
+        let found = (one.form.as_str(), one.enabled, one.default);
+        assert_eq!(found, (form, enabled, default), "{name}");
+        assert_eq!(one.place.as_deref(), Some(place));
+    }
+}
+
+async fn show(host: &TestHost, name: &str) -> Result<Shown> {
+    let request = Request::DefinitionShow {
+        sort: Sort::IdentityProvider,
+        name: name.to_owned(),
+    };
+    match host.ask_of("carbon.super", request).await? {
+        Reply::Definition(shown) => Ok(*shown),
+        other => bail!("{other:?}"),
+    }
+}
+
+/// Like everything of the file: listed, shown by its values, read-only. One name is one page, on which
+/// an entry stands beside the sender that is called so.
+#[tokio::test]
+async fn an_entry_of_the_file_is_shown_by_its_values_and_changed_there() -> Result<()> {
+    let host = TestHost::builder().config(FILED).start().await?;
+    let sort = Sort::IdentityProvider;
+    let list = Request::DefinitionList { sort };
+    let Reply::Definitions(all) = host.ask_of("carbon.super", list).await? else {
+        bail!("expected a list");
+    };
+    lists_those_of_the_file(&all);
+
+    let long = show(&host, "long").await?;
+    let expected = [
+        ("senders", "vonage\ntwilio"),
+        ("show_detailed_error_info", "true"),
+        ("sms_otp_length", "8"),
+        ("values_to_be_masked", "account 17"),
+    ];
+    let values: Vec<_> = long.values.iter().map(|(a, b)| (&**a, &**b)).collect();
+    assert_eq!(values, expected);
+    assert_eq!((long.set.len(), long.version), (0, None));
+    assert_eq!(long.used_by, ["service provider `bank`"]);
+    let idle = show(&host, "idle").await?;
+    assert_eq!(idle.values["mobile_number_regex"], r"\+1202\d{7}");
+    let vonage = show(&host, "vonage").await?;
+    for (key, value) in [
+        ("settings.from", "Postern"),
+        ("entry.sms_otp_expiry_time", "2"),
+        ("entry.senders", "vonage"),
+        ("entry.enable", "true"),
+    ] {
+        assert_eq!(vonage.values[key], value, "{key}");
+    }
+    assert_eq!(vonage.set, ["settings.api_key", "settings.api_secret"]);
+
+    for (name, ..) in LISTED {
+        for wanted in [entry(&host, true, None), corp(None)] {
+            refuses(&host, put(OURS, name, wanted), "change it there").await;
+        }
+        refuses(&host, delete(OURS, name), "change it there").await;
+    }
+    // What has no connector is no form of the console.
+    let form = serde_json::json!({ "form": "sms-otp", "values": { "senders": "vonage" } });
+    refuses(&host, put(OURS, "another", form), "form: only in the file").await;
+
+    let mut browser = crate::tenants::administrator(&host).await?;
+    let page = browser.open("/console/identity-providers").await?;
+    for (name, _, _, _, place) in LISTED {
+        let link = format!("href=\"/console/identity-providers/of/{name}\"");
+        assert!(page.html.contains(&link), "{name}: {}", page.text());
+        assert!(page.text().contains(place), "{name}: {}", page.text());
+    }
+    for (name, words) in [
+        ("long", "Senders vonage twilio"),
+        ("long", "SMS OTP length 8"),
+        ("long", "Used by service provider `bank`"),
+        ("vonage", "State enabled, default"),
+        ("vonage", "SMS OTP expiry time (minutes) 2"),
+        ("vonage", "Only in the file"),
+        ("idle", "State off"),
+    ] {
+        let path = format!("/console/identity-providers/of/{name}");
+        let page = browser.open(&path).await?;
+        assert!(page.text().contains(words), "{name}: {}", page.text());
+        assert!(!page.has_form(PUT), "{name}");
+        assert!(!page.html.contains("its settings have no names"), "{name}");
+    }
+    let page = browser.open("/console/identity-providers/new/oidc").await?;
+    let filled = [
+        ("name", "long"),
+        ("enabled", "yes"),
+        ("value.issuer", "https://idp.example"),
+        ("value.client_id", "postern"),
+    ];
+    let page = browser.submit(&page, PUT, &filled).await?;
+    assert!(page.text().contains("change it there"), "{}", page.text());
+    Ok(())
+}
+
+/// At the command line and in the admin API it is the same list and the same refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_and_admin_api_list_the_files_entries_and_change_none() -> Result<()> {
+    let senders = postern_kit::host::stand_in_senders("http://127.0.0.1:1");
+    let more = format!(
+        "{TOKEN}\n[plugins]\nisolation = \"in-process\"\n{senders}\n[sms_otp]\nsenders = [\"vonage\"]\n{FILED}"
+    );
+    let installation = Installation::lay_out(&["twilio", "nexmo"], &more)?;
+    let _process = installation.serve().await?;
+    let listed = installation.postern(&["idp", "list", "--json"], "")?;
+    lists_those_of_the_file(&serde_json::from_str::<Vec<Listed>>(&listed)?);
+    let shown = installation.postern(&["idp", "show", "long"], "")?;
+    let shown: Shown = serde_json::from_str(&shown)?;
+    let wanted = [
+        "idp",
+        "put",
+        "long",
+        "--form",
+        "oidc",
+        "--value",
+        "issuer=https://idp.example",
+        "--value",
+        "client_id=postern",
+    ];
+    let refused = installation.postern(&wanted, "").unwrap_err();
+    assert!(refused.to_string().contains("change it there"), "{refused}");
+
+    let api = Admin(&installation);
+    let answer = api.ask("GET", "/definitions/idps", "").await?;
+    let all: serde_json::Value = serde_json::from_str(&answer.text())?;
+    let all: Vec<Listed> = serde_json::from_value(all["definitions"].clone())?;
+    lists_those_of_the_file(&all);
+    let answer = api.ask("GET", "/definitions/idps/long", "").await?;
+    assert_eq!(serde_json::from_str::<Shown>(&answer.text())?, shown);
+    let body = corp(None).to_string();
+    let answer = api.ask("PUT", "/definitions/idps/long", &body).await?;
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    Ok(())
 }
 
 /// Whatever refers to a name would find something else under it: that is as good as deleting it.

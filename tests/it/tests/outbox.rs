@@ -9,7 +9,7 @@ use postern_kit::{Api, Installation};
 use serde_json::json;
 
 /// The file goes on after `[server]`.
-const TOKEN: &str = "admin_token = \"0123456789abcdef0123456789abcdef\"";
+pub(crate) const TOKEN: &str = "admin_token = \"0123456789abcdef0123456789abcdef\"";
 const OUTBOX: &str = r#"
 [outbox]
 [sender.fake]
@@ -146,10 +146,10 @@ async fn without_an_outbox_there_is_nothing_to_read() -> Result<()> {
     Ok(())
 }
 
-struct Admin<'a>(&'a Installation);
+pub(crate) struct Admin<'a>(pub(crate) &'a Installation);
 
 impl Admin<'_> {
-    async fn ask(&self, method: &str, path: &str, body: &str) -> Result<Answer> {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Result<Answer> {
         let request = Request::builder()
             .method(method)
             .uri(format!("/admin/api/v1{path}"))

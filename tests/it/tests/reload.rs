@@ -183,9 +183,7 @@ async fn a_file_that_breaks_what_the_console_has_is_refused_whole() -> Result<()
         ),
         (
             with("[sms_otp.identity_provider.own]\nsms_otp_length = 9\n"),
-            &[
-                "the identity provider `own` of the console: name: the file has an SMSOTP entry `own`",
-            ],
+            &["the identity provider `own` is defined in the console already"],
         ),
         (
             with("[sms_otp.identity_provider.main]\ndefault = true\n"),

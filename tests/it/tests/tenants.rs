@@ -593,7 +593,7 @@ async fn trouble_of(host: &TestHost, tenant: &str) -> Result<Option<String>> {
 const ERIN: &str = "+12025550177";
 
 /// The host's administrator, at the console.
-async fn administrator(host: &TestHost) -> Result<Browser> {
+pub(crate) async fn administrator(host: &TestHost) -> Result<Browser> {
     let invite = Request::AdminInvite {
         name: "erin".into(),
         role: postern_admin::Role::Administrator,

@@ -6,6 +6,7 @@
 //! protection is no protection.
 
 mod audit;
+mod credential;
 pub(crate) mod defined;
 mod identity_provider;
 mod limits;
@@ -30,22 +31,22 @@ mod tls;
 mod user_store;
 mod written;
 
+pub(crate) use credential::{holds_a_credential, names_a_secret};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use outbox::Outbox;
 pub use plugins::{Isolation, Plugins};
 pub use problems::{ConfigError, Problem, Warning};
 pub use secret::{Secret, Surroundings};
-pub(crate) use sender::names_a_secret;
 pub use sender::{Sender, Setting};
 pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
 pub use sms_otp::{Entry, SmsOtp};
 pub use tenant::TenantDocument;
-pub(crate) use tenant::{carries_a_password, hide_secrets};
+pub(crate) use tenant::hide_secrets;
 pub use tls::Tls;
 pub use user_store::{PRIMARY, UserStore, UserStores};
-pub(crate) use written::Written;
+pub(crate) use written::{SMS_OTP_ENTRY, Value, Written};
 
 use postern_federation::Entries;
 use postern_federation::scim::outbound::Connector;

@@ -1,6 +1,7 @@
 //! `[sender.NAME]`, or one file each in `senders/`: a provider's account, by the plugin that speaks
 //! to it. What the settings must be is the plugin's manifest's business; here they are resolved.
 
+use super::credential::{holds_a_credential, names_a_secret};
 use super::problems::Findings;
 use super::secret::{self, Secret, Surroundings};
 use super::section::Section;
@@ -218,29 +219,6 @@ fn read_values(
     values
 }
 
-/// Whether a setting, a header or a parameter of this name holds a credential.
-pub(crate) fn names_a_secret(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase();
-    // `X-Api-Key` ends with one of these; `auth_id` begins with one, and `shipping` holds one.
-    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
-    matches!(
-        last,
-        Some("key" | "auth" | "authorization" | "pass" | "pwd" | "pin")
-    ) || [
-        "secret",
-        "password",
-        "passwd",
-        "passphrase",
-        "token",
-        "api_key",
-        "apikey",
-        "api-key",
-        "credential",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
-}
-
 /// A recipe hides credentials in addresses and headers, and its GET form puts them into every log
 /// between here and the provider.
 fn warn_of_recipe(section: &mut Section<'_>, settings: &[(String, Setting)]) {
@@ -250,21 +228,8 @@ fn warn_of_recipe(section: &mut Section<'_>, settings: &[(String, Setting)]) {
             .find(|(key, _)| key == name)
             .map_or("", |(_, setting)| setting.value.expose())
     };
-    let suspicious = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        [
-            "api_key=",
-            "api_secret=",
-            "password=",
-            "authorization:",
-            "token=",
-        ]
-        .iter()
-        .any(|word| text.contains(word))
-            && !text.contains("$secret.")
-    };
     for name in ["sms_url", "http_headers", "http_payload"] {
-        if suspicious(value(name)) {
+        if holds_a_credential(value(name)) {
             section.warning(&format!("settings.{name}"), "credentials stand in the recipe: put them under `[sender.NAME.secrets]` and write `$secret.NAME` here");
         }
     }

@@ -2,6 +2,7 @@
 //! peers and limits, for one tenant. Read whole: a key that is missing has its default, never the super
 //! tenant's value. TOML, or the older product's XML, which becomes TOML first.
 
+use super::credential::{carries_a_password, names_a_secret};
 use super::limits::Limits;
 use super::problems::{Findings, Problem, Warning};
 use super::secret::Surroundings;
@@ -217,7 +218,7 @@ fn hide(table: &mut toml::Table, all: bool) {
             // `token_length` names one and is a number.
             toml::Value::Integer(_) | toml::Value::Boolean(_) if !below => {}
             _ if below
-                || sender::names_a_secret(name)
+                || names_a_secret(name)
                 || value.as_str().is_some_and(carries_a_password) =>
             {
                 *value = toml::Value::String("[hidden]".to_owned());
@@ -225,12 +226,6 @@ fn hide(table: &mut toml::Table, all: bool) {
             _ => {}
         }
     }
-}
-
-/// `postgres://user:password@host/database`
-pub(crate) fn carries_a_password(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 #[cfg(test)]

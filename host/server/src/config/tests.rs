@@ -262,6 +262,33 @@ fn what_weakens_a_check_is_warned_of() {
     }
 }
 
+/// Wherever in a recipe it stands, and by whatever name, also beside one that stands where it should.
+#[test]
+fn a_recipe_that_holds_a_credential_is_warned_of_and_one_that_names_it_is_not() {
+    for (key, text, warned) in [
+        ("sms_url", "https://sms.example/?api_key=k1", true),
+        ("sms_url", "https://u:p@sms.example/", true),
+        ("http_headers", "X-API-Key: k1", true),
+        ("http_headers", "Authorization: Basic dTpw", true),
+        ("http_payload", "user=u&pwd=p", true),
+        ("http_payload", "key=$secret.key&api_secret=k1", true),
+        ("http_payload", "{\"apiSecret\": \"s\"}", true),
+        ("http_headers", "Authorization: Bearer $secret.token", false),
+        ("http_payload", "{\"pin\": \"$ctx.otp\"}", false),
+        ("http_payload", "to=$ctx.num&text=$ctx.msg", false),
+    ] {
+        let config = load(&format!(
+            "[sender.acme]\nplugin = \"http-recipe\"\nsettings = {{ {key} = '{text}' }}\n"
+        ));
+        let warnings = config.unwrap().warnings;
+        let told = warnings.iter().any(|warning| {
+            warning.key == format!("sender.acme.settings.{key}")
+                && warning.message.contains("credentials stand in the recipe")
+        });
+        assert_eq!(told, warned, "{text}: {warnings:?}");
+    }
+}
+
 #[test]
 fn the_older_spellings_of_usecase_are_aliases() {
     for (written, meant) in [

@@ -2,6 +2,7 @@
 //! every other one is reached as `NAME/name`, and by a name alone if `sms_otp.secondary_userstore`
 //! lists it. Without a section a store is Postern's own.
 
+use super::credential::names_a_secret;
 use super::secret::{self, Surroundings};
 use super::section::Section;
 use postern_store::directory::{Mapping, ldap, sql};
@@ -598,9 +599,9 @@ fn read_secret(
     match secret::resolve(&value, base, surroundings) {
         Ok(resolved) => {
             let text = resolved.value.expose();
-            let names_a_password = name.contains("password")
-                || Url::parse(text).is_ok_and(|url| url.password().is_some());
-            if names_a_password && !resolved.referenced {
+            let is_one =
+                names_a_secret(name) || Url::parse(text).is_ok_and(|url| url.password().is_some());
+            if is_one && !resolved.referenced {
                 s.warning(name, "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
             }
             Some(Zeroizing::new(text.to_owned()))

@@ -1,8 +1,9 @@
 //! Connectors and the rule of inbound provisioning: the resident service provider's part of what the
 //! console defines.
 
+use super::filed::declared;
 use super::forms::{choice, section, text};
-use super::{declared, table, told};
+use super::sections::{table, told};
 use crate::config::{Config, UserStores, defined as reader, provisioning};
 use postern_admin::definitions::{Definition, IDENTITY_PROVIDER, Sort};
 use postern_admin::documents::Documents;

@@ -53,6 +53,7 @@ pub(super) fn declared() -> Vec<Declared> {
             name: (*name).to_owned(),
             form: FORM.to_owned(),
             enabled: true,
+            default: false,
             place: "Postern itself".to_owned(),
             values: [("uri", *uri), (CLAIMS, *claims)]
                 .into_iter()

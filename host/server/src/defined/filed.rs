@@ -1,13 +1,16 @@
 //! What the file says, as the forms have it: the way back from a section to the values of its fields. Of
 //! a secret it says that it is set, and never more.
 
-use crate::config::{carries_a_password, names_a_secret};
-use postern_admin::definitions::{Sort, sends};
+use super::{BOTH, connectors, dialects};
+use crate::config::{Config, SMS_OTP_ENTRY, Value, holds_a_credential, names_a_secret};
+use postern_admin::definitions::{Declared, RESIDENT, SMS, SMS_ENTRY, Sort, sends};
 use postern_admin::form::{Field, FieldKind, Values};
+use postern_federation::identity_provider::Protocol;
 
 /// The tables of the file that are shown as this.
 pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
     match sort {
+        Sort::IdentityProvider if form == SMS_ENTRY => Some(SMS_OTP_ENTRY),
         Sort::IdentityProvider if sends(form) => Some("sender"),
         Sort::IdentityProvider => Some("identity_provider"),
         Sort::ServiceProvider => Some("relying_party"),
@@ -16,11 +19,80 @@ pub(super) fn section(sort: Sort, form: &str) -> Option<&'static str> {
     }
 }
 
+/// What the file defines, by name and place only.
+pub(super) fn declared(config: &Config, sort: Sort) -> Vec<Declared> {
+    let one = |name: &str, form: &str, enabled: bool| Declared {
+        name: name.to_owned(),
+        form: form.to_owned(),
+        enabled,
+        default: false,
+        place: section(sort, form)
+            .map_or_else(String::new, |section| config.written.place(section, name)),
+        values: Values::new(),
+        set: Vec::new(),
+    };
+    match sort {
+        Sort::IdentityProvider => {
+            let providers = config.federation.identity_providers.iter().map(|provider| {
+                let form = match provider.protocol {
+                    Protocol::Oidc(_) => "oidc",
+                    Protocol::OAuth2(_) => "oauth2",
+                    Protocol::Saml(_) => "saml",
+                };
+                one(&provider.name, form, provider.enabled)
+            });
+            let senders = config.senders.values();
+            let senders =
+                senders.map(|sender| one(&sender.name, &format!("{SMS}{}", sender.plugin), true));
+            // One that is off is there as well.
+            let entries = config.written.names(SMS_OTP_ENTRY).map(|name| {
+                let entry = config.sms_otp.entries.get(name);
+                Declared {
+                    default: entry.is_some_and(|entry| entry.default),
+                    ..one(name, SMS_ENTRY, entry.is_some())
+                }
+            });
+            providers.chain(senders).chain(entries).collect()
+        }
+        Sort::ServiceProvider => {
+            let parties = config.federation.relying_parties.iter();
+            parties
+                .map(|party| {
+                    let form = match (&party.oidc, &party.saml) {
+                        (Some(_), Some(_)) => BOTH,
+                        (None, Some(_)) => "saml",
+                        _ => "oidc",
+                    };
+                    one(&party.name, form, party.enabled)
+                })
+                .collect()
+        }
+        Sort::ClaimDialect => dialects::declared(),
+        Sort::Connector => {
+            let connectors = config.connectors.iter();
+            connectors
+                .map(|connector| one(&connector.name, connectors::FORM, connector.enabled))
+                .collect()
+        }
+        Sort::Inbound => {
+            let file = config.files.first().and_then(|file| file.file_name());
+            let file = file.unwrap_or_default().to_string_lossy();
+            let rule = config.inbound.iter();
+            rule.map(|inbound| Declared {
+                place: format!("{file}, [scim]"),
+                values: connectors::shown(inbound),
+                ..one(RESIDENT, connectors::FORM, true)
+            })
+            .collect()
+        }
+    }
+}
+
 /// What a form leaves out because it names files of this machine.
 pub(super) const FILE_ONLY: [&str; 2] = ["ca_files", "sha256"];
 
 /// What may be shown of a section, and what of it is set and not shown.
-pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String>) {
+pub(super) fn read(fields: &[Field], table: &Value) -> (Values, Vec<String>) {
     let mut values = Values::new();
     let mut set = Vec::new();
     for field in fields {
@@ -29,7 +101,7 @@ pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String
         };
         // A manifest may have forgotten to say that its `auth_token` is one.
         let forgotten = field.name.starts_with("settings.") && names_a_secret(&field.name);
-        let secret = field.secret || (value.is_str() && forgotten);
+        let secret = field.secret || (value.as_text().is_some() && forgotten);
         match text(&field.kind, value).filter(|_| !secret) {
             Some(text) => {
                 values.insert(field.name.clone(), text);
@@ -47,28 +119,51 @@ pub(super) fn read(fields: &[Field], table: &toml::Table) -> (Values, Vec<String
     (values, set)
 }
 
-/// A dot in a name goes one table down.
-fn at<'t>(table: &'t toml::Table, name: &str) -> Option<&'t toml::Value> {
-    match name.split_once('.') {
-        None => table.get(name),
-        Some((first, rest)) => match table.get(first)? {
-            toml::Value::Table(below) => at(below, rest),
-            _ => None,
-        },
+/// One name is one page: what else the file calls so is said on it, after what it is.
+pub(super) fn together(all: Vec<Declared>) -> Vec<Declared> {
+    let mut pages: Vec<Declared> = Vec::new();
+    for one in all {
+        let Some(page) = pages.iter_mut().find(|page| page.name == one.name) else {
+            pages.push(one);
+            continue;
+        };
+        // What an entry says has these names in a sender's form as well.
+        let (what, key, said) = match one.form.strip_prefix(SMS) {
+            Some(plugin) => ("sender", "plugin", plugin.to_owned()),
+            None => ("entry", "enable", one.enabled.to_string()),
+        };
+        let of = |key: &str| format!("{what}.{key}");
+        page.place = format!("{} and {}", page.place, one.place);
+        page.default |= one.default;
+        page.values.insert(of(key), said);
+        let values = one.values.into_iter();
+        page.values
+            .extend(values.map(|(key, value)| (of(&key), value)));
+        page.set.extend(one.set.iter().map(|key| of(key)));
     }
+    pages
+}
+
+/// A dot in a name goes one table down.
+fn at<'t>(table: &'t Value, name: &str) -> Option<&'t Value> {
+    name.split('.')
+        .try_fold(table, |above, part| above.get(part))
 }
 
 /// `None` if a credential stands in it, though the field is no secret.
-fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
+fn text(kind: &FieldKind, value: &Value) -> Option<String> {
     match value {
-        toml::Value::String(text) => (!holds_a_credential(text)).then(|| text.clone()),
-        toml::Value::Array(all) => {
+        Value::Text(text) => {
+            let text = text.expose();
+            (!holds_a_credential(text)).then(|| text.to_owned())
+        }
+        Value::List(all) => {
             let all: Option<Vec<String>> = all.iter().map(|one| text(kind, one)).collect();
             Some(all?.join("\n"))
         }
-        toml::Value::Table(table) if *kind == FieldKind::Pairs => {
+        Value::Table(table) if *kind == FieldKind::Pairs => {
             let pairs = table.iter().map(|(name, value)| {
-                let value = value.as_str().unwrap_or_default();
+                let value = value.as_text().unwrap_or_default();
                 match holds_a_credential(&format!("{name}={value}")) {
                     true => format!("{name} = [hidden]"),
                     false => format!("{name} = {value}"),
@@ -76,35 +171,15 @@ fn text(kind: &FieldKind, value: &toml::Value) -> Option<String> {
             });
             Some(pairs.collect::<Vec<_>>().join("\n"))
         }
-        toml::Value::Table(table) => table.iter().next().map(|(from, name)| {
-            let name = name.as_str().unwrap_or_default();
+        Value::Table(table) => table.iter().next().map(|(from, name)| {
+            let name = name.as_text().unwrap_or_default();
             match from.as_str() {
                 "env" => format!("what the environment variable {name} says"),
                 _ => format!("what the file {name} says"),
             }
         }),
-        toml::Value::Integer(_)
-        | toml::Value::Float(_)
-        | toml::Value::Boolean(_)
-        | toml::Value::Datetime(_) => Some(value.to_string()),
+        Value::Plain(text) => Some(text.clone()),
     }
-}
-
-/// Whether a recipe's address, headers or payload give something with such a name a value of their own,
-/// and not by `$secret.NAME`. What a path holds has no name and is not found.
-fn holds_a_credential(text: &str) -> bool {
-    let gives_one = |part: &str| {
-        let Some((name, value)) = part.split_once([':', '=', '>']) else {
-            return false;
-        };
-        let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        let value = value.trim().trim_matches('"');
-        !value.is_empty() && !value.contains("$secret.") && names_a_secret(name)
-    };
-    carries_a_password(text)
-        || text
-            .split(['?', '&', ',', ';', '{', '}', '<', '\n'])
-            .any(gives_one)
 }
 
 #[cfg(test)]
@@ -154,7 +229,7 @@ mod tests {
             "#,
         )
         .unwrap();
-        let (values, set) = read(&fields(), &table);
+        let (values, set) = read(&fields(), &Value::from(toml::Value::Table(table)));
         assert_eq!(
             set,
             [
@@ -182,30 +257,41 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_in_a_recipes_text_is_told_from_a_placeholder() {
-        for text in [
-            "https://sms.example/send?api_key=k1&to=$ctx.num",
-            "https://u:p@sms.example/send",
-            "Content-Type: application/json,Authorization: Basic dTpw",
-            "X-API-Key: k1",
-            "{\"apiSecret\": \"s\", \"to\": \"$ctx.num\"}",
-            "<login>u</login><password>p</password>",
-            "user=u\npwd=p",
-            "https://sms.example/send?user=u&pass=p",
-            "X-Auth: k",
-            "{\"pin\":\"1234\"}",
-        ] {
-            assert!(holds_a_credential(text), "{text}");
-        }
-        for text in [
-            "https://sms.example/send?to=$ctx.num&text=$ctx.msg",
-            "https://sms.example/send?api_key=$secret.key&to=$ctx.num",
-            "Authorization: Bearer $secret.token,Content-Type: text/plain",
-            "<password>$secret.password</password>",
-            "https://idp.example/oauth/access_token",
-            "+15005550006",
-        ] {
-            assert!(!holds_a_credential(text), "{text}");
-        }
+    fn what_the_file_calls_the_same_is_one_page_and_nothing_of_it_is_lost() {
+        let one = |form: &str, default: bool, place: &str, key: &str| Declared {
+            name: "corp".to_owned(),
+            form: form.to_owned(),
+            enabled: true,
+            default,
+            place: place.to_owned(),
+            values: [(key.to_owned(), place.to_owned())].into(),
+            set: vec!["kept".to_owned()],
+        };
+        let other = Declared {
+            name: "other".to_owned(),
+            ..one("saml", false, "d", "allow")
+        };
+        let pages = together(vec![
+            one("oidc", false, "a", "allow"),
+            one("sms-otp/twilio", false, "b", "allow"),
+            other.clone(),
+            one("sms-otp", true, "c", "senders"),
+        ]);
+        let [page, rest] = &pages[..] else {
+            panic!("{pages:?}");
+        };
+        assert_eq!(*rest, other);
+        assert_eq!((page.form.as_str(), page.default), ("oidc", true));
+        assert_eq!(page.place, "a and b and c");
+        assert_eq!(page.set, ["kept", "sender.kept", "entry.kept"]);
+        let values: Vec<_> = page.values.iter().map(|(a, b)| (&**a, &**b)).collect();
+        let expected = [
+            ("allow", "a"),
+            ("entry.enable", "true"),
+            ("entry.senders", "c"),
+            ("sender.allow", "b"),
+            ("sender.plugin", "twilio"),
+        ];
+        assert_eq!(values, expected);
     }
 }

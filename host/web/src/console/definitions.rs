@@ -415,7 +415,8 @@ async fn draw(
     let formless = form.is_none();
     let mut sections = form.unwrap_or_default();
     if place.is_some() {
-        let beside = in_no_form(&sections, &wanted.values);
+        let set: &[String] = shown.map_or(&[], |shown| &shown.set);
+        let beside = in_no_form(&sections, &wanted.values, set);
         sections.extend(beside);
     }
     if sort == Sort::ServiceProvider {
@@ -482,13 +483,14 @@ async fn draw(
 }
 
 /// What the file says and no form asks for.
-fn in_no_form(sections: &[Section], values: &Values) -> Option<Section> {
+fn in_no_form(sections: &[Section], values: &Values, set: &[String]) -> Option<Section> {
     let is_known = |name: &str| {
         let mut known = sections.iter().flat_map(|section| &section.fields);
         known.any(|field| field.name == name)
     };
     let fields: Vec<Field> = values
         .keys()
+        .chain(set)
         .filter(|name| !is_known(name))
         .map(|name| Field::text(name, name, ""))
         .collect();

@@ -185,7 +185,12 @@ async fn what_the_file_says_is_shown_and_its_secrets_are_not() {
         assert!(page.body.contains(row), "{}", page.body);
         let page = browser.get("/console/identity-providers/of/silent").await;
         assert_eq!(page.status, StatusCode::OK);
-        for words in ["plugin is not loaded", "<dt>ca_files</dt><dd>sms.pem</dd>"] {
+        for words in [
+            "plugin is not loaded",
+            "<dt>State</dt><dd>enabled, default</dd>",
+            "<dt>ca_files</dt><dd>sms.pem</dd>",
+            "<dt>sender.secrets</dt><dd>set</dd>",
+        ] {
             assert!(page.body.contains(words), "{words}: {}", page.body);
         }
     }

@@ -152,6 +152,7 @@ impl Definitions for Shelf {
                 Sort::IdentityProvider | Sort::ServiceProvider => "oidc",
             }),
             enabled: true,
+            default: false,
             place: format!("postern.toml, [x.{name}]"),
             values: values
                 .iter()
@@ -165,9 +166,10 @@ impl Definitions for Shelf {
                 name: own("silent"),
                 form: own("sms-otp/gone"),
                 enabled: true,
+                default: true,
                 place: own("senders/silent.toml"),
                 values: [(own("ca_files"), own("sms.pem"))].into(),
-                set: Vec::new(),
+                set: vec![own("sender.secrets")],
             });
         }
         all
