@@ -323,7 +323,6 @@ fn config(limits: &Limits, space: Space) -> Config {
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let class = &limits.language_runtime;
     let memories = limits.pool_memories;
-    let largest = limits.native.memory_bytes.max(class.memory_bytes);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_memories(memories)
@@ -332,7 +331,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .total_component_instances(memories)
         .total_core_instances(memories.saturating_mul(8))
         .total_tables(memories.saturating_mul(4))
-        .max_memory_size(largest)
+        .max_memory_size(limits.largest_memory())
         .max_memories_per_component(count(class.memories.max(limits.native.memories)))
         .max_tables_per_component(count(class.tables.max(limits.native.tables)))
         .max_core_instances_per_component(count(class.instances.max(limits.native.instances)))
