@@ -147,6 +147,10 @@ impl Engine {
     pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: &[u8]) -> Result<(), Refusal> {
         // The code is our own compiler's, so what is wrong with it is what it asks of the pool.
         let component = deserialize(&self.engine, code).map_err(|error| {
+            if step::is_the_systems(&error) {
+                let reason = format!("there is no room for its code: {error:#}");
+                return Refusal::new(Stage::Host, reason);
+            }
             Refusal::new(
                 Stage::Link,
                 format!("the component needs more than the limits allow: {error:#}"),
