@@ -4,10 +4,12 @@
 //! settings and replies do not break it, the same input gives the same answer, and the manifest
 //! says what the code does. Knows nothing of any provider.
 
+use std::collections::VecDeque;
+
 use crate::evaluate::render;
 use crate::manifest::{Kind, Manifest};
 use crate::message::Message;
-use crate::provider::{Action, Event};
+use crate::provider::{Action, Event, Outgoing};
 use crate::reply::Reply;
 use crate::resolver::{self, FederatedLogin, QUERIES_MAX};
 use crate::settings::{Base, Settings};
@@ -118,31 +120,160 @@ pub fn provider_hostile_settings(manifest: &str, plugin: ProviderUnderTest) {
     }
 }
 
-/// Whatever a provider replies, the plugin answers, and a status that is no success is not
-/// accepted.
+/// Whatever a provider replies, at whichever step of a conversation, the plugin answers, and a status
+/// that is no success is not accepted. What it asks for after such a reply goes where it may.
 pub fn provider_hostile_replies(manifest: &str, plugin: ProviderUnderTest) {
     let manifest = parse(manifest, Kind::SmsProvider);
+    let of_vectors = manifest
+        .vectors
+        .iter()
+        .filter_map(|vector| vector.reply.as_ref())
+        .map(|reply| reply.body_text());
+    let bodies: Vec<String> = of_vectors
+        .chain(GARBAGE.iter().map(|body| (*body).to_owned()))
+        .collect();
     for vector in starts(&manifest) {
-        let message = vector.message().to_message();
-        let Action::Send(outgoing) =
-            (plugin.step)(&vector.settings(), &message, &Event::Start, &[])
-        else {
-            continue;
+        let talk = Talk {
+            manifest: &manifest,
+            bodies: &bodies,
+            pairs: vector.settings().pairs().to_vec(),
+            plugin,
         };
-        let reply = |status: u16, body: &[u8]| {
+        let mut next: VecDeque<Asked> = talk.beginnings(&vector.message().to_message()).into();
+        let mut met: Vec<Asked> = Vec::new();
+        while let Some(asked) = next.pop_front() {
+            if met.len() < REPLY_STEPS_MAX && !met.iter().any(|one| one.is_read_as(&asked)) {
+                next.extend(talk.meet(&asked));
+                met.push(asked);
+            }
+        }
+    }
+}
+
+/// Requests of one conversation: the host sends no more, unless its operator says so.
+const REQUESTS_MAX: usize = 3;
+
+/// Steps that read a reply, of one vector. Where the state holds a part of the reply before, each reply
+/// leads to another one; the first come first.
+const REPLY_STEPS_MAX: usize = 32;
+
+/// A request that is out, and what the step that reads its reply is told.
+#[derive(Clone, PartialEq)]
+struct Asked {
+    message: Message,
+    outgoing: Outgoing,
+    /// How many requests went before it.
+    before: usize,
+    /// Whether it stands for one that the host did not let out.
+    instead: bool,
+}
+
+impl Asked {
+    /// Whether the same reply to either is the same input.
+    fn is_read_as(&self, other: &Asked) -> bool {
+        self.message == other.message
+            && self.outgoing.state == other.outgoing.state
+            && self.instead == other.instead
+    }
+
+    /// The same with the values there that are kept of its reply, if any are.
+    fn with_kept(self) -> Vec<Asked> {
+        let mut kept = self.message.kept.clone();
+        for keep in &self.outgoing.request.keep {
+            if !kept.contains(&keep.name) {
+                kept.push(keep.name.clone());
+            }
+        }
+        if kept == self.message.kept {
+            return vec![self];
+        }
+        let message = Message {
+            kept,
+            ..self.message.clone()
+        };
+        let later = Asked {
+            message,
+            ..self.clone()
+        };
+        vec![self, later]
+    }
+}
+
+/// Conversations with a provider under the settings of one vector.
+struct Talk<'a> {
+    manifest: &'a Manifest,
+    bodies: &'a [String],
+    pairs: Vec<(String, String)>,
+    plugin: ProviderUnderTest,
+}
+
+impl Talk<'_> {
+    fn step(&self, message: &Message, event: &Event, state: &[u8]) -> Action {
+        (self.plugin.step)(&Settings::new(self.pairs.clone()), message, event, state)
+    }
+
+    /// The first requests: of the message, of a resend of it, after what was kept for it was withdrawn,
+    /// and with what is kept of the reply to the first.
+    fn beginnings(&self, message: &Message) -> Vec<Asked> {
+        let resent = Message {
+            attempt: message.attempt + 1,
+            ..message.clone()
+        };
+        let withdrawn = Message {
+            kept: Vec::new(),
+            ..message.clone()
+        };
+        let begin = |message: Message| match self.step(&message, &Event::Start, &[]) {
+            Action::Send(outgoing) => Asked {
+                message,
+                outgoing,
+                before: 0,
+                instead: false,
+            }
+            .with_kept(),
+            Action::Done(_) => Vec::new(),
+        };
+        let mut all: Vec<Asked> = [message.clone(), resent, withdrawn]
+            .into_iter()
+            .flat_map(begin)
+            .collect();
+        let again: Vec<Asked> = all
+            .iter()
+            .flat_map(|asked| begin(asked.message.clone()))
+            .collect();
+        all.extend(again);
+        all
+    }
+
+    /// Whatever may come of a request; gives the requests that the plugin goes on with.
+    fn meet(&self, asked: &Asked) -> Vec<Asked> {
+        let mut more: Vec<Asked> = Vec::new();
+        let mut go_on = |outgoing: &Outgoing, instead: bool| {
+            judge_request(self.manifest, &self.pairs, &outgoing.request);
+            let next = Asked {
+                message: asked.message.clone(),
+                outgoing: outgoing.clone(),
+                before: asked.before + 1,
+                instead,
+            };
+            if next.before < REQUESTS_MAX && !more.contains(&next) {
+                more.extend(next.with_kept());
+            }
+        };
+        let state = &asked.outgoing.state;
+        let mut reply = |status: u16, body: &[u8]| {
             let event = Event::Reply(Reply::new(
                 status,
                 vec![("retry-after".to_owned(), "soon".to_owned())],
                 body,
             ));
-            (plugin.step)(&vector.settings(), &message, &event, &outgoing.state)
+            let action = self.step(&asked.message, &event, state);
+            if let Action::Send(outgoing) = &action {
+                go_on(outgoing, false);
+            }
+            action
         };
-        let bodies = manifest
-            .vectors
-            .iter()
-            .filter_map(|vector| vector.reply.as_ref())
-            .map(|reply| reply.body_text());
-        for body in bodies.chain(GARBAGE.iter().map(|body| (*body).to_owned())) {
+        for body in self.bodies {
             for status in [
                 0, 199, 200, 201, 202, 204, 299, 302, 400, 401, 403, 404, 429, 500, 503, 999,
             ] {
@@ -171,30 +302,27 @@ pub fn provider_hostile_replies(manifest: &str, plugin: ProviderUnderTest) {
             "protocol",
             "something new",
         ] {
-            let failed = |state: &[u8]| {
-                let event = Event::Failed(how.to_owned());
-                (plugin.step)(&vector.settings(), &message, &event, state)
-            };
-            let mut action = failed(&outgoing.state);
-            // What the host did not let out may be asked in another form: once, and only that.
-            if let Action::Send(again) = &action
-                && how == "denied"
-            {
-                assert_ne!(again.request, outgoing.request, "the same is denied again");
-                action = failed(&again.state);
+            let event = Event::Failed(how.to_owned());
+            match self.step(&asked.message, &event, state) {
+                // What the host did not let out may be asked in another form: once, and only that.
+                Action::Send(again) if how == "denied" && !asked.instead => {
+                    let denied = &asked.outgoing.request;
+                    assert_ne!(again.request, *denied, "the same is denied again");
+                    go_on(&again, true);
+                }
+                action => assert!(
+                    matches!(action, Action::Done(Verdict::Refused(_))),
+                    "no reply ({how}) is not a success"
+                ),
             }
-            assert!(
-                matches!(action, Action::Done(Verdict::Refused(_))),
-                "no reply ({how}) is not a success"
-            );
         }
         // A state it never wrote is not a crash.
-        let _ = (plugin.step)(
-            &vector.settings(),
-            &message,
+        let _ = self.step(
+            &asked.message,
             &Event::Reply(Reply::new(200, Vec::new(), "{}")),
             b"\xff",
         );
+        more
     }
 }
 
@@ -445,4 +573,152 @@ pub fn resolver(
     check: fn(&Settings) -> Vec<crate::wire::Problem>,
 ) -> ResolverUnderTest {
     ResolverUnderTest { step, check }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::request::Request as Built;
+    use crate::value::{kept, recipient, text};
+    use crate::verdict::{accepted, refused};
+
+    const MANIFEST: &str = r#"{
+        "id": "two-requests", "kind": "sms-provider", "title": "Two requests",
+        "description": "Fetches a token first.", "origins": ["https://api.example.com"],
+        "vectors": [
+            { "name": "a token is fetched",
+              "expect": { "request": { "method": "POST", "url": "https://api.example.com/token" } } },
+            { "name": "a token that is there is used", "message": { "kept": ["token"] },
+              "expect": { "request": { "method": "POST", "url": "https://api.example.com/send" } } },
+            { "name": "it is taken", "reply": { "status": 200, "body": { "id": "m-1" } },
+              "state": "message", "expect": { "accepted": { "id": "m-1" } } }
+        ] }"#;
+
+    /// With all its vectors but the one of that place.
+    fn without(place: usize) -> String {
+        let mut manifest = parse(MANIFEST, Kind::SmsProvider);
+        manifest.vectors.remove(place);
+        manifest.to_json()
+    }
+
+    /// Its conversations begin by fetching a token.
+    fn without_token() -> String {
+        without(1)
+    }
+
+    /// Its conversations have a token from before.
+    fn with_token() -> String {
+        without(0)
+    }
+
+    /// What is wrong with it.
+    const NOTHING: u8 = 0;
+    const TOKEN_REPLY: u8 = 1;
+    const SECOND_REPLY: u8 = 2;
+    const SECOND_STATUS: u8 = 3;
+    const SECOND_ORIGIN: u8 = 4;
+    const REPLY_TO_A_RESEND: u8 = 5;
+    const REPLY_AFTER_DENIED: u8 = 6;
+
+    fn step<const WRONG: u8>(
+        _: &Settings,
+        message: &Message,
+        event: &Event,
+        state: &[u8],
+    ) -> Action {
+        let send = |origin: &str, state: &str| -> Action {
+            Built::post(origin, "/send")
+                .bearer(kept("token"))
+                .form([("to", recipient::e164()), ("text", text())])
+                .state(state)
+                .into()
+        };
+        // As a parser does that trusts what it reads.
+        let careless = |reply: &Reply| assert!(reply.text().contains("m-1"), "no id");
+        let again = message.attempt > 1;
+        match (event, state) {
+            (Event::Start, _) if message.has_kept("token") => {
+                let state = if again { "resent" } else { "message" };
+                send("https://api.example.com", state)
+            }
+            (Event::Start, _) => Built::post("https://api.example.com", "/token")
+                .keep("token", "/token", None, 60)
+                .state("token")
+                .into(),
+            (Event::Reply(reply), b"token") if WRONG == TOKEN_REPLY => {
+                careless(reply);
+                reply.by_status().into()
+            }
+            (Event::Reply(reply), b"token") if message.has_kept("token") && reply.is_success() => {
+                match reply.text_at("/id") {
+                    Some(host) if WRONG == SECOND_ORIGIN => {
+                        send(&format!("https://{host}.example.org"), "message")
+                    }
+                    _ => send("https://api.example.com", "message"),
+                }
+            }
+            (Event::Reply(reply), b"message") => {
+                if WRONG == SECOND_REPLY {
+                    careless(reply);
+                }
+                match reply.text_at("/id") {
+                    Some(id) if reply.is_success() || WRONG == SECOND_STATUS => {
+                        accepted(Some(id)).into()
+                    }
+                    _ => reply.by_status().into(),
+                }
+            }
+            (Event::Reply(reply), b"resent") if WRONG == REPLY_TO_A_RESEND => {
+                careless(reply);
+                reply.by_status().into()
+            }
+            (Event::Reply(reply), b"instead") if WRONG == REPLY_AFTER_DENIED => {
+                careless(reply);
+                reply.by_status().into()
+            }
+            (Event::Reply(reply), _) => reply.by_status().into(),
+            (Event::Failed(how), b"message") if how == "denied" => {
+                Built::post("https://api.example.com", "/send-otherwise")
+                    .bearer(kept("token"))
+                    .form([("to", recipient::digits()), ("text", text())])
+                    .state("instead")
+                    .into()
+            }
+            (Event::Failed(how), _) => crate::provider::failed(how).into(),
+            _ => refused(Reason::Unsupported, "").into(),
+        }
+    }
+
+    fn passes<const WRONG: u8>(manifest: &str) -> bool {
+        let plugin = provider(step::<WRONG>, |_| Vec::new());
+        catch_unwind(|| provider_hostile_replies(manifest, plugin)).is_ok()
+    }
+
+    #[test]
+    fn a_plugin_that_reads_every_reply_with_care_passes() {
+        assert!(passes::<NOTHING>(MANIFEST));
+    }
+
+    #[test]
+    fn hostile_replies_meet_every_request_of_a_conversation() {
+        let manifest = without_token();
+        assert!(!passes::<TOKEN_REPLY>(&manifest), "the first");
+        assert!(!passes::<SECOND_REPLY>(&manifest), "the second");
+        assert!(!passes::<SECOND_STATUS>(&manifest), "what is accepted");
+        assert!(!passes::<REPLY_AFTER_DENIED>(&manifest), "after a denial");
+    }
+
+    #[test]
+    fn a_hostile_reply_moves_no_later_request_to_another_origin() {
+        assert!(!passes::<SECOND_ORIGIN>(&without_token()));
+    }
+
+    #[test]
+    fn hostile_replies_meet_a_resend_and_a_token_that_is_fetched_anew() {
+        let manifest = with_token();
+        assert!(!passes::<REPLY_TO_A_RESEND>(&manifest), "a resend");
+        assert!(!passes::<TOKEN_REPLY>(&manifest), "a withdrawn token");
+    }
 }

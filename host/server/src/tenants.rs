@@ -33,6 +33,8 @@ pub struct TenantBook {
     gateway: Gateway,
     directories: Arc<Directories>,
     peers: Arc<FilePeers>,
+    /// Where the pages are since this host was started.
+    public_url: String,
     /// One change at a time.
     turn: Mutex<()>,
     page: ArcSwap<Page>,
@@ -109,6 +111,7 @@ impl TenantBook {
             gateway,
             directories,
             peers,
+            public_url: host.config.server.public_url.clone(),
             turn: Mutex::new(()),
             page: ArcSwap::from_pointee(Page {
                 super_tenant: host.super_tenant(),
@@ -121,7 +124,15 @@ impl TenantBook {
     /// Reads every document, against `host` or what was in effect before. What can fail fails here.
     pub(crate) async fn prepare(&self, host: Option<HostSide>) -> Result<Prepared<'_>, StoreError> {
         let turn = self.turn.lock().await;
-        let host = host.map_or_else(|| self.page.load().host.clone(), Arc::new);
+        let host = match host {
+            Some(mut host) => {
+                // A new address waits for the next start. A message that named it before would bind
+                // its code to a host where the pages are not yet.
+                host.config.server.public_url.clone_from(&self.public_url);
+                Arc::new(host)
+            }
+            None => self.page.load().host.clone(),
+        };
         let mut prepared = Prepared {
             book: self,
             _turn: turn,
@@ -320,6 +331,10 @@ impl HostSide {
                 if !factor.senders.contains(name) {
                     factor.senders.push(name.clone());
                 }
+            }
+            // It was read beside the address of its own file, which may wait for the next start.
+            if let Some(host) = &mut factor.otp_host {
+                *host = config.server.public_host();
             }
             factor
         };

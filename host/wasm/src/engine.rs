@@ -48,6 +48,72 @@ impl Space {
     }
 }
 
+/// How calls share the memories of the pool.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// All memories of it.
+    all: u32,
+    /// Where addresses are few: how many of them each memory of the pool stands for. A call then takes as
+    /// many memories as its addresses are worth.
+    addresses: Option<u64>,
+}
+
+impl Share {
+    fn here(limits: &Limits, space: Space) -> Self {
+        let all = limits.pool_memories.max(1);
+        let addresses = (space == Space::Tight).then(|| {
+            let allowed = getrlimit(Resource::As).current.unwrap_or(u64::MAX);
+            let left = allowed.saturating_sub(addresses_taken().unwrap_or(allowed / 2));
+            // The other half is for the code of plugins, threads, tables and what is passed.
+            (left / 2 / u64::from(all)).max(1)
+        });
+        Share { all, addresses }
+    }
+
+    /// What a call takes that may have so many memories of that class. Never more than there are: one call
+    /// runs wherever none else does.
+    fn of_call(self, limits: &Limits, class: &ClassLimits, memories: u32) -> u32 {
+        let worth = self.addresses.map_or(0, |of_one| {
+            let all = addresses_of_call(limits, class, memories);
+            u32::try_from(all.div_ceil(of_one)).unwrap_or(u32::MAX)
+        });
+        memories.max(worth).min(self.all)
+    }
+
+    /// What all calls of a plugin take at most. Where a few of them would take all there is, they leave
+    /// room for one of another plugin.
+    fn of_plugin(self, limits: &Limits, call: u32) -> u32 {
+        if self.addresses.is_none() {
+            return self.all;
+        }
+        let of_another =
+            [&limits.native, &limits.language_runtime].map(|class| self.of_call(limits, class, 1));
+        let [native, language] = of_another;
+        self.all.saturating_sub(native.max(language)).max(call)
+    }
+}
+
+/// Addresses that a call takes at most where its memories get no more than they need.
+fn addresses_of_call(limits: &Limits, class: &ClassLimits, memories: u32) -> u64 {
+    let beside = u64::from(memories) * (GROWTH_BYTES + 2 * GUARD_BYTES);
+    // While a memory moves to where it can grow, it is there twice.
+    let of_memories = 2
+        * (class.memory_bytes as u64)
+            .saturating_add(beside)
+            .min(1 << 48);
+    of_memories + stack_bytes(limits) as u64
+}
+
+/// Addresses that this process has taken already.
+fn addresses_taken() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let size = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kib: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Components loaded and ready, and the pool they run in.
 pub(crate) struct Engine {
     engine: wasmtime::Engine,
@@ -55,6 +121,7 @@ pub(crate) struct Engine {
     linker: Linker<Guest>,
     /// Memories of the pool that are free. A full pool is an error to wasmtime; here it is a wait.
     memories: Semaphore,
+    share: Share,
     plugins: RwLock<HashMap<u32, Arc<Plugin>>>,
     pooled: bool,
 }
@@ -62,7 +129,10 @@ pub(crate) struct Engine {
 struct Plugin {
     linked: Linked,
     class: ClassLimits,
-    memories: u32,
+    /// What a call takes of all memories.
+    takes: u32,
+    /// What is free of what its calls may take together.
+    own: Semaphore,
 }
 
 impl Engine {
@@ -90,15 +160,12 @@ impl Engine {
         };
         let mut linker = Linker::new(&engine);
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(refused)?;
+        let share = Share::here(limits, space);
         Ok(Engine {
             engine,
             linker,
-            memories: Semaphore::new(
-                limits
-                    .pool_memories
-                    .try_into()
-                    .unwrap_or(Semaphore::MAX_PERMITS),
-            ),
+            memories: semaphore(share.all),
+            share,
             plugins: RwLock::default(),
             limits: limits.clone(),
             pooled,
@@ -147,6 +214,10 @@ impl Engine {
     pub(crate) async fn load(&self, plugin: u32, shape: Shape, code: &[u8]) -> Result<(), Refusal> {
         // The code is our own compiler's, so what is wrong with it is what it asks of the pool.
         let component = deserialize(&self.engine, code).map_err(|error| {
+            if step::is_the_systems(&error) {
+                let reason = format!("there is no room for its code: {error:#}");
+                return Refusal::new(Stage::Host, reason);
+            }
             Refusal::new(
                 Stage::Link,
                 format!("the component needs more than the limits allow: {error:#}"),
@@ -154,11 +225,12 @@ impl Engine {
         })?;
         let class = self.limits.class(shape.class).clone();
         let memories = count_memories(&component, &class)?;
-        let linked = self.link(&component, shape.kind)?;
+        let takes = self.share.of_call(&self.limits, &class, memories);
         let loaded = Arc::new(Plugin {
-            linked,
+            linked: self.link(&component, shape.kind)?,
             class,
-            memories,
+            takes,
+            own: semaphore(self.share.of_plugin(&self.limits, takes)),
         });
         let outcome = self.run(&loaded, &CallRef::Instantiate).await;
         match outcome.result {
@@ -203,12 +275,13 @@ impl Engine {
     }
 
     async fn run(&self, plugin: &Plugin, call: &CallRef<'_>) -> Outcome {
-        let turn = tokio::time::timeout(
-            self.limits.wait(),
-            self.memories.acquire_many(plugin.memories),
-        );
-        // An uncontended semaphore is ready at once: the timer is never armed then.
-        let Ok(Ok(_turn)) = turn.await else {
+        let turn = tokio::time::timeout(self.limits.wait(), async {
+            let own = plugin.own.acquire_many(plugin.takes).await.ok()?;
+            let of_all = self.memories.acquire_many(plugin.takes).await.ok()?;
+            Some((own, of_all))
+        });
+        // Uncontended semaphores are ready at once: the timer is never armed then.
+        let Ok(Some(_turn)) = turn.await else {
             return Outcome::failed(Fault::new(
                 FaultKind::Busy,
                 format!(
@@ -281,6 +354,20 @@ pub(crate) fn compile(wasm: &[u8], limits: &Limits, space: Space) -> Result<Vec<
     })
 }
 
+fn semaphore(permits: u32) -> Semaphore {
+    Semaphore::new(permits.try_into().unwrap_or(Semaphore::MAX_PERMITS))
+}
+
+/// Addresses around each memory and behind it, where they are few. A memory that outgrows its addresses
+/// is copied; page by page that would be all a step does.
+const GUARD_BYTES: u64 = 64 << 10;
+const GROWTH_BYTES: u64 = 4 << 20;
+
+/// Bytes of the stack of a call: the guest's, and the rest for the host's own frames on it.
+fn stack_bytes(limits: &Limits) -> usize {
+    limits.wasm_stack_bytes + (512 << 10)
+}
+
 /// The switches that compiling and running must share.
 fn config(limits: &Limits, space: Space) -> Config {
     let mut config = Config::new();
@@ -292,8 +379,7 @@ fn config(limits: &Limits, space: Space) -> Config {
         .concurrency_support(false)
         .memory_init_cow(true)
         .max_wasm_stack(limits.wasm_stack_bytes)
-        // The rest is for the host's own frames on the guest's fiber.
-        .async_stack_size(limits.wasm_stack_bytes + (512 << 10))
+        .async_stack_size(stack_bytes(limits))
         // The same input gives the same request on every machine (P-35).
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true)
@@ -313,9 +399,8 @@ fn config(limits: &Limits, space: Space) -> Config {
     if space == Space::Tight {
         config
             .memory_reservation(0)
-            // A memory that outgrows its addresses is copied; page by page that would be all a step does.
-            .memory_reservation_for_growth(4 << 20)
-            .memory_guard_size(64 << 10);
+            .memory_reservation_for_growth(GROWTH_BYTES)
+            .memory_guard_size(GUARD_BYTES);
     }
     config
 }
@@ -323,7 +408,6 @@ fn config(limits: &Limits, space: Space) -> Config {
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let class = &limits.language_runtime;
     let memories = limits.pool_memories;
-    let largest = limits.native.memory_bytes.max(class.memory_bytes);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_memories(memories)
@@ -332,7 +416,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .total_component_instances(memories)
         .total_core_instances(memories.saturating_mul(8))
         .total_tables(memories.saturating_mul(4))
-        .max_memory_size(largest)
+        .max_memory_size(limits.largest_memory())
         .max_memories_per_component(count(class.memories.max(limits.native.memories)))
         .max_tables_per_component(count(class.tables.max(limits.native.tables)))
         .max_core_instances_per_component(count(class.instances.max(limits.native.instances)))
@@ -439,6 +523,59 @@ mod tests {
         let usual = Limits::default();
         assert_eq!(key(&usual), key(&usual));
         assert!(key(&usual).starts_with(std::env::consts::ARCH));
+    }
+
+    #[test]
+    fn where_addresses_are_few_calls_take_no_more_together_than_there_are() {
+        let limits = Limits::default();
+        let all = limits.pool_memories;
+        let room: u64 = 1 << 30;
+        let few = Share {
+            all,
+            addresses: Some(room / u64::from(all)),
+        };
+        let none = Share {
+            all,
+            addresses: Some(1),
+        };
+        let ample = Share {
+            all,
+            addresses: None,
+        };
+        for (class, many) in [(&limits.native, 15), (&limits.language_runtime, 3)] {
+            for memories in [1, 4] {
+                let takes = few.of_call(&limits, class, memories);
+                let at_once = u64::from(all / takes);
+                assert!(at_once >= many, "{at_once} at once");
+                assert!(at_once * addresses_of_call(&limits, class, memories) <= room);
+                assert_eq!(
+                    none.of_call(&limits, class, memories),
+                    all,
+                    "one always runs"
+                );
+                assert_eq!(ample.of_call(&limits, class, memories), memories);
+            }
+        }
+    }
+
+    /// P-20
+    #[test]
+    fn where_addresses_are_few_calls_of_one_plugin_leave_room_for_a_call_of_another() {
+        let limits = Limits::default();
+        for addresses in [64 << 20, 4 << 20, 1 << 20, 1] {
+            let share = Share {
+                all: limits.pool_memories,
+                addresses: Some(addresses),
+            };
+            let [native, language] = [&limits.native, &limits.language_runtime]
+                .map(|class| share.of_call(&limits, class, 1));
+            for call in [native, language] {
+                let most = share.of_plugin(&limits, call);
+                assert!(most >= call, "its own call runs");
+                let room = share.all - most;
+                assert!(room >= language || most == call, "{addresses}: {room} left");
+            }
+        }
     }
 
     /// Code that never asks must not run where memories have no more addresses than bytes.

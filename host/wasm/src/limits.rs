@@ -186,27 +186,61 @@ impl Limits {
     /// What is wrong with these numbers: the name of each, and a sentence. A number is refused where
     /// another bound would come first and it would change nothing, and where nothing would work.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut found: Vec<(String, String)> = self
-            .bounds()
-            .into_iter()
-            .filter(|(_, value, range, _)| !range.contains(value))
-            .map(|(name, value, range, reason)| (name, outside(value, &range, reason)))
-            .collect();
+        let written = serde_json::to_value(self).expect("numbers in tables are JSON");
+        let mut found = Vec::new();
+        for (name, range, reason) in bounds() {
+            let value = written
+                .pointer(&format!("/{}", name.replace('.', "/")))
+                .and_then(serde_json::Value::as_u64)
+                .expect("a test finds every name of the tables among the numbers");
+            if !range.contains(&value) {
+                let (first, last) = (range.start(), range.end());
+                let words =
+                    format!("{value}: expected a whole number from {first} to {last} ({reason})");
+                found.push((name, words));
+            }
+        }
         let mut refuse = |wrong: bool, name: &str, words: &str| {
-            if wrong {
+            // A number that is out of its own range is told once.
+            if wrong && found.iter().all(|(told, _)| told != name) {
                 found.push((name.to_owned(), words.to_owned()));
             }
         };
         for (name, class) in [
-            ("native.wall_ms", &self.native),
-            ("language_runtime.wall_ms", &self.language_runtime),
+            ("native", &self.native),
+            ("language_runtime", &self.language_runtime),
         ] {
             refuse(
                 class.wall_ms < class.cpu_ms,
-                name,
+                &format!("{name}.wall_ms"),
                 "shorter than `cpu_ms`: expected at least as many, or the CPU time could never be used up",
             );
+            refuse(
+                class.cpu_ms < self.tick_ms,
+                &format!("{name}.cpu_ms"),
+                "shorter than `tick_ms`: expected at least as many, for it is looked at once in a tick",
+            );
         }
+        refuse(
+            self.host_call_bytes <= self.request_bytes.saturating_add(self.state_bytes),
+            "host_call_bytes",
+            "no more than `request_bytes` and `state_bytes` together: expected more, for an answer of full size has both",
+        );
+        refuse(
+            self.log_lines == 0 && self.log_bytes > 0,
+            "log_lines",
+            "none, but `log_bytes`: expected some, or no `log_bytes` either, for without lines no text is kept",
+        );
+        refuse(
+            self.log_bytes == 0 && self.log_lines > 0,
+            "log_bytes",
+            "none, but `log_lines`: expected some, or no `log_lines` either, for without bytes no line is kept",
+        );
+        refuse(
+            u64::try_from(self.log_lines).unwrap_or(u64::MAX) > u64::from(self.host_calls),
+            "log_lines",
+            "more than `host_calls`: expected at most as many, for each line takes one",
+        );
         refuse(
             self.requests >= self.steps,
             "requests",
@@ -219,6 +253,11 @@ impl Limits {
             "more than `pool_memories`: expected at most as many, for each call takes one",
         );
         refuse(
+            self.kept_resident_bytes > self.largest_memory(),
+            "kept_resident_bytes",
+            "more than `memory_bytes` of any class: expected at most as many, for no memory has more",
+        );
+        refuse(
             self.manifest_bytes > self.component_bytes,
             "manifest_bytes",
             "more than `component_bytes`: expected at most as many, for the manifest is a part of the file",
@@ -226,207 +265,10 @@ impl Limits {
         found
     }
 
-    /// Every number with the range it may be moved in and why it ends there. A number that is added
-    /// and has none does not compile.
-    fn bounds(&self) -> Vec<Bound> {
-        let Limits {
-            native,
-            language_runtime,
-            wasm_stack_bytes,
-            host_call_bytes,
-            host_calls,
-            handles,
-            log_bytes,
-            log_lines,
-            steps,
-            requests,
-            state_bytes,
-            request_bytes,
-            operations,
-            list_items,
-            verdict_bytes,
-            queries,
-            component_bytes,
-            manifest_bytes,
-            vectors,
-            sections,
-            compile_seconds,
-            compile_bytes,
-            cache_bytes,
-            calls_per_plugin,
-            calls_waiting,
-            wait_ms,
-            pool_memories,
-            kept_resident_bytes,
-            tick_ms,
-        } = self;
-        let mut bounds = vec![
-            bound(
-                "wasm_stack_bytes",
-                *wasm_stack_bytes,
-                64 << 10..=8 << 20,
-                "every call under way has one",
-            ),
-            bound(
-                "host_call_bytes",
-                *host_call_bytes,
-                64 << 10..=2 << 20,
-                "what a worker answers in one piece is at most 4 MiB",
-            ),
-            bound(
-                "host_calls",
-                *host_calls,
-                1..=1_000_000,
-                "each takes the host some time",
-            ),
-            bound(
-                "handles",
-                *handles,
-                16..=100_000,
-                "each takes the host some memory",
-            ),
-            bound(
-                "log_bytes",
-                *log_bytes,
-                0..=256 << 10,
-                "a log is no place for replies",
-            ),
-            bound(
-                "log_lines",
-                *log_lines,
-                0..=10_000,
-                "a log is no place for replies",
-            ),
-            bound(
-                "steps",
-                *steps,
-                4..=8,
-                "a token that expired takes four, and a person waits, 20 seconds at most",
-            ),
-            bound(
-                "requests",
-                *requests,
-                3..=7,
-                "a token that expired takes three, and a person waits, 20 seconds at most",
-            ),
-            bound(
-                "state_bytes",
-                *state_bytes,
-                1 << 10..=64 << 10,
-                "the interface promises no more",
-            ),
-            bound(
-                "request_bytes",
-                *request_bytes,
-                1 << 10..=64 << 10,
-                "no larger request is sent",
-            ),
-            bound(
-                "operations",
-                *operations,
-                16..=256,
-                "no longer program is evaluated",
-            ),
-            bound(
-                "list_items",
-                *list_items,
-                8..=1_000,
-                "each is looked at several times",
-            ),
-            bound(
-                "verdict_bytes",
-                *verdict_bytes,
-                1 << 10..=64 << 10,
-                "512 bytes of a sentence are kept",
-            ),
-            bound(
-                "queries",
-                *queries,
-                1..=32,
-                "each is a round trip to a user store",
-            ),
-            bound(
-                "component_bytes",
-                *component_bytes,
-                64 << 10..=128 << 20,
-                "what compiles to more than 256 MiB is not kept",
-            ),
-            bound(
-                "manifest_bytes",
-                *manifest_bytes,
-                4 << 10..=8 << 20,
-                "it is held in memory as long as the plugin",
-            ),
-            bound(
-                "vectors",
-                *vectors,
-                1..=10_000,
-                "all run before a plugin serves",
-            ),
-            bound(
-                "sections",
-                *sections,
-                100..=1_000_000,
-                "each costs a parser some time",
-            ),
-            bound(
-                "compile_seconds",
-                *compile_seconds,
-                1..=600,
-                "the next file waits for it",
-            ),
-            bound(
-                "compile_bytes",
-                *compile_bytes,
-                256 << 20..=64 << 30,
-                "less does not hold the compiler itself",
-            ),
-            bound(
-                "cache_bytes",
-                *cache_bytes,
-                64 << 20..=1 << 40,
-                "less does not hold one language runtime",
-            ),
-            bound(
-                "calls_per_plugin",
-                *calls_per_plugin,
-                1..=10_000,
-                "each takes a memory of the pool",
-            ),
-            bound(
-                "calls_waiting",
-                *calls_waiting,
-                0..=100_000,
-                "each holds what it will ask",
-            ),
-            bound(
-                "wait_ms",
-                *wait_ms,
-                1..=20_000,
-                "a person waits, 20 seconds at most",
-            ),
-            bound(
-                "pool_memories",
-                *pool_memories,
-                64..=16_384,
-                "fewer do not hold the largest plugin, and each reserves 4 GiB of the 128 TiB of addresses",
-            ),
-            bound(
-                "kept_resident_bytes",
-                *kept_resident_bytes,
-                0..=128 << 20,
-                "every idle slot keeps them",
-            ),
-            bound(
-                "tick_ms",
-                *tick_ms,
-                1..=100,
-                "a guest keeps a thread as long",
-            ),
-        ];
-        bounds.extend(native.bounds("native"));
-        bounds.extend(language_runtime.bounds("language_runtime"));
-        bounds
+    /// Bytes that a memory of any plugin may have.
+    pub(crate) fn largest_memory(&self) -> usize {
+        let (native, language) = (&self.native, &self.language_runtime);
+        native.memory_bytes.max(language.memory_bytes)
     }
 
     /// How long a call may wait for its turn.
@@ -446,62 +288,6 @@ impl Limits {
 }
 
 impl ClassLimits {
-    fn bounds(&self, class: &str) -> Vec<Bound> {
-        let ClassLimits {
-            cpu_ms,
-            wall_ms,
-            memory_bytes,
-            memories,
-            tables,
-            table_elements,
-            instances,
-        } = self;
-        let bounds = [
-            bound(
-                "cpu_ms",
-                *cpu_ms,
-                1..=10_000,
-                "a person waits, 20 seconds at most",
-            ),
-            bound(
-                "wall_ms",
-                *wall_ms,
-                1..=20_000,
-                "a person waits, 20 seconds at most",
-            ),
-            bound(
-                "memory_bytes",
-                *memory_bytes,
-                1 << 20..=1 << 30,
-                "the worker has 4 GiB for all",
-            ),
-            // Of a pool at its smallest: it has four tables and eight instances for each memory.
-            bound(
-                "memories",
-                *memories,
-                1..=64,
-                "the smallest pool has no more",
-            ),
-            bound("tables", *tables, 1..=256, "the smallest pool has no more"),
-            bound(
-                "table_elements",
-                *table_elements,
-                100..=10_000_000,
-                "each is a pointer of the host's",
-            ),
-            bound(
-                "instances",
-                *instances,
-                1..=512,
-                "the smallest pool has no more",
-            ),
-        ];
-        let named = bounds
-            .into_iter()
-            .map(|(name, value, range, reason)| (format!("{class}.{name}"), value, range, reason));
-        named.collect()
-    }
-
     /// CPU time of a step.
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_millis(self.cpu_ms.into())
@@ -513,22 +299,65 @@ impl ClassLimits {
     }
 }
 
-/// A number: its name, what it is, what it may be, and why no more or no less.
-type Bound = (String, u64, RangeInclusive<u64>, &'static str);
+/// A number by its name, what it may be, and why no more or no less.
+type Bound = (&'static str, RangeInclusive<u64>, &'static str);
 
-fn bound(
-    name: &str,
-    value: impl TryInto<u64>,
-    range: RangeInclusive<u64>,
-    reason: &'static str,
-) -> Bound {
-    let value = value.try_into().unwrap_or(u64::MAX);
-    (name.to_owned(), value, range, reason)
-}
+#[rustfmt::skip]
+const BOUNDS: &[Bound] = &[
+    ("wasm_stack_bytes", 64 << 10..=8 << 20, "every call under way has one"),
+    ("host_call_bytes", 64 << 10..=2 << 20, "what a worker answers in one piece is at most 4 MiB"),
+    ("host_calls", 1..=1_000_000, "each takes the host some time"),
+    ("handles", 16..=100_000, "each takes the host some memory"),
+    ("log_bytes", 0..=256 << 10, "a log is no place for replies"),
+    ("log_lines", 0..=10_000, "a log is no place for replies"),
+    ("steps", 4..=8, "a token that expired takes four, and a person waits, 20 seconds at most"),
+    ("requests", 3..=7, "a token that expired takes three, and a person waits, 20 seconds at most"),
+    ("state_bytes", 1 << 10..=64 << 10, "the interface promises no more"),
+    ("request_bytes", 1 << 10..=64 << 10, "no larger request is sent"),
+    ("operations", 16..=256, "no longer program is evaluated"),
+    ("list_items", 8..=1_000, "each is looked at several times"),
+    ("verdict_bytes", 1 << 10..=64 << 10, "512 bytes of a sentence are kept"),
+    ("queries", 1..=32, "each is a round trip to a user store"),
+    ("component_bytes", 64 << 10..=128 << 20, "what compiles to more than 256 MiB is not kept"),
+    ("manifest_bytes", 4 << 10..=8 << 20, "it is held in memory as long as the plugin"),
+    ("vectors", 1..=10_000, "all run before a plugin serves"),
+    ("sections", 100..=1_000_000, "each costs a parser some time"),
+    ("compile_seconds", 1..=600, "the next file waits for it"),
+    ("compile_bytes", 256 << 20..=64 << 30, "less does not hold the compiler itself"),
+    ("cache_bytes", 64 << 20..=1 << 40, "less does not hold one language runtime"),
+    ("calls_per_plugin", 1..=10_000, "each takes a memory of the pool"),
+    ("calls_waiting", 0..=100_000, "each holds what it will ask"),
+    ("wait_ms", 1..=20_000, "a person waits, 20 seconds at most"),
+    ("pool_memories", 64..=16_384, "fewer do not hold the largest plugin, and each reserves 4 GiB of the 128 TiB of addresses"),
+    ("kept_resident_bytes", 0..=128 << 20, "every idle slot keeps them"),
+    ("tick_ms", 1..=100, "a guest keeps a thread as long"),
+];
 
-fn outside(value: u64, range: &RangeInclusive<u64>, reason: &str) -> String {
-    let (first, last) = (range.start(), range.end());
-    format!("{value}: expected a whole number from {first} to {last} ({reason})")
+/// Of each class. The smallest pool has four tables and eight instances for each of its memories.
+#[rustfmt::skip]
+const CLASS_BOUNDS: &[Bound] = &[
+    ("cpu_ms", 1..=10_000, "a person waits, 20 seconds at most"),
+    ("wall_ms", 1..=20_000, "a person waits, 20 seconds at most"),
+    ("memory_bytes", 1 << 20..=1 << 30, "the worker has 4 GiB for all"),
+    ("memories", 1..=64, "the smallest pool has no more"),
+    ("tables", 1..=256, "the smallest pool has no more"),
+    ("table_elements", 100..=10_000_000, "each is a pointer of the host's"),
+    ("instances", 1..=512, "the smallest pool has no more"),
+];
+
+/// The bounds of all numbers, each by the name an operator writes.
+fn bounds() -> impl Iterator<Item = (String, RangeInclusive<u64>, &'static str)> {
+    [
+        ("", BOUNDS),
+        ("native.", CLASS_BOUNDS),
+        ("language_runtime.", CLASS_BOUNDS),
+    ]
+    .into_iter()
+    .flat_map(|(class, table)| {
+        table
+            .iter()
+            .map(move |(name, range, reason)| (format!("{class}{name}"), range.clone(), *reason))
+    })
 }
 
 #[cfg(test)]
@@ -536,16 +365,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// `limits` with the number of that name set to `value`, by the name an operator writes.
-    fn with(name: &str, value: u64) -> Limits {
+    /// The defaults with the numbers of these names set, by the names an operator writes.
+    fn with(numbers: &[(&str, u64)]) -> Limits {
         let mut limits = serde_json::to_value(Limits::default()).unwrap();
-        let pointer = format!("/{}", name.replace('.', "/"));
-        *limits.pointer_mut(&pointer).unwrap() = value.into();
+        for (name, value) in numbers {
+            let pointer = format!("/{}", name.replace('.', "/"));
+            *limits.pointer_mut(&pointer).unwrap() = (*value).into();
+        }
         serde_json::from_value(limits).unwrap()
     }
 
     fn refused(name: &str, value: u64) -> bool {
-        let problems = with(name, value).problems();
+        let problems = with(&[(name, value)]).problems();
         // Another number may be at odds with this one; what counts is the sentence on its own range.
         problems
             .iter()
@@ -559,8 +390,24 @@ mod tests {
     }
 
     #[test]
+    fn every_number_has_a_bound() {
+        let written = serde_json::to_value(Limits::default()).unwrap();
+        let mut numbers = Vec::new();
+        for (name, value) in written.as_object().unwrap() {
+            match value.as_object() {
+                Some(class) => numbers.extend(class.keys().map(|of| format!("{name}.{of}"))),
+                None => numbers.push(name.clone()),
+            }
+        }
+        let mut bounded: Vec<String> = bounds().map(|(name, ..)| name).collect();
+        numbers.sort();
+        bounded.sort();
+        assert_eq!(bounded, numbers);
+    }
+
+    #[test]
     fn every_number_may_be_moved_within_its_range_and_not_beyond() {
-        for (name, _, range, _) in Limits::default().bounds() {
+        for (name, range, _) in bounds() {
             let (first, last) = (*range.start(), *range.end());
             // What does not fit the type of the number is refused where it is read.
             assert!(!refused(&name, first), "{name} = {first}");
@@ -572,53 +419,104 @@ mod tests {
         }
     }
 
+    /// Numbers, and what is told of them: at which, and how it begins.
+    type Case<'a> = (&'a [(&'a str, u64)], &'a str, &'a str);
+
+    /// Each case is one step beyond its neighbour in the test below.
+    const AT_ODDS: &[Case<'_>] = &[
+        (
+            &[("native.cpu_ms", 2_001)],
+            "native.wall_ms",
+            "shorter than `cpu_ms`",
+        ),
+        (
+            &[("language_runtime.wall_ms", 499)],
+            "language_runtime.wall_ms",
+            "shorter than `cpu_ms`",
+        ),
+        (
+            &[("native.cpu_ms", 4)],
+            "native.cpu_ms",
+            "shorter than `tick_ms`",
+        ),
+        (
+            &[("tick_ms", 51)],
+            "native.cpu_ms",
+            "shorter than `tick_ms`",
+        ),
+        (
+            &[("host_call_bytes", 128 << 10)],
+            "host_call_bytes",
+            "no more than `request_bytes` and `state_bytes`",
+        ),
+        (&[("log_lines", 0)], "log_lines", "none, but `log_bytes`"),
+        (&[("log_bytes", 0)], "log_bytes", "none, but `log_lines`"),
+        (&[("host_calls", 63)], "log_lines", "more than `host_calls`"),
+        (&[("requests", 4)], "requests", "as many as `steps`"),
+        (
+            &[("calls_per_plugin", 257)],
+            "calls_per_plugin",
+            "more than `pool_memories`",
+        ),
+        (
+            &[
+                ("language_runtime.memory_bytes", 16 << 20),
+                ("kept_resident_bytes", (16 << 20) + 1),
+            ],
+            "kept_resident_bytes",
+            "more than `memory_bytes`",
+        ),
+        (
+            &[("component_bytes", 512 << 10)],
+            "manifest_bytes",
+            "more than `component_bytes`",
+        ),
+    ];
+
     #[test]
     fn numbers_that_would_make_each_other_useless_are_refused() {
-        let words = |name: &str, value| {
-            let problems = with(name, value).problems();
-            assert_eq!(problems.len(), 1, "{name} = {value}: {problems:?}");
-            problems.into_iter().next().unwrap()
-        };
-        for (name, value, at, says) in [
-            (
-                "native.cpu_ms",
-                2_001,
-                "native.wall_ms",
-                "shorter than `cpu_ms`",
-            ),
-            (
-                "language_runtime.wall_ms",
-                499,
-                "language_runtime.wall_ms",
-                "shorter than `cpu_ms`",
-            ),
-            ("requests", 4, "requests", "as many as `steps`"),
-            (
-                "calls_per_plugin",
-                257,
-                "calls_per_plugin",
-                "more than `pool_memories`",
-            ),
-            (
-                "component_bytes",
-                512 << 10,
-                "manifest_bytes",
-                "more than `component_bytes`",
-            ),
-        ] {
-            let (found, words) = words(name, value);
-            assert_eq!(found, at);
+        for (numbers, at, says) in AT_ODDS {
+            let problems = with(numbers).problems();
+            assert_eq!(problems.len(), 1, "{numbers:?}: {problems:?}");
+            let (found, words) = &problems[0];
+            assert_eq!(found, at, "{numbers:?}");
             assert!(words.starts_with(says), "{words}");
+            assert!(words.contains(": expected "), "{words}");
         }
-        // The last values that are in order.
-        for (name, value) in [
-            ("native.cpu_ms", 2_000),
-            ("steps", 5),
-            ("calls_per_plugin", 256),
-            ("component_bytes", 1 << 20),
-        ] {
-            let problems = with(name, value).problems();
-            assert!(problems.is_empty(), "{name} = {value}: {problems:?}");
+    }
+
+    #[test]
+    fn the_last_numbers_that_leave_each_other_room_are_in_order() {
+        let in_order: &[&[(&str, u64)]] = &[
+            &[("native.cpu_ms", 2_000)],
+            &[("native.cpu_ms", 5)],
+            &[("tick_ms", 50)],
+            &[("host_call_bytes", (128 << 10) + 1)],
+            &[
+                ("host_call_bytes", 64 << 10),
+                ("state_bytes", 1 << 10),
+                ("request_bytes", 62 << 10),
+            ],
+            &[("log_lines", 0), ("log_bytes", 0)],
+            &[("log_lines", 1), ("log_bytes", 1)],
+            &[("host_calls", 64)],
+            &[("steps", 5)],
+            &[("calls_per_plugin", 256)],
+            &[
+                ("language_runtime.memory_bytes", 16 << 20),
+                ("kept_resident_bytes", 16 << 20),
+            ],
+            &[("component_bytes", 1 << 20)],
+        ];
+        for numbers in in_order {
+            let problems = with(numbers).problems();
+            assert!(problems.is_empty(), "{numbers:?}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_told_once() {
+        let problems = with(&[("native.cpu_ms", 0)]).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
     }
 }

@@ -362,8 +362,8 @@ fn read_fault(error: &wasmtime::Error, guest: &Guest, class: &ClassLimits) -> Fa
             Stop::OtherWorld(..) => Fault::new(FaultKind::Misuse, stop.to_string()),
         };
     }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Fault::new(FaultKind::Busy, error.to_string());
+    if error.is::<PoolConcurrencyLimitError>() || is_the_systems(error) {
+        return Fault::new(FaultKind::Busy, format!("{error:#}"));
     }
     let cause = error.root_cause().to_string();
     let kind = match error.downcast_ref::<Trap>() {
@@ -387,10 +387,45 @@ fn read_fault(error: &wasmtime::Error, guest: &Guest, class: &ClassLimits) -> Fa
     }
 }
 
+/// Whether it was the system that gave no memory, no mapping or no descriptor. A guest makes no calls to
+/// the system, and what it may not have was denied before any was asked for it.
+pub(crate) fn is_the_systems(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<rustix::io::Errno>()
+            || cause.is::<std::io::Error>()
+            || cause.is::<wasmtime::OutOfMemory>()
+    })
+}
+
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the forms in which the engine tells of it, under words of its own.
+    #[test]
+    fn what_the_system_did_not_give_is_told_from_what_a_guest_did() {
+        use rustix::io::Errno;
+        for error in [
+            wasmtime::Error::new(Errno::NOMEM).context("mmap failed to reserve 0x1000 bytes"),
+            wasmtime::Error::new(std::io::Error::from(Errno::MFILE)),
+            wasmtime::Error::new(wasmtime::OutOfMemory::new(4_096)).context("no table"),
+        ] {
+            assert!(is_the_systems(&error), "{error:#}");
+        }
+        for error in [
+            wasmtime::Error::new(Trap::StackOverflow).context("wasm trap"),
+            wasmtime::Error::new(Stop::Cpu),
+            wasmtime::Error::msg("memory minimum size of 65536 pages exceeds memory limits"),
+        ] {
+            assert!(!is_the_systems(&error), "{error:#}");
+        }
+    }
 }

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use guest::{Guest, accepted, in_process, in_tight_worker, in_worker, manifest, message, settings};
 use postern_wasm::provider::Event;
-use postern_wasm::{Blame, Fault, FaultKind, Loaded, Plugins, Stage, provider, resolver};
+use postern_wasm::{
+    Blame, ClassLimits, Fault, FaultKind, Limits, Loaded, Plugins, Stage, provider, resolver,
+};
 
 async fn step(plugins: &Plugins, loaded: &Loaded) -> Result<provider::Action, Fault> {
     plugins
@@ -174,6 +176,31 @@ async fn a_component_that_cannot_start_is_refused_across_the_pipe() {
     what_cannot_start_is_refused(in_worker().await).await;
 }
 
+/// The same where a memory has no more addresses than bytes: what the limits deny is the plugin's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_cannot_start_is_refused_where_addresses_are_few() {
+    what_cannot_start_is_refused(in_tight_worker().await).await;
+}
+
+/// P-06: of the 4 GiB that these limits allow, a machine with 2 GiB of addresses has none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_memory_that_the_machine_has_no_room_for_is_not_the_plugins_fault() {
+    let usual = Limits::default();
+    let native = ClassLimits {
+        memory_bytes: 8 << 30,
+        ..usual.native.clone()
+    };
+    let plugins = guest::tight_worker_with(Limits { native, ..usual }).await;
+    let refusal = plugins
+        .admit(Guest::named("huge-memory").build())
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.stage, Stage::Host, "{refusal}");
+    assert!(refusal.reason.contains("(busy)"), "{refusal}");
+    let ok = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    assert_eq!(step(&plugins, &ok).await, Ok(accepted()));
+}
+
 /// P-01
 #[tokio::test]
 async fn a_check_that_loops_is_ended_like_a_step() {
@@ -303,7 +330,7 @@ async fn a_call_that_is_dropped_midway_leaves_the_next_untouched() {
 /// P-20
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_that_is_slow_fills_its_own_queue_and_not_that_of_others() {
-    let limits = postern_wasm::Limits {
+    let limits = Limits {
         calls_per_plugin: 2,
         calls_waiting: 4,
         ..Default::default()
@@ -332,7 +359,7 @@ async fn a_plugin_that_is_slow_fills_its_own_queue_and_not_that_of_others() {
 /// P-20: more calls than the pool has memories wait for their turn, and none is the plugin's fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_pool_is_a_wait_and_not_a_fault() {
-    let limits = postern_wasm::Limits {
+    let limits = Limits {
         pool_memories: 4,
         calls_per_plugin: 1_000,
         wait_ms: 20_000,

@@ -7,9 +7,11 @@ mod guest;
 
 use std::time::{Duration, Instant};
 
-use guest::{Guest, accepted, in_tight_worker, in_worker, message, settings};
+use guest::{
+    Guest, accepted, in_tight_worker, in_worker, manifest, message, settings, tight_worker_with,
+};
 use postern_wasm::provider::Event;
-use postern_wasm::{Blame, FaultKind, PluginHandle, Plugins};
+use postern_wasm::{Blame, FaultKind, Limits, PluginHandle, Plugins};
 
 async fn step(
     plugins: &Plugins,
@@ -237,4 +239,55 @@ async fn a_worker_with_little_address_space_answers_many_at_once() {
         one.await.unwrap();
     }
     assert_eq!(plugins.worker_pid().unwrap(), pid, "it is the same worker");
+}
+
+/// A plugin of the class with the larger limits.
+fn of_a_language(guest: &str) -> Guest {
+    Guest::named(guest).manifest(manifest(r#""kind": "sms-provider", "runtime": "language""#))
+}
+
+/// P-20: 32 calls that have 96 MiB each, in 2 GiB of addresses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_wait_for_each_other_where_there_is_no_room_for_all_at_once() {
+    let limits = Limits {
+        // Short turns: without waiting, all would have their memory before the first is done.
+        tick_ms: 1,
+        wait_ms: 20_000,
+        ..Default::default()
+    };
+    let plugins = tight_worker_with(limits).await;
+    let loaded = plugins
+        .admit(of_a_language("holds-memory").build())
+        .await
+        .unwrap();
+    let crowd: Vec<_> = (0..32)
+        .map(|_| {
+            let (plugins, plugin) = (plugins.clone(), loaded.handle.clone());
+            tokio::spawn(async move { step(&plugins, &plugin).await })
+        })
+        .collect();
+    for one in crowd {
+        assert_eq!(one.await.unwrap(), Ok(accepted()));
+    }
+}
+
+/// P-20
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_is_slow_leaves_room_for_others_where_there_is_little() {
+    let plugins = in_tight_worker().await;
+    let slow = plugins.admit(of_a_language("loop").build()).await.unwrap();
+    let ok = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let crowd: Vec<_> = (0..32)
+        .map(|_| {
+            let (plugins, plugin) = (plugins.clone(), slow.handle.clone());
+            tokio::spawn(async move { step(&plugins, &plugin).await.unwrap_err().kind })
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(step(&plugins, &ok.handle).await, Ok(accepted()));
+    }
+    for one in crowd {
+        let kind = one.await.unwrap();
+        assert!(matches!(kind, FaultKind::Cpu | FaultKind::Busy), "{kind:?}");
+    }
 }

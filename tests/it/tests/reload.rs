@@ -1,7 +1,8 @@
 //! The configuration file is read again, by itself and on SIGHUP: beside what the console has defined
 //! since, and whole or not at all.
 
-use crate::{ALICE, PASSWORD};
+use crate::tenants::{A, to_outbox};
+use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::anyhow::{Result, ensure};
 use postern_kit::{Browser, Installation, Process};
 use std::time::{Duration, Instant};
@@ -262,6 +263,68 @@ async fn a_changed_file_is_taken_over_by_itself_and_a_broken_one_is_not() -> Res
     }
     installation.configure(&file("Mended House", &[]))?;
     in_effect(&installation, "Mended House").await
+}
+
+/// A new address waits for the next start, and so does the host that a message binds its code to:
+/// where browsers find the one, they fill in the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_name_a_new_host_when_the_pages_are_there() -> Result<()> {
+    let installation = Installation::lay_out(&["fake"], &file("Old House", &[]))?;
+    installation.add_user("alice", PASSWORD, ALICE)?;
+    installation.write_document(A, &to_outbox("acme", 6))?;
+    let of_a = ["user", "add", "alice", "--tenant", A, "--number", BOB];
+    installation.postern(&of_a, PASSWORD)?;
+    // The last lines of all messages, after one more of each tenant, asked for at this origin.
+    let last_lines = async |origin: &str| -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for (tenant, mut browser) in [
+            ("carbon.super", Browser::new(installation.public, origin)),
+            (A, Browser::new(installation.public, origin).of_tenant(A)),
+        ] {
+            let page = browser.sign_in("alice", PASSWORD).await?;
+            ensure!(page.asks_for_code(), "{tenant}: {}", page.text());
+            let list = ["outbox", "list", "--json", "--tenant", tenant];
+            let listed = installation.postern(&list, "")?;
+            let listed: Vec<serde_json::Value> = serde_json::from_str(&listed)?;
+            let texts = listed.iter().filter_map(|message| message["text"].as_str());
+            lines.extend(texts.filter_map(|text| Some(text.lines().last()?.to_owned())));
+        }
+        Ok(lines)
+    };
+    let bound_to = |lines: &[String], host: &str| {
+        let begins = format!("@{host} #");
+        lines.iter().all(|line| line.starts_with(&begins))
+    };
+
+    let process = installation.serve().await?;
+    let old = installation.origin();
+    let new = old.replace("//localhost", "//new.localhost");
+    let lines = last_lines(&old).await?;
+    assert!(
+        lines.len() == 2 && bound_to(&lines, "localhost"),
+        "{lines:?}"
+    );
+
+    let text = std::fs::read_to_string(installation.config())?;
+    std::fs::write(installation.config(), text.replace(&old, &new))?;
+    process.reload()?;
+    installation
+        .logged("server.public_url takes effect at the next start")
+        .await?;
+    let lines = last_lines(&old).await?;
+    assert!(
+        lines.len() == 4 && bound_to(&lines, "localhost"),
+        "{lines:?}"
+    );
+
+    process.terminate()?;
+    let _process = installation.serve().await?;
+    let lines = last_lines(&new).await?;
+    assert!(
+        lines.len() == 2 && bound_to(&lines, "new.localhost"),
+        "{lines:?}"
+    );
+    Ok(())
 }
 
 const RECIPE: &str = r#"plugin = "http-recipe"

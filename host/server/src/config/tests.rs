@@ -344,6 +344,11 @@ fn a_plugin_limit_that_would_have_no_effect_is_refused_with_the_reason() {
             "native.wall_ms",
             "never be used up",
         ),
+        (
+            "host_call_bytes = 131072",
+            "host_call_bytes",
+            "`request_bytes` and `state_bytes`",
+        ),
     ] {
         let found = problems(&format!("[limits.plugin]\n{written}\n"));
         let key = format!("limits.plugin.{key}");

@@ -169,6 +169,10 @@ pub async fn in_worker() -> Plugins {
 
 /// Plugins in a worker process that may use 2 GiB of addresses: less than one memory gets elsewhere.
 pub async fn in_tight_worker() -> Plugins {
+    tight_worker_with(Limits::default()).await
+}
+
+pub async fn tight_worker_with(limits: Limits) -> Plugins {
     let script = "ulimit -v 2097152 && exec \"$0\" \"$@\"";
     let command = postern_wasm::WorkerCommand {
         program: "/bin/sh".into(),
@@ -180,7 +184,7 @@ pub async fn in_tight_worker() -> Plugins {
     };
     Plugins::start(Setup {
         isolation: Isolation::Worker(command),
-        limits: Limits::default(),
+        limits,
         cache: None,
     })
     .await

@@ -1,0 +1,20 @@
+;; P-20: takes 96 MiB of memory and keeps them for some turns before it answers.
+(module
+  (memory (export "memory") 16)
+  (global $top (mut i32) (i32.const 65536))
+  (data (i32.const 1024) "\01") ;; done(accepted(nothing known))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "postern:plugin/provider@0.1.0#step") (param i32) (result i32)
+    (local $left i32)
+    (if (i32.eq (memory.grow (i32.const 1520)) (i32.const -1)) (then unreachable))
+    (local.set $left (i32.const 20000000))
+    (loop $again
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))
+    (i32.const 1024))
+  (func (export "postern:plugin/provider@0.1.0#check") (param i32 i32) (result i32)
+    (i32.const 2048)))
