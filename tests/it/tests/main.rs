@@ -30,6 +30,7 @@ mod reload;
 mod resolvers;
 mod saml;
 mod saml_logout;
+mod saml_participant;
 mod saml_partner;
 mod saml_tenants;
 mod sample_application;

@@ -1,6 +1,6 @@
 //! An identity provider that the test plays: whom it vouches for, with which key, and what it says of when.
 
-use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, PLAIN, security};
+use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, PLAIN, owned, security, signing_with};
 use crate::{ALICE, PASSWORD};
 use jiff::{SignedDuration, Timestamp};
 use postern_federation::saml::idp::{
@@ -12,7 +12,7 @@ use postern_federation::saml::{
     AuthnContext, Certificate, MessageId, Outgoing, Received, ServiceProvider,
 };
 use postern_kit::anyhow::{Context, Result, bail};
-use postern_kit::{Provider, Stop, TestHost, Visitor};
+use postern_kit::{Stop, TestHost, Visitor};
 use sha2::{Digest, Sha256};
 
 pub(crate) const PARTNER: &str = "https://partner.example";
@@ -98,13 +98,7 @@ pub(crate) fn vouch(
     let Outgoing::Post { action, fields } = outgoing else {
         bail!("an answer goes by form");
     };
-    let fields = fields.into_iter();
-    Ok((
-        action,
-        fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    ))
+    Ok((action, owned(fields)))
 }
 
 const DESK: &str = "http://localhost:8086/desk";
@@ -112,11 +106,8 @@ const CAREFUL: &str = "http://localhost:8086/careful";
 
 /// A host whose partner signs with the application's key; the second of its applications asks for a code.
 async fn host() -> Result<TestHost> {
-    let host = TestHost::builder()
-        .provider(Provider::Outbox)
+    let host = signing_with(EXTERNAL_KEY)
         .plugin("local")
-        .file("data/keys/saml.key", EXTERNAL_KEY.0)
-        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
         .file("partner.crt", APPLICATION_KEY.1)
         .config(&format!(
             r#"{}
