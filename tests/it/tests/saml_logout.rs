@@ -1,13 +1,13 @@
 //! Single logout: somebody signs out in one place, and everybody they were signed in with is told.
 
 use crate::saml::*;
-use crate::saml_participant::{SignedIn, is_signed_in};
+use crate::saml_participant::{SignedIn, ask, endpoint, is_signed_in};
 use crate::{ALICE, PASSWORD};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use postern_federation::saml::{Binding, Outgoing, Status};
+use postern_federation::saml::{Binding, Certificate, Outgoing, Status, XmlSecurity};
 use postern_kit::anyhow::{Context, Result, bail};
-use postern_kit::{Page, Peer, Stop, Visitor};
+use postern_kit::{Page, Peer, Stop, Visitor, Warnings};
 use serde_json::{Value, json};
 
 /// Signed in to two applications of the external one, by the internal one.
@@ -238,6 +238,59 @@ async fn a_logout_request_ends_only_a_session_its_signer_takes_part_in() -> Resu
     assert!(!is_signed_in(&visitor, &external).await?);
     assert_eq!(send(&mut visitor, real).await?.page()?.status, 400);
     Ok(())
+}
+
+/// Encrypted to this very host, as some peers do. The log names what is not supported; the same request with its name
+/// in clear is followed.
+#[tokio::test]
+async fn a_logout_request_whose_name_is_encrypted_ends_nothing_in_either_role() -> Result<()> {
+    let warnings = Warnings::listen();
+    let two = Two::start("", "").await?;
+    let external = two.external.origin();
+    for from in ["an application", "the identity provider"] {
+        let (mut visitor, travelocity, second) = signed_in_twice(&two).await?;
+        let (asked, key, told_first) = if from == "an application" {
+            (travelocity.asks(Binding::Post)?, APPLICATION_KEY, second)
+        } else {
+            let to = endpoint(Binding::Post, &format!("{external}/commonauth"));
+            let name = travelocity.assertion.subject();
+            let asked = ask("internal", &to, name, None, INTERNAL_KEY)?;
+            (asked, INTERNAL_KEY, travelocity)
+        };
+        let Outgoing::Post { action, fields } = asked else {
+            bail!("a form")
+        };
+        let fields = owned(fields);
+        let sealed = with_xml(&fields, |xml| signed_again(with_sealed_name(&xml), key));
+        warnings.take();
+        let page = visitor.post(&action, &sealed).await?.page()?;
+        assert_eq!(page.status, 400, "{from}: {}", page.text());
+        let said = warnings.take().join("\n");
+        assert!(
+            said.contains("EncryptedID is not supported"),
+            "{from}: {said}"
+        );
+        assert!(is_signed_in(&visitor, &external).await?, "{from}");
+        let stop = visitor.post(&action, &fields).await?;
+        told_first.is_told(stop)?;
+        assert!(!is_signed_in(&visitor, &external).await?, "{from}");
+    }
+    Ok(())
+}
+
+fn with_sealed_name(xml: &str) -> String {
+    const END: &str = "</saml:NameID>";
+    let from = xml.find("<saml:NameID").unwrap();
+    let to = xml.find(END).unwrap() + END.len();
+    let host = Certificate::from_pem(EXTERNAL_KEY.1).unwrap();
+    let sealed = security(APPLICATION_KEY)
+        .encrypt(&xml[from..to], &host)
+        .unwrap();
+    format!(
+        "{}<saml:EncryptedID>{sealed}</saml:EncryptedID>{}",
+        &xml[..from],
+        &xml[to..]
+    )
 }
 
 /// Another browser that brings a participant's signed request ends that session and no other.

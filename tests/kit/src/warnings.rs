@@ -16,7 +16,7 @@ pub struct Warnings(());
 
 impl Warnings {
     /// From now on.
-    pub fn heard() -> Self {
+    pub fn listen() -> Self {
         static LISTENING: Once = Once::new();
         // One log for the whole process, and not one for each thread: what a thread without a log is the first to say
         // would be taken for what nobody wants to hear.
