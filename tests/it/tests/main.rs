@@ -33,6 +33,7 @@ mod saml_logout;
 mod saml_participant;
 mod saml_partner;
 mod saml_tenants;
+mod saml_tenants_logout;
 mod sample_application;
 mod scim;
 mod sign_in;

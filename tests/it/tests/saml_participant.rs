@@ -42,7 +42,7 @@ impl SignedIn<'_> {
 
     /// Checks what the host says to it, as a careful application does.
     pub(crate) fn is_told(&self, stop: Stop) -> Result<LogoutRequest> {
-        let request = told(stop, &self.app.upstream.entity_id, self.logout)?;
+        let request = asked_by(stop, &self.app.upstream.entity_id, self.logout)?;
         assert_eq!(request.name(), self.assertion.subject());
         let index = self.assertion.session_index().context("a session index")?;
         assert_eq!(request.session_indexes(), [index]);
@@ -60,7 +60,7 @@ impl SignedIn<'_> {
     }
 
     pub(crate) fn is_answered(&self, stop: Stop) -> Result<LogoutResponse> {
-        answered(stop, &self.app.upstream.entity_id, self.logout)
+        answered_by(stop, &self.app.upstream.entity_id, self.logout)
     }
 }
 
@@ -116,8 +116,8 @@ pub(crate) fn answer(
     Ok(answer.send(&security(APPLICATION_KEY))?)
 }
 
-/// A host of this name, with the external one's key, asks whoever is `here`.
-pub(crate) fn told(stop: Stop, host: &str, here: &str) -> Result<LogoutRequest> {
+/// What whoever is `here` is asked, by a host of this name that signs with the external one's key.
+pub(crate) fn asked_by(stop: Stop, host: &str, here: &str) -> Result<LogoutRequest> {
     let UnverifiedLogout::Request(message) = UnverifiedLogout::new(arrived(stop, here)?)? else {
         bail!("a request is expected");
     };
@@ -126,8 +126,8 @@ pub(crate) fn told(stop: Stop, host: &str, here: &str) -> Result<LogoutRequest> 
     Ok(message.request(host, &trusted, here, &key, Timestamp::now())?)
 }
 
-/// And answers a request of ours.
-pub(crate) fn answered(stop: Stop, host: &str, here: &str) -> Result<LogoutResponse> {
+/// What that host answers to a request of theirs.
+pub(crate) fn answered_by(stop: Stop, host: &str, here: &str) -> Result<LogoutResponse> {
     let received = arrived(stop, here)?;
     assert_eq!(received.relay_state.as_deref(), Some(RELAY_STATE));
     let UnverifiedLogout::Response(message) = UnverifiedLogout::new(received)? else {

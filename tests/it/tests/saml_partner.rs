@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 
 pub(crate) const PARTNER: &str = "https://partner.example";
 const SIGN_ON: &str = "http://localhost:8087/sso";
+pub(crate) const LOGOUT: &str = "http://localhost:8087/slo";
+/// What it calls the session of everybody.
+pub(crate) const SESSION: &str = "at the partner";
 
 /// The section that makes it known to a host, which trusts the key of this certificate file.
 pub(crate) fn section(certificate: &str) -> String {
@@ -28,8 +31,20 @@ entity_id = "{PARTNER}"
 sso_url = "{SIGN_ON}"
 certificates = ["{certificate}"]
 signed_response = true
+single_logout = true
+logout_url = "{LOGOUT}"
 "#
     )
+}
+
+/// What it calls Alice.
+pub(crate) fn alice() -> NameId {
+    NameId {
+        value: "alice".to_owned(),
+        format: None,
+        name_qualifier: None,
+        sp_name_qualifier: None,
+    }
 }
 
 /// What it posts back for a browser that was sent there: Alice, who was asked at that moment. The host signs its
@@ -74,16 +89,11 @@ pub(crate) fn vouch(
         bail!("the partner does not grant this request");
     };
     let person = Person {
-        subject: NameId {
-            value: "alice".to_owned(),
-            format: None,
-            name_qualifier: None,
-            sp_name_qualifier: None,
-        },
+        subject: alice(),
         attributes: Vec::new(),
         context: AuthnContext::PasswordProtectedTransport,
         authenticated_at,
-        session_index: "at the partner".to_owned(),
+        session_index: SESSION.to_owned(),
         session_until: now.checked_add(SignedDuration::from_secs(8 * 3600))?,
     };
     // Another request, other identifiers.
