@@ -15,7 +15,7 @@ use postern_federation::saml::{
 };
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::ports::free_port;
-use postern_kit::{Builder, Page, Peer, Provider, Stop, TestHost, Visitor};
+use postern_kit::{Builder, Page, Peer, Provider, Stop, TestHost, Visitor, Warnings};
 use serde_json::{Value, json};
 
 macro_rules! key {
@@ -343,6 +343,35 @@ pub(crate) fn owned(fields: Vec<(&'static str, String)>) -> Vec<(String, String)
     fields
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// The same message, taken to another address.
+pub(crate) fn taken_to(to: &str, outgoing: Outgoing) -> Outgoing {
+    match outgoing {
+        Outgoing::Redirect(address) => {
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            Outgoing::Redirect(format!("{to}?{query}"))
+        }
+        Outgoing::Post { fields, .. } => Outgoing::Post {
+            action: to.to_owned(),
+            fields,
+        },
+    }
+}
+
+/// By a page that tells nobody why, while the log names it.
+pub(crate) async fn is_refused(
+    visitor: &mut Visitor,
+    message: Outgoing,
+    cause: &str,
+    warnings: &Warnings,
+) -> Result<()> {
+    warnings.take();
+    let page = send(visitor, message).await?.page()?;
+    assert_eq!(page.status, 400, "{cause}: {}", page.text());
+    let said = warnings.take().join("\n");
+    assert!(said.contains(cause), "`{cause}` is not in {said}");
+    Ok(())
 }
 
 /// A document that was edited, with its first signature made again by this key.

@@ -1,7 +1,9 @@
 //! Single logout at a tenant's addresses: everybody in that tenant's session is told, in that tenant's name, and nobody
 //! else's ends. One browser is signed in at two tenants that know applications and an identity provider by one name.
 
-use crate::saml::{APPLICATION_KEY, INTERNAL_KEY, PLAIN, owned, refused, send};
+use crate::saml::{
+    APPLICATION_KEY, INTERNAL_KEY, PLAIN, is_refused, owned, refused, send, taken_to,
+};
 use crate::saml_participant::{
     SignedIn, answer, answered_by, ask, asked_by, endpoint, is_signed_in,
 };
@@ -121,35 +123,6 @@ fn stayed_at(tenant: &str, visitor: &Visitor, since: usize) {
         .iter()
         .find(|at| !at.contains(&prefix));
     assert_eq!(strayed, None, "{:#?}", visitor.trail);
-}
-
-/// The same message, taken to another address.
-fn taken_to(to: &str, outgoing: Outgoing) -> Outgoing {
-    match outgoing {
-        Outgoing::Redirect(address) => {
-            let query = address.split_once('?').map_or("", |(_, query)| query);
-            Outgoing::Redirect(format!("{to}?{query}"))
-        }
-        Outgoing::Post { fields, .. } => Outgoing::Post {
-            action: to.to_owned(),
-            fields,
-        },
-    }
-}
-
-/// By a page that tells nobody why, while the log names it.
-async fn is_refused(
-    visitor: &mut Visitor,
-    message: Outgoing,
-    cause: &str,
-    warnings: &Warnings,
-) -> Result<()> {
-    warnings.take();
-    let page = send(visitor, message).await?.page()?;
-    assert_eq!(page.status, 400, "{cause}: {}", page.text());
-    let said = warnings.take().join("\n");
-    assert!(said.contains(cause), "`{cause}` is not in {said}");
-    Ok(())
 }
 
 #[tokio::test]
