@@ -14,11 +14,9 @@ use postern_kit::anyhow::Result;
 use postern_kit::{Change, Phone, Stop, TestHost, Visitor, Warnings};
 
 const HOME: &str = "http://localhost:8088/home";
-const SPARING: &str = "http://localhost:8088/sparing";
 const STRICT: &str = "http://localhost:8088/strict";
 
-/// Alice at a host with three applications. Of the third one's requests the signature is looked at, and it is not the
-/// test's key.
+/// Alice at a host with two applications. The second one's requests must be signed, with a key that the test has not.
 async fn host() -> Result<TestHost> {
     let host = signing_with(EXTERNAL_KEY)
         .sms_otp("backup_code = true")
@@ -37,15 +35,6 @@ consumer_services = ["{HOME}"]
 certificates = ["application.crt"]
 attribute_profile = true
 attributes_always = true
-idp_initiated = true
-
-[relying_party.sparing]
-claims = {{ "mobile" = "http://wso2.org/claims/mobile" }}
-[relying_party.sparing.saml]
-entity_id = "sparing.example"
-consumer_services = ["{SPARING}"]
-attribute_profile = true
-response_signing = false
 idp_initiated = true
 
 [relying_party.strict]
@@ -135,34 +124,6 @@ async fn whoever_begins_both_factors_are_asked_for_and_the_application_is_told_t
         assert_eq!(accepted.context(), AuthnContext::TwoFactors, "{begins}");
         assert_eq!(relay_state.as_deref(), PLAIN.relay_state, "{begins}");
     }
-    host.stop().await
-}
-
-/// The checkboxes that are off: no claims unless they are asked for, and the assertion alone is signed.
-#[tokio::test]
-async fn an_entry_that_signs_no_response_and_tells_no_claims_is_taken_at_its_word() -> Result<()> {
-    let host = host().await?;
-    let mut visitor = visitor(&host);
-    let mut phone = host.phone(ALICE);
-    let mut sparing = application(&host, "sparing.example", SPARING);
-    let stop = visitor.open(&sparing.link(PLAIN)?).await?;
-    let stop = gives_password(&host, &mut visitor, stop).await?;
-    let by_link = gives_code(&host, &mut visitor, &mut phone, stop).await?;
-    let start = format!("{}/samlsso?spEntityID=sparing.example", host.origin());
-    let by_start = visitor.open(&start).await?;
-    for (stop, asked) in [(by_link, true), (by_start, false)] {
-        sparing.upstream.signed_response = true;
-        let refusal = sparing.accept(stop.clone(), asked)?.0.unwrap_err();
-        assert_eq!(refusal, Refusal::Unsigned);
-        sparing.upstream.signed_response = false;
-        let accepted = sparing.accept(stop, asked)?.0?;
-        assert_eq!(accepted.subject().value, "alice");
-        assert!(accepted.attributes().is_empty());
-    }
-    // The same session, where both are on.
-    let webapp = webapp(&host);
-    let stop = visitor.open(&webapp.link(PLAIN)?).await?;
-    assert_eq!(webapp.accept(stop, true)?.0?.attributes().len(), 1);
     host.stop().await
 }
 
