@@ -11,11 +11,11 @@ use postern_federation::saml::response::NameId;
 use postern_federation::saml::sp::{Endpoint, Here, Question, Upstream, Wish};
 use postern_federation::saml::{
     AuthnContext, Bergshamra, Binding, Certificate, MessageId, Outgoing, Received, Refusal,
-    SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion,
+    SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion, XmlSecurity,
 };
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::ports::free_port;
-use postern_kit::{Page, Peer, Provider, Stop, TestHost, Visitor};
+use postern_kit::{Builder, Page, Peer, Provider, Stop, TestHost, Visitor, Warnings};
 use serde_json::{Value, json};
 
 macro_rules! key {
@@ -79,11 +79,8 @@ impl Two {
             format!("http://localhost:{}", inside[0]),
             format!("http://localhost:{}", outside[0]),
         );
-        let internal = TestHost::builder()
-            .provider(Provider::Outbox)
+        let internal = signing_with(INTERNAL_KEY)
             .ports(inside)
-            .file("data/keys/saml.key", INTERNAL_KEY.0)
-            .file("data/keys/saml.crt", INTERNAL_KEY.1)
             .file("external.crt", EXTERNAL_KEY.1)
             .config(&format!(
                 r#"
@@ -108,13 +105,10 @@ single_logout = true
             ))
             .start()
             .await?;
-        let external = TestHost::builder()
-            .provider(Provider::Outbox)
+        let external = signing_with(EXTERNAL_KEY)
             .ports(outside)
             .plugin(plugin)
             .sms_otp(sms_otp)
-            .file("data/keys/saml.key", EXTERNAL_KEY.0)
-            .file("data/keys/saml.crt", EXTERNAL_KEY.1)
             .file("internal.crt", INTERNAL_KEY.1)
             .file("application.crt", APPLICATION_KEY.1)
             .config(&format!(
@@ -242,6 +236,14 @@ name_id_format = "persistent"
     }
 }
 
+/// A host whose messages go to its outbox and which signs with this key.
+pub(crate) fn signing_with(key: (&str, &str)) -> Builder {
+    TestHost::builder()
+        .provider(Provider::Outbox)
+        .file("data/keys/saml.key", key.0)
+        .file("data/keys/saml.crt", key.1)
+}
+
 pub(crate) struct App<'a> {
     pub(crate) upstream: Upstream,
     pub(crate) here: Here<'a>,
@@ -326,6 +328,62 @@ impl<'a> App<'a> {
         );
         Ok((accepted, relay_state))
     }
+}
+
+/// By the browser, as the binding has it.
+pub(crate) async fn send(visitor: &mut Visitor, outgoing: Outgoing) -> Result<Stop> {
+    match outgoing {
+        Outgoing::Redirect(address) => visitor.open(&address).await,
+        Outgoing::Post { action, fields } => visitor.post(&action, &owned(fields)).await,
+    }
+}
+
+pub(crate) fn owned(fields: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    let fields = fields.into_iter();
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The same message, taken to another address.
+pub(crate) fn taken_to(to: &str, outgoing: Outgoing) -> Outgoing {
+    match outgoing {
+        Outgoing::Redirect(address) => {
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            Outgoing::Redirect(format!("{to}?{query}"))
+        }
+        Outgoing::Post { fields, .. } => Outgoing::Post {
+            action: to.to_owned(),
+            fields,
+        },
+    }
+}
+
+/// By a page that tells nobody why, while the log names it.
+pub(crate) async fn is_refused(
+    visitor: &mut Visitor,
+    message: Outgoing,
+    cause: &str,
+    warnings: &Warnings,
+) -> Result<()> {
+    warnings.take();
+    let page = send(visitor, message).await?.page()?;
+    assert_eq!(page.status, 400, "{cause}: {}", page.text());
+    let said = warnings.take().join("\n");
+    assert!(said.contains(cause), "`{cause}` is not in {said}");
+    Ok(())
+}
+
+/// A document that was edited, with its first signature made again by this key.
+pub(crate) fn signed_again(xml: String, key: (&str, &str)) -> String {
+    let blank = |xml: String, tag: &str| {
+        let open = format!("<ds:{tag}>");
+        let from = xml.find(&open).unwrap() + open.len();
+        let to = xml[from..].find('<').unwrap() + from;
+        format!("{}{}", &xml[..from], &xml[to..])
+    };
+    let xml = blank(blank(xml, "DigestValue"), "SignatureValue");
+    security(key).sign(xml).unwrap()
 }
 
 pub(crate) fn posted(fields: &[(String, String)]) -> Result<Received> {
@@ -785,14 +843,9 @@ async fn a_request_by_post_finds_the_session() -> Result<()> {
     travelocity.accept(stop, true)?.0?;
     travelocity.upstream.sign_on.binding = Binding::Post;
     travelocity.upstream.sign_requests = true;
-    let Outgoing::Post { action, fields } = travelocity.ask(PLAIN)? else {
-        panic!("a form")
-    };
-    let fields: Vec<_> = fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    let stop = visitor.post(&action, &fields).await?;
+    let asked = travelocity.ask(PLAIN)?;
+    assert!(matches!(asked, Outgoing::Post { .. }), "a form");
+    let stop = send(&mut visitor, asked).await?;
     assert_eq!(travelocity.accept(stop, true)?.0?.subject().value, "alice");
     Ok(())
 }
@@ -822,11 +875,15 @@ pub(crate) fn refused(page: &Page) {
     assert_eq!(page.status, 403, "{}", page.text());
 }
 
-fn with_xml(fields: &[(String, String)], edit: impl Fn(String) -> String) -> Vec<(String, String)> {
+/// With the message of a form edited.
+pub(crate) fn with_xml(
+    fields: &[(String, String)],
+    edit: impl Fn(String) -> String,
+) -> Vec<(String, String)> {
     fields
         .iter()
         .map(|(name, value)| {
-            if name != "SAMLResponse" {
+            if !["SAMLRequest", "SAMLResponse"].contains(&name.as_str()) {
                 return (name.clone(), value.clone());
             }
             let xml = String::from_utf8(STANDARD.decode(value).unwrap()).unwrap();
@@ -880,17 +937,7 @@ async fn what_was_not_said_to_us_is_refused_at_the_door() -> Result<()> {
         .collect();
     refused(&visitor.post(&address, &unasked).await?.page()?);
     // Signed by somebody else.
-    let attacker = security(ATTACKER_KEY);
-    let forged = with_xml(&fields, |xml| {
-        let blank = |xml: String, tag: &str| {
-            let open = format!("<ds:{tag}>");
-            let from = xml.find(&open).unwrap() + open.len();
-            let to = xml[from..].find('<').unwrap() + from;
-            format!("{}{}", &xml[..from], &xml[to..])
-        };
-        let xml = blank(blank(xml, "DigestValue"), "SignatureValue");
-        postern_federation::saml::XmlSecurity::sign(&attacker, xml).unwrap()
-    });
+    let forged = with_xml(&fields, |xml| signed_again(xml, ATTACKER_KEY));
     refused(&visitor.post(&address, &forged).await?.page()?);
     for (name, value) in [
         ("SAMLResponse", "not base64"),
@@ -994,13 +1041,10 @@ async fn node_saml_signs_its_people_in() -> Result<()> {
 async fn pysaml2_vouches_for_people() -> Result<()> {
     const ELSEWHERE: &str = "http://localhost:8090/sso";
     let ports = [free_port()?, free_port()?];
-    let host = TestHost::builder()
-        .provider(Provider::Outbox)
+    let host = signing_with(EXTERNAL_KEY)
         .ports(ports)
         .plugin("local")
         .sms_otp("usecase = \"local\"")
-        .file("data/keys/saml.key", EXTERNAL_KEY.0)
-        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
         .file("peer.crt", APPLICATION_KEY.1)
         .config(&format!(
             r#"

@@ -1,10 +1,14 @@
 //! An identity provider that the test plays: whom it vouches for, with which key, and what it says of when.
 
-use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, PLAIN, security};
+use crate::saml::{
+    APPLICATION_KEY, App, EXTERNAL_KEY, PLAIN, owned, refused, security, signing_with,
+};
+use crate::saml_participant::is_signed_in;
 use crate::{ALICE, PASSWORD};
 use jiff::{SignedDuration, Timestamp};
 use postern_federation::saml::idp::{
-    ConsumerService, IdentityProvider, NameIdFormat, Person, UnverifiedRequest, Verdict,
+    ConsumerService, IdentityProvider, NameIdFormat, Person, UnverifiedRequest, ValidAuthnRequest,
+    Verdict,
 };
 use postern_federation::saml::response::NameId;
 use postern_federation::saml::sp::Wish;
@@ -12,11 +16,14 @@ use postern_federation::saml::{
     AuthnContext, Certificate, MessageId, Outgoing, Received, ServiceProvider,
 };
 use postern_kit::anyhow::{Context, Result, bail};
-use postern_kit::{Provider, Stop, TestHost, Visitor};
+use postern_kit::{Stop, TestHost, Visitor, Warnings};
 use sha2::{Digest, Sha256};
 
 pub(crate) const PARTNER: &str = "https://partner.example";
 const SIGN_ON: &str = "http://localhost:8087/sso";
+pub(crate) const LOGOUT: &str = "http://localhost:8087/slo";
+/// What it calls the session of everybody.
+pub(crate) const SESSION: &str = "at the partner";
 
 /// The section that makes it known to a host, which trusts the key of this certificate file.
 pub(crate) fn section(certificate: &str) -> String {
@@ -28,8 +35,20 @@ entity_id = "{PARTNER}"
 sso_url = "{SIGN_ON}"
 certificates = ["{certificate}"]
 signed_response = true
+single_logout = true
+logout_url = "{LOGOUT}"
 "#
     )
+}
+
+/// What it calls Alice.
+pub(crate) fn alice() -> NameId {
+    NameId {
+        value: "alice".to_owned(),
+        format: None,
+        name_qualifier: None,
+        sp_name_qualifier: None,
+    }
 }
 
 /// What it posts back for a browser that was sent there: Alice, who was asked at that moment. The host signs its
@@ -44,67 +63,86 @@ pub(crate) fn vouch(
         .strip_prefix(&format!("{SIGN_ON}?"))
         .with_context(|| format!("{sent_to} is not the partner's"))?;
     let request = UnverifiedRequest::new(Received::redirect(query).context("a SAML message")??)?;
-    let host = ServiceProvider {
-        entity_id: request.issuer().to_owned(),
+    let host = known(request.issuer(), consumer_url, query.contains("Signature="))?;
+    let verdict = partner().check(request, &host, &security(key), Timestamp::now())?;
+    let Verdict::Grant(request) = verdict else {
+        bail!("the partner does not grant this request");
+    };
+    // Another request, other identifiers.
+    says(&host, &request, key, authenticated_at, sent_to)
+}
+
+/// The same for a host of this name that asked it nothing.
+fn vouch_unasked(
+    host: &str,
+    consumer_url: &str,
+    key: (&str, &str),
+) -> Result<(String, Vec<(String, String)>)> {
+    let host = known(host, consumer_url, false)?;
+    let request = partner().start(&host, None, None)?;
+    says(&host, &request, key, Timestamp::now(), "unasked")
+}
+
+fn partner() -> IdentityProvider {
+    IdentityProvider {
+        entity_id: PARTNER.to_owned(),
+        sso_url: SIGN_ON.to_owned(),
+    }
+}
+
+/// The host as the partner knows it.
+fn known(entity_id: &str, consumer_url: &str, signed_requests: bool) -> Result<ServiceProvider> {
+    Ok(ServiceProvider {
+        entity_id: entity_id.to_owned(),
         consumer_services: vec![ConsumerService {
             url: consumer_url.to_owned(),
             index: None,
             default: true,
         }],
         certificates: vec![Certificate::from_pem(EXTERNAL_KEY.1)?],
-        signed_requests: query.contains("Signature="),
+        signed_requests,
         sign_response: true,
         encrypt_to: None,
         logout: None,
         attribute_index: None,
         attributes_always: false,
-        idp_initiated: false,
+        idp_initiated: true,
         name_id: NameIdFormat::Unspecified,
         name_id_claim: None,
         assertion_seconds: 300,
         relay_state_bytes_max: 80,
-    };
-    let partner = IdentityProvider {
-        entity_id: PARTNER.to_owned(),
-        sso_url: SIGN_ON.to_owned(),
-    };
+    })
+}
+
+/// The answer and where it goes. Its identifiers are drawn from `seed`.
+fn says(
+    host: &ServiceProvider,
+    request: &ValidAuthnRequest,
+    key: (&str, &str),
+    authenticated_at: Timestamp,
+    seed: &str,
+) -> Result<(String, Vec<(String, String)>)> {
     let now = Timestamp::now();
-    let security = security(key);
-    let Verdict::Grant(request) = partner.check(request, &host, &security, now)? else {
-        bail!("the partner does not grant this request");
-    };
     let person = Person {
-        subject: NameId {
-            value: "alice".to_owned(),
-            format: None,
-            name_qualifier: None,
-            sp_name_qualifier: None,
-        },
+        subject: alice(),
         attributes: Vec::new(),
         context: AuthnContext::PasswordProtectedTransport,
         authenticated_at,
-        session_index: "at the partner".to_owned(),
+        session_index: SESSION.to_owned(),
         session_until: now.checked_add(SignedDuration::from_secs(8 * 3600))?,
     };
-    // Another request, other identifiers.
-    let drawn: [u8; 32] = Sha256::digest(sent_to).into();
+    let drawn: [u8; 32] = Sha256::digest(seed).into();
     let id = |from: usize| {
         let mut bytes = [0; 20];
         bytes.copy_from_slice(&drawn[from..from + 20]);
         MessageId::from_entropy(&bytes)
     };
     let ids = (&id(0), &id(12));
-    let outgoing = partner.answer(&host, &request, &person, ids, &security, now)?;
+    let outgoing = partner().answer(host, request, &person, ids, &security(key), now)?;
     let Outgoing::Post { action, fields } = outgoing else {
         bail!("an answer goes by form");
     };
-    let fields = fields.into_iter();
-    Ok((
-        action,
-        fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    ))
+    Ok((action, owned(fields)))
 }
 
 const DESK: &str = "http://localhost:8086/desk";
@@ -112,11 +150,8 @@ const CAREFUL: &str = "http://localhost:8086/careful";
 
 /// A host whose partner signs with the application's key; the second of its applications asks for a code.
 async fn host() -> Result<TestHost> {
-    let host = TestHost::builder()
-        .provider(Provider::Outbox)
+    let host = signing_with(EXTERNAL_KEY)
         .plugin("local")
-        .file("data/keys/saml.key", EXTERNAL_KEY.0)
-        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
         .file("partner.crt", APPLICATION_KEY.1)
         .config(&format!(
             r#"{}
@@ -196,4 +231,55 @@ async fn an_application_is_told_when_the_partner_asked_and_of_a_code_when_it_cam
     let told = careful.accept(stop, true)?.0?.authenticated_at();
     assert!(told.as_second() >= began.as_second(), "{told}");
     host.stop().await
+}
+
+/// X-23: it begins a sign-in to the person's own account, with the second step that this one asks for.
+#[tokio::test]
+async fn what_nobody_asked_for_is_taken_once_and_only_where_that_is_switched_on() -> Result<()> {
+    let warnings = Warnings::listen();
+    for switched_on in [false, true] {
+        let unsolicited = if switched_on {
+            "unsolicited = true"
+        } else {
+            ""
+        };
+        let host = signing_with(EXTERNAL_KEY)
+            .plugin("local")
+            .file("partner.crt", APPLICATION_KEY.1)
+            .config(&format!(
+                "{}{unsolicited}\n[sign_in]\nfirst_step = [\"partner\"]\n",
+                section("partner.crt")
+            ))
+            .start()
+            .await?;
+        host.add_user("alice", PASSWORD, ALICE).await?;
+        let origin = host.origin();
+        let us = format!("{origin}/saml/metadata");
+        let consumer_url = format!("{origin}/commonauth");
+        let (to, fields) = vouch_unasked(&us, &consumer_url, APPLICATION_KEY)?;
+        let visitor = Visitor::new([(origin.clone(), host.host().public)]);
+        let (mut alices, mut another) = (visitor.clone(), visitor);
+        let page = alices.post(&to, &fields).await?.page()?;
+        let cause = if switched_on {
+            assert!(page.asks_for_code(), "{}: {}", page.path, page.text());
+            let code = host.phone(ALICE).next_code().await?;
+            let filled = [("code", code.as_str())];
+            let stop = alices
+                .submit(&origin, &page, "/sign-in/code", &filled)
+                .await?;
+            assert!(is_signed_in(&alices, &origin).await?);
+            assert!(stop.page()?.path.starts_with("/account"));
+            warnings.take();
+            refused(&another.post(&to, &fields).await?.page()?);
+            "used before"
+        } else {
+            refused(&page);
+            "unsolicited answers are switched off"
+        };
+        let said = warnings.take().join("\n");
+        assert!(said.contains(cause), "`{cause}` is not in {said}");
+        assert!(!is_signed_in(&another, &origin).await?);
+        host.stop().await?;
+    }
+    Ok(())
 }

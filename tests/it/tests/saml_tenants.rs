@@ -1,8 +1,11 @@
 //! SAML at a tenant's addresses; and what an application, a session, a question and an answer of one tenant are to
 //! another: nothing, though one key signs for all.
 
-use crate::saml::{APPLICATION_KEY, App, EXTERNAL_KEY, INTERNAL_KEY, PLAIN, refused};
-use crate::saml_partner::{self, vouch};
+use crate::saml::{
+    APPLICATION_KEY, App, EXTERNAL_KEY, INTERNAL_KEY, PLAIN, posted, refused, security, send,
+    signing_with,
+};
+use crate::saml_partner::{self, PARTNER, vouch};
 use crate::tenants::{A, B, to_outbox};
 use crate::{ALICE, PASSWORD};
 use base64::Engine as _;
@@ -11,24 +14,21 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
-use postern_federation::saml::sp::Wish;
-use postern_federation::saml::{AuthnContext, Binding, Outgoing, Refusal};
+use postern_federation::saml::sp::{Question, Wish};
+use postern_federation::saml::{AuthnContext, Binding, Certificate, Refusal, UnverifiedResponse};
 use postern_kit::anyhow::{Context, Result};
-use postern_kit::{Provider, Stop, TestHost, Visitor};
+use postern_kit::{Stop, TestHost, Visitor, Warnings};
 use std::io::{Read as _, Write as _};
 use url::form_urlencoded;
 
 const SHOP: &str = "http://localhost:8085/shop";
 
-/// With the files that the tenants' documents name.
-async fn host() -> Result<TestHost> {
-    TestHost::builder()
-        .provider(Provider::Outbox)
+/// With the certificates that the tenants' documents name.
+pub(crate) async fn host() -> Result<TestHost> {
+    signing_with(EXTERNAL_KEY)
         .plugin("local")
-        .file("data/keys/saml.key", EXTERNAL_KEY.0)
-        .file("data/keys/saml.crt", EXTERNAL_KEY.1)
-        .file("tenants/partner-of-a.crt", APPLICATION_KEY.1)
-        .file("tenants/partner-of-b.crt", INTERNAL_KEY.1)
+        .file("tenants/peer.crt", APPLICATION_KEY.1)
+        .file("tenants/other-peer.crt", INTERNAL_KEY.1)
         .start()
         .await
 }
@@ -48,18 +48,24 @@ idp_initiated = true
     )
 }
 
-fn address(host: &TestHost, tenant: &str, path: &str) -> String {
+pub(crate) fn address(host: &TestHost, tenant: &str, path: &str) -> String {
     format!("{}/t/{tenant}{path}", host.origin())
 }
 
-/// The shop as it knows this tenant.
+/// An application as it knows this tenant.
+pub(crate) fn application<'a>(
+    host: &TestHost,
+    tenant: &str,
+    entity_id: &'a str,
+    consumer_url: &'a str,
+) -> App<'a> {
+    let sso_url = address(host, tenant, "/samlsso");
+    let metadata = address(host, tenant, "/saml/metadata");
+    App::of(&metadata, sso_url, entity_id, consumer_url)
+}
+
 fn shop(host: &TestHost, tenant: &str) -> App<'static> {
-    App::of(
-        &address(host, tenant, "/saml/metadata"),
-        address(host, tenant, "/samlsso"),
-        "shop.example",
-        SHOP,
-    )
+    application(host, tenant, "shop.example", SHOP)
 }
 
 /// A question of `other`, unsigned, as it would be if this tenant had asked it: with its names and
@@ -87,12 +93,12 @@ fn as_if_of(tenant: &str, other: &str, sent: &str) -> Result<String> {
     Ok(format!("{address}?{query}"))
 }
 
-fn visitor(host: &TestHost) -> Visitor {
+pub(crate) fn visitor(host: &TestHost) -> Visitor {
     Visitor::new([(host.origin(), host.host().public)])
 }
 
 /// Fills in the form of the tenant's page that a walk ended at.
-async fn fills_in(
+pub(crate) async fn fills_in(
     host: &TestHost,
     visitor: &mut Visitor,
     stop: Stop,
@@ -104,7 +110,45 @@ async fn fills_in(
     visitor.submit(&host.origin(), &page, form, filled).await
 }
 
-const ALICES: [(&str, &str); 2] = [("username", "alice"), ("password", PASSWORD)];
+/// Posts a message without a browser, which would follow: where it leads.
+pub(crate) async fn led_to(
+    host: &TestHost,
+    to: &str,
+    fields: &[(String, String)],
+) -> Result<String> {
+    let origin = host.origin();
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
+    let request = http::Request::post(to.trim_start_matches(&origin))
+        .header("host", origin.trim_start_matches("http://"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", "https://partner.example")
+        .header("sec-fetch-site", "cross-site")
+        .body(body.into())?;
+    let answer = postern_kit::http::exchange(host.host().public, request).await?;
+    let location = answer.header("location").with_context(|| answer.text())?;
+    Ok(format!("{origin}{location}"))
+}
+
+/// It answers no question of this tenant. That is found where it is posted, before anything of it waits for a browser
+/// and the browser's own login is looked at.
+async fn answers_no_question(
+    visitor: &mut Visitor,
+    to: &str,
+    fields: &[(String, String)],
+    warnings: &Warnings,
+) -> Result<()> {
+    warnings.take();
+    refused(&visitor.post(to, fields).await?.page()?);
+    assert_eq!(visitor.trail.last(), Some(&format!("POST {to}")));
+    let said = warnings.take().join("\n");
+    let cause = "answers no request of this browser";
+    assert!(said.contains(cause), "{said}");
+    Ok(())
+}
+
+pub(crate) const ALICES: [(&str, &str); 2] = [("username", "alice"), ("password", PASSWORD)];
 const PASSWORD_AT_A: &str = "/t/a.example/sign-in/password";
 const PASSWORD_AT_B: &str = "/t/b.example/sign-in/password";
 
@@ -173,14 +217,7 @@ async fn a_request_a_session_and_an_answer_of_one_tenant_are_nothing_in_another(
     // It waits for whoever signs in at that one.
     let mut by_post = shop(&host, A);
     by_post.upstream.sign_on.binding = Binding::Post;
-    let Outgoing::Post { action, fields } = by_post.ask(PLAIN)? else {
-        panic!("a form")
-    };
-    let fields: Vec<_> = fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    let stop = visitor.post(&action, &fields).await?;
+    let stop = send(&mut visitor, by_post.ask(PLAIN)?).await?;
     let waits = visitor
         .trail
         .iter()
@@ -219,12 +256,10 @@ async fn a_request_a_session_and_an_answer_of_one_tenant_are_nothing_in_another(
 /// the two tenants' partners have one name and two keys.
 #[tokio::test]
 async fn another_tenants_identity_provider_vouches_for_nobody_here() -> Result<()> {
+    let warnings = Warnings::listen();
     let host = host().await?;
     let by_partner = "first_step = [\"partner\"]\nsecond_step = \"none\"";
-    for (tenant, brand, certificate) in [
-        (A, "acme", "partner-of-a.crt"),
-        (B, "bravo", "partner-of-b.crt"),
-    ] {
+    for (tenant, brand, certificate) in [(A, "acme", "peer.crt"), (B, "bravo", "other-peer.crt")] {
         let document = with_shop(brand, by_partner) + &saml_partner::section(certificate);
         host.document(tenant, &document).await?;
     }
@@ -241,32 +276,40 @@ async fn another_tenants_identity_provider_vouches_for_nobody_here() -> Result<(
     let (to, forged) = vouch(&sent_by_a, &to_a, of_b, now)?;
     assert_eq!(to, to_a);
     refused(&visitor.post(&to_a, &forged).await?.page()?);
+    let said = warnings.take().join("\n");
+    let cause = "it does not verify with a key of the peer";
+    assert!(said.contains(cause), "{said}");
     // What its own partner says is nothing at the other tenant, signed with that one's key or not.
     let (_, good) = vouch(&as_if_of(A, B, &sent_by_a)?, &to_a, of_a, now)?;
-    refused(&visitor.post(&to_b, &good).await?.page()?);
-    refused(&visitor.post(&to_b, &forged).await?.page()?);
+    answers_no_question(&mut visitor, &to_b, &good, &warnings).await?;
+    answers_no_question(&mut visitor, &to_b, &forged, &warnings).await?;
     // Nor does the other tenant's question make it an answer.
     let (sent_by_b, _) = visitor.open(&at_b.link(PLAIN)?).await?.away()?;
     let (_, of_the_other) = vouch(&sent_by_b, &to_b, of_b, now)?;
-    refused(&visitor.post(&to_a, &of_the_other).await?.page()?);
-    // Not even where everything is this tenant's: who signs, for whom, at which address.
+    answers_no_question(&mut visitor, &to_a, &of_the_other, &warnings).await?;
+    // Not even where everything is this tenant's: who signs, for whom, at which address. Whoever had asked that
+    // question here would take it.
     let (_, disguised) = vouch(&as_if_of(A, B, &sent_by_b)?, &to_a, of_a, now)?;
-    refused(&visitor.post(&to_a, &disguised).await?.page()?);
+    let us = address(&host, A, "/saml/metadata");
+    let mut asker = App::of(PARTNER, String::new(), &us, &to_a);
+    asker.upstream.certificates = vec![Certificate::from_pem(of_a.1)?];
+    let response = UnverifiedResponse::new(posted(&disguised)?)?;
+    let id = response.in_response_to().context("an answer")?.to_owned();
+    let question = Question {
+        id: &id,
+        afresh_since: None,
+    };
+    let key = security(EXTERNAL_KEY);
+    let taken = asker
+        .upstream
+        .accept(response, Some(question), asker.here, &key, now)?;
+    assert_eq!(taken.subject().value, "alice");
+    answers_no_question(&mut visitor, &to_a, &disguised, &warnings).await?;
 
     // What was checked waits for its browser at that tenant's address and at no other.
-    let body = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(&good)
-        .finish();
-    let request = http::Request::post(to_a.trim_start_matches(&host.origin()))
-        .header("host", host.origin().trim_start_matches("http://"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .header("origin", "https://partner.example")
-        .header("sec-fetch-site", "cross-site")
-        .body(body.into())?;
-    let answer = postern_kit::http::exchange(host.host().public, request).await?;
-    let waits = answer.header("location").with_context(|| answer.text())?;
-    assert!(waits.starts_with("/t/a.example/commonauth?"), "{waits}");
-    let waits = format!("{}{waits}", host.origin());
+    let waits = led_to(&host, &to_a, &good).await?;
+    let there = address(&host, A, "/commonauth?");
+    assert!(waits.starts_with(&there), "{waits}");
     refused(&visitor.open(&waits.replace(A, B)).await?.page()?);
     let stop = visitor.open(&waits).await?;
     assert_eq!(at_a.accept(stop, true)?.0?.subject().value, "alice");

@@ -29,6 +29,7 @@
 //! | [`IdentityProvider`] | a stand-in OpenID provider that lies where it is told to |
 //! | [`Phone`] | what arrived at one number |
 //! | [`Api`] | a client of the JSON API |
+//! | [`Warnings`] | what the hosts tell their operator |
 //!
 //! The plugins and the program must have been built: `cargo xtask build-plugins`.
 
@@ -47,6 +48,7 @@ pub mod phone;
 pub mod ports;
 pub mod scim;
 pub mod visitor;
+pub mod warnings;
 
 pub use anyhow;
 pub use api::Api;
@@ -65,3 +67,4 @@ pub use postern_web;
 pub use scim::Scim;
 pub use sms_gateway;
 pub use visitor::{Stop, Visitor};
+pub use warnings::Warnings;

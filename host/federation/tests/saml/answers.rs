@@ -428,17 +428,12 @@ fn a_sign_in_of_another_class_than_was_asked_for_is_refused() {
 /// What is sealed by itself inside an assertion is not opened: without a name nobody is vouched for.
 #[test]
 fn a_name_that_is_encrypted_by_itself_is_refused_and_such_an_attribute_says_nothing() {
-    const SEALED: &str = "<xenc:EncryptedData xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\"><xenc:CipherData><xenc:CipherValue>AAAA</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>";
-    let sealed = |assertion: &str, from: &str, to: &str, name: &str| {
-        let open = between(assertion, from, to);
-        assertion.replace(open, &format!("<saml:{name}>{SEALED}</saml:{name}>"))
-    };
     let named = forged("idp", |a| {
-        sealed(a, "<saml:NameID", "</saml:NameID>", "EncryptedID")
+        sealed_alone(a, "<saml:NameID", "</saml:NameID>", "EncryptedID")
     });
     refused("the name", accept(&named), "EncryptedID is not supported");
     let told = forged("idp", |a| {
-        sealed(
+        sealed_alone(
             a,
             "<saml:Attribute ",
             "</saml:Attribute>",

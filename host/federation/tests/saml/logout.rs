@@ -6,7 +6,7 @@ use postern_federation::saml::logout::{
 };
 use postern_federation::saml::response::NameId;
 use postern_federation::saml::sp::UpstreamSession;
-use postern_federation::saml::{Binding, Certificate, Outgoing, Refusal, Status};
+use postern_federation::saml::{Binding, Certificate, Outgoing, Refusal, Status, XmlSecurity};
 
 const SLO: &str = "https://sp.example/slo";
 
@@ -188,6 +188,29 @@ fn an_unsigned_or_foreign_logout_request_ends_no_session() {
     assert!(asked(&form_of(&other_name), &trusted).is_err());
     let elsewhere = genuine.replace(SLO, "https://other.example/slo");
     assert!(asked(&form_of(&elsewhere), &trusted).is_err());
+}
+
+/// As in an assertion: the log says what is not supported, and nobody guesses whom it means.
+#[test]
+fn a_logout_request_whose_name_is_encrypted_is_refused_by_name() {
+    let trusted = [certificate("idp")];
+    let genuine = unsigned(&xml(&ask(Binding::Post, "idp")));
+    let signed_again = |edited: String| {
+        let signed = security("idp").sign(edited).unwrap();
+        asked(&form("SAMLRequest", &signed), &trusted)
+    };
+    let plain = signed_again(genuine.clone()).unwrap();
+    assert_eq!(plain.name(), &person().subject);
+    let sealed = sealed_alone(&genuine, "<saml:NameID", "</saml:NameID>", "EncryptedID");
+    // A name in clear beside it does not save it: the two may differ.
+    let name = between(&genuine, "<saml:NameID", "</saml:NameID>");
+    let beside = sealed.replace("<saml:EncryptedID>", &format!("{name}<saml:EncryptedID>"));
+    for edited in [sealed, beside] {
+        assert_eq!(
+            signed_again(edited).unwrap_err(),
+            Refusal::Encryption("EncryptedID is not supported".to_owned())
+        );
+    }
 }
 
 #[test]

@@ -258,6 +258,13 @@ pub fn signature_of(xml: &str) -> &str {
     between(xml, "<ds:Signature ", "</ds:Signature>")
 }
 
+/// With a part of it encrypted by itself. Whoever refuses that need not look into it.
+pub fn sealed_alone(xml: &str, from: &str, to: &str, name: &str) -> String {
+    const SEALED: &str = "<xenc:EncryptedData xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\"><xenc:CipherData><xenc:CipherValue>AAAA</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>";
+    let open = between(xml, from, to);
+    xml.replace(open, &format!("<saml:{name}>{SEALED}</saml:{name}>"))
+}
+
 /// Takes the values out of the first signature, so that it can be made again.
 pub fn unsigned(xml: &str) -> String {
     let digest = between(xml, "<ds:DigestValue>", "</ds:DigestValue>");
