@@ -505,7 +505,7 @@ fn names_of_kept(program: &[types::Op]) -> Vec<String> {
 }
 
 /// The same request in the words of the edge.
-pub(crate) fn outgoing(request: types::Request) -> Outgoing {
+pub fn outgoing(request: types::Request) -> Outgoing {
     Outgoing {
         method: request.method,
         origin: request.origin,

@@ -25,6 +25,7 @@ mod wire;
 
 pub use admission::Rehearsal;
 pub use breaker::{BreakerPolicy, HealthPolicy, QuarantinePolicy};
+pub use conversation::outgoing;
 pub use gateway::{DRAIN, Gateway, TestReport};
 pub use outbox::Outbox;
 pub use provider::{Problem, SenderConfig, Shipped, ShippedPlugin};

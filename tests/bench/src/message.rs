@@ -1,12 +1,15 @@
 //! A message through the Twilio component with the provider's answer stubbed: two steps, each in a
 //! fresh instance, and the request's program evaluated between them; in process, and across the
-//! process boundary. Beside it a guest that does nothing, twice.
+//! process boundary. Beside it, taken in turns with it, a guest that does nothing, twice.
 
 use crate::host::built;
 use crate::table::Figure;
 use anyhow::{Context, Result, ensure};
-use postern_gateway::Rehearsal;
-use postern_wasm::vectors::{Evaluate, StandIns};
+use postern_egress::grant::Entry;
+use postern_egress::{
+    Grant, Material, NamedSecret, Nonce, Origin, Recipient, Secret, Secrets, Text, finish,
+};
+use postern_gateway::outgoing;
 use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, WorkerCommand, provider, types};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,36 +25,49 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
 async fn measured() -> Result<Vec<Figure>> {
     let here = place(Isolation::InProcess).await?;
     let worker = place(Isolation::Worker(WorkerCommand::this_executable()?)).await?;
-    let empty = median(&here.empty_times().await?);
-    let inside = median(&here.message_times().await?);
-    let across = median(&worker.message_times().await?);
+    let inside = here.times().await?;
+    let across = worker.times().await?;
     let rate_inside = here.messages_per_second().await?;
     let rate_across = worker.messages_per_second().await?;
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    let ratio = |time: Duration| time.as_secs_f64() / empty.as_secs_f64();
+    let ratio = |times: &Times| times.whole.as_secs_f64() / inside.empty.as_secs_f64();
+    let of_it = |part: &str, time| {
+        Figure::plain(
+            format!("message, Twilio in process, {part}"),
+            micros(time),
+            "us",
+        )
+    };
     Ok(vec![
-        Figure::plain("message, empty guest in process, p50", micros(empty), "us"),
+        Figure::plain(
+            "message, empty guest in process, p50",
+            micros(inside.empty),
+            "us",
+        ),
         Figure::at_most(
             "message, Twilio in process, p50",
-            micros(inside),
+            micros(inside.whole),
             "us",
             30.0,
         ),
+        of_it("its first step", inside.request),
+        of_it("its program", inside.program),
+        of_it("its second step", inside.verdict),
         Figure::at_most(
             "message, Twilio across processes, p50",
-            micros(across),
+            micros(across.whole),
             "us",
             60.0,
         ),
         Figure::at_most(
             "message, in process over the empty guest",
-            ratio(inside),
+            ratio(&inside),
             "times",
             3.0,
         ),
         Figure::at_most(
             "message, across processes over the empty guest",
-            ratio(across),
+            ratio(&across),
             "times",
             5.0,
         ),
@@ -105,36 +121,67 @@ async fn place(isolation: Isolation) -> Result<Place> {
     })
 }
 
+/// The middle of all times of each part.
+struct Times {
+    empty: Duration,
+    whole: Duration,
+    request: Duration,
+    program: Duration,
+    verdict: Duration,
+}
+
+/// When the parts of one message were done.
+struct Done {
+    requested: Instant,
+    evaluated: Instant,
+    judged: Instant,
+}
+
 impl Place {
-    async fn message_times(&self) -> Result<Vec<Duration>> {
-        let mut times = Vec::with_capacity(MESSAGES);
+    async fn times(&self) -> Result<Times> {
+        let edge = Edge::new()?;
+        let mut times: [Vec<Duration>; 5] = Default::default();
         for number in 0..MESSAGES {
+            // In turns: what else the machine does meets both alike.
+            let before = Instant::now();
+            self.nothing_twice().await?;
             let start = Instant::now();
-            send(&self.plugins, &self.twilio).await?;
-            if number >= MESSAGES / 10 {
-                times.push(start.elapsed());
+            let done = send(&self.plugins, &self.twilio, &edge).await?;
+            if number < MESSAGES / 10 {
+                continue;
+            }
+            let parts = [
+                start - before,
+                done.judged - start,
+                done.requested - start,
+                done.evaluated - done.requested,
+                done.judged - done.evaluated,
+            ];
+            for (times, part) in times.iter_mut().zip(parts) {
+                times.push(part);
             }
         }
-        Ok(times)
+        let [empty, whole, request, program, verdict] = times.map(|times| median(&times));
+        Ok(Times {
+            empty,
+            whole,
+            request,
+            program,
+            verdict,
+        })
     }
 
-    async fn empty_times(&self) -> Result<Vec<Duration>> {
-        let (message, mut times) = (message(), Vec::with_capacity(MESSAGES));
-        for number in 0..MESSAGES {
-            let start = Instant::now();
-            for _ in 0..2 {
-                let event = provider::Event::Start;
-                drop(
-                    self.plugins
-                        .provider_step(&self.empty.handle, &[], &message, &event, &[])
-                        .await?,
-                );
-            }
-            if number >= MESSAGES / 10 {
-                times.push(start.elapsed());
-            }
+    async fn nothing_twice(&self) -> Result<()> {
+        for _ in 0..2 {
+            let event = provider::Event::Start;
+            let message = message();
+            drop(
+                self.plugins
+                    .provider_step(&self.empty.handle, &[], &message, &event, &[])
+                    .await?,
+            );
         }
-        Ok(times)
+        Ok(())
     }
 
     async fn messages_per_second(&self) -> Result<f64> {
@@ -144,8 +191,9 @@ impl Place {
         for _ in 0..self.at_a_time {
             let (plugins, twilio) = (self.plugins.clone(), self.twilio.clone());
             tasks.push(tokio::spawn(async move {
+                let edge = Edge::new()?;
                 for _ in 0..each {
-                    send(&plugins, &twilio).await?;
+                    send(&plugins, &twilio, &edge).await?;
                 }
                 anyhow::Ok(())
             }));
@@ -159,19 +207,19 @@ impl Place {
 }
 
 /// Request, program, verdict.
-async fn send(plugins: &Plugins, twilio: &Loaded) -> Result<()> {
+async fn send(plugins: &Plugins, twilio: &Loaded, edge: &Edge) -> Result<Done> {
     let (settings, message) = (settings(), message());
     let start = provider::Event::Start;
     let action = plugins
         .provider_step(&twilio.handle, &settings, &message, &start, &[])
         .await?;
-    let provider::Action::Send(outgoing) = action else {
+    let requested = Instant::now();
+    let provider::Action::Send(asked) = action else {
         anyhow::bail!("Twilio's plugin sends nothing: {action:?}");
     };
-    let finished = Rehearsal
-        .evaluate(&outgoing.request, &stand_ins())
-        .map_err(anyhow::Error::msg)?;
-    ensure!(finished.body.is_some(), "Twilio's request has no body");
+    let finished = finish(&outgoing(asked.request), &edge.grant, &edge.material)?;
+    ensure!(!finished.body().is_empty(), "Twilio's request has no body");
+    let evaluated = Instant::now();
     let reply = provider::Event::Reply(types::Reply {
         status: 201,
         headers: vec![("content-type".into(), "application/json".into())],
@@ -181,14 +229,18 @@ async fn send(plugins: &Plugins, twilio: &Loaded) -> Result<()> {
         ),
     });
     let action = plugins
-        .provider_step(&twilio.handle, &settings, &message, &reply, &outgoing.state)
+        .provider_step(&twilio.handle, &settings, &message, &reply, &asked.state)
         .await?;
     let accepted = matches!(
         action,
         provider::Action::Done(provider::Verdict::Accepted(_))
     );
     ensure!(accepted, "Twilio's plugin did not accept a 201: {action:?}");
-    Ok(())
+    Ok(Done {
+        requested,
+        evaluated,
+        judged: Instant::now(),
+    })
 }
 
 /// The guest that says "accepted" and nothing else.
@@ -219,14 +271,48 @@ fn empty_guest() -> Result<Arc<[u8]>> {
     Ok(component.into())
 }
 
-/// In place of what only the host has.
-fn stand_ins() -> StandIns {
-    StandIns {
-        recipient: "+447700900123".into(),
-        calling_code: "44".into(),
-        text: "Your code is 123456. It is good for 5 minutes.\n\n@login.example #123456".into(),
-        code: "123456".into(),
-        receipt_url: String::new(),
+/// What a sender is configured with and what only the host has: made once, as the host does.
+struct Edge {
+    grant: Grant,
+    material: Material,
+}
+
+impl Edge {
+    fn new() -> Result<Self> {
+        let twilio = Origin::parse("https://api.twilio.com")?;
+        let token = NamedSecret::new(
+            "auth_token",
+            "0123456789abcdef0123456789abcdef",
+            vec![twilio.clone().into()],
+        );
+        let text = "Your code is 123456. It is good for 5 minutes.\n\n@login.example #123456";
+        Ok(Self {
+            grant: Grant {
+                entries: vec![Entry::from(twilio)],
+                ..Grant::default()
+            },
+            material: Material {
+                secrets: Secrets::new(vec![token])?,
+                kept: vec![],
+                recipient: Some(Recipient {
+                    e164: "+447700900123".into(),
+                    calling_code: "44".into(),
+                    national: "7700900123".into(),
+                    dialled: "07700900123".into(),
+                }),
+                text: Some(Text {
+                    whole: text.into(),
+                    parts: vec![text.into()],
+                }),
+                code: Some(Secret::from("123456")),
+                receipt_url: None,
+                now_unix_ms: 1_767_225_600_000,
+                nonce: Nonce {
+                    bytes: [7; 16],
+                    int31: 1_234_567_890,
+                },
+            },
+        })
     }
 }
 
