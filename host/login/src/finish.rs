@@ -63,7 +63,7 @@ impl Logins {
         let taken = self.ports.logins.take(&login).await?;
         let login = taken.ok_or(LoginError::Gone)?;
         let succeeded = AuditEvent {
-            at: session.authenticated_at,
+            at: self.now(),
             tenant: login.tenant.clone(),
             login: Some(login.name.clone()),
             who: Some(session.account.clone()),
@@ -99,10 +99,10 @@ impl Logins {
         lifetime: std::time::Duration,
         client: &ClientFacts,
     ) -> Result<Session, LoginError> {
-        let now = self.now();
         let who = &authenticated.who;
         let account = who.account.as_ref();
-        let own_end = now.plus(lifetime);
+        // From what was proven, not from now: opening it proves nothing and prolongs nothing.
+        let own_end = authenticated.at.plus(lifetime);
         Ok(Session {
             id: SessionId::from_entropy(&self.random()?),
             name: self.fresh_name()?,
@@ -112,7 +112,7 @@ impl Logins {
             display: who.display.clone(),
             first: who.first.clone(),
             second: authenticated.second.clone(),
-            authenticated_at: now,
+            authenticated_at: authenticated.at,
             expires_at: ended_elsewhere(who)?.map_or(own_end, |end| end.min(own_end)),
             user_agent: client.user_agent.clone(),
             address: client.address.clone(),

@@ -133,6 +133,8 @@ pub struct Started {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Identified {
     pub who: Who,
+    /// When that session was: should no second step be needed after all, nothing later was proven.
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,6 +189,7 @@ pub struct NotSent {
 pub struct Authenticated {
     pub who: Who,
     pub second: SecondFactor,
+    /// When the last of it was proven.
     pub at: Timestamp,
 }
 

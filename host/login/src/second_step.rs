@@ -83,7 +83,7 @@ impl Logins {
                 State::Authenticated(Authenticated {
                     who,
                     second: SecondFactor::NotNeeded(why),
-                    at: now,
+                    at: first_step_at(&login.state, now),
                 })
             }
             Need::Refuse(refusal) => {
@@ -316,6 +316,19 @@ pub(crate) fn read_number(settings: &TenantSettings, typed: &str) -> Result<Phon
         return Err(Notice::NumberRefused);
     }
     Ok(number)
+}
+
+/// Now, unless an earlier session took it: who is excused from the code on the way to it has proven
+/// nothing since.
+fn first_step_at(state: &State, now: Timestamp) -> Timestamp {
+    match state {
+        State::Identified(identified) => identified.at,
+        State::Started(_)
+        | State::NumberWanted(_)
+        | State::Challenged(_)
+        | State::Authenticated(_)
+        | State::Stopped(_) => now,
+    }
 }
 
 /// the operator's list of countries; empty means any.

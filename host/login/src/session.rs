@@ -52,7 +52,8 @@ pub struct Session {
     pub display: String,
     pub first: FirstFactor,
     pub second: SecondFactor,
-    /// When it was opened. What an application is told is `proven_at`.
+    /// When the last step was taken here that it rests on, which may be before it was opened. What an
+    /// application is told is `proven_at`.
     pub authenticated_at: Timestamp,
     pub expires_at: Timestamp,
     pub user_agent: String,

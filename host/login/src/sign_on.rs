@@ -96,7 +96,10 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let settings = self.settings_for(&session.tenant, &application).await?;
-        let identified = State::Identified(Identified { who: who(session) });
+        let identified = State::Identified(Identified {
+            who: who(session),
+            at: session.authenticated_at,
+        });
         let login = self.new_login(
             &session.tenant,
             origin,
@@ -117,7 +120,7 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
         let login = self.load_browser(id).await?;
-        let State::Identified(Identified { who }) = &login.state else {
+        let State::Identified(Identified { who, .. }) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
         let who = who.clone();

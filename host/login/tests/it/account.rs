@@ -211,6 +211,20 @@ async fn a_code_makes_a_session_fresh_whose_first_step_was_taken_long_ago() {
     assert!(matches!(refused, Err(LoginError::Reauthenticate)));
 }
 
+/// The answer to the last step was lost, and the person went on much later.
+#[tokio::test]
+async fn a_session_that_is_opened_late_is_as_old_as_its_code() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+    let proven_at = world.time();
+    world.pass(10 * MINUTE);
+    let session = world.logins.finish(&id, &facts()).await.unwrap().session;
+    assert_eq!(session.proven_at(), proven_at);
+    let refused = world.logins.new_backup_codes(&session, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+}
+
 /// A clock that was turned back makes no session fresh.
 #[tokio::test]
 async fn a_session_from_the_future_is_not_fresh() {

@@ -183,6 +183,33 @@ async fn an_opt_out_that_is_taken_back_asks_for_the_code() {
     assert!(matches!(found, Recognized::SecondStep(_)));
 }
 
+/// B-01, X-26: the code is no longer needed when the person says that they go on to it.
+#[tokio::test]
+async fn who_is_excused_from_the_code_on_the_way_to_it_is_as_fresh_as_before() {
+    let world = World::with(|settings| settings.factor.mandatory = false);
+    let session = by_password(&world).await;
+    world.pass(HOUR);
+    let asks = application(SecondStep::SmsOtp);
+    let stepped_up = world.logins.step_up(&session, asks, browser(), &facts());
+    let stepped_up = stepped_up.await.unwrap();
+    if let Some(alice) = world.held().users.get_mut("alice") {
+        alice.profile.opted_out = true;
+    }
+    let moved = world
+        .logins
+        .second_step_wanted(&stepped_up.id, &facts())
+        .await
+        .unwrap();
+    assert_eq!(moved.step, Step::Authenticated);
+    let finished = world.logins.finish(&moved.id, &facts()).await;
+    let opened = finished.unwrap().session;
+    assert_eq!(opened.proven_at(), session.proven_at());
+    assert!(!opened.is_proven_after(session.proven_at()));
+    assert_eq!(opened.expires_at, session.expires_at, "nor is it prolonged");
+    let refused = world.logins.set_opt_out(&opened, false, &facts()).await;
+    assert!(matches!(refused, Err(LoginError::Reauthenticate)));
+}
+
 /// B-08: the same name at two identity providers, and here, are three people.
 #[tokio::test]
 async fn no_two_people_are_one_subject() {
