@@ -101,7 +101,15 @@ pub(super) fn read(fields: &[Field], table: &Value) -> (Values, Vec<String>) {
         };
         // A manifest may have forgotten to say that its `auth_token` is one.
         let forgotten = field.name.starts_with("settings.") && names_a_secret(&field.name);
-        let secret = field.secret || (value.as_text().is_some() && forgotten);
+        let literal = match value {
+            Value::Text(_) => true,
+            // A `pin` is a secret without quotes too; a `token_length` is none.
+            Value::Plain(_) => {
+                !matches!(field.kind, FieldKind::Integer { .. } | FieldKind::Boolean)
+            }
+            Value::List(_) | Value::Table(_) => false,
+        };
+        let secret = field.secret || (literal && forgotten);
         match text(&field.kind, value).filter(|_| !secret) {
             Some(text) => {
                 values.insert(field.name.clone(), text);
@@ -199,6 +207,8 @@ mod tests {
             Field::text("settings.sms_url", "", "").of(FieldKind::Url),
             Field::text("settings.from", "", ""),
             Field::text("settings.auth_token", "", ""),
+            Field::text("settings.pin", "", ""),
+            Field::text("settings.token_length", "", "").of(FieldKind::Integer { min: 0, max: 99 }),
             Field::text("oidc.access_token_lifetime", "", "")
                 .of(FieldKind::Integer { min: 0, max: 9 }),
             Field::text("absent", "", ""),
@@ -224,6 +234,8 @@ mod tests {
             sms_url = "https://sms.example/send?api_key=canary-url&to=$ctx.num"
             from = { file = "from.txt" }
             auth_token = "canary-forgotten"
+            pin = 5309
+            token_length = 32
             [oidc]
             access_token_lifetime = 60
             "#,
@@ -236,7 +248,8 @@ mod tests {
                 "client_secret",
                 "token",
                 "settings.sms_url",
-                "settings.auth_token"
+                "settings.auth_token",
+                "settings.pin"
             ]
         );
         let expected = [
@@ -247,6 +260,7 @@ mod tests {
             ("parameters", "api_key = [hidden]\nprompt = login"),
             ("scopes", "openid\nemail"),
             ("settings.from", "what the file from.txt says"),
+            ("settings.token_length", "32"),
             ("userinfo", "false"),
         ];
         let expected: Values = expected
