@@ -301,6 +301,27 @@ async fn a_sign_in_under_way_gives_way_to_one_that_asks_afresh_only_before_its_f
     assert_eq!(browser.cookie("login"), under_way);
 }
 
+#[tokio::test]
+async fn a_sign_in_that_has_ended_gives_way_to_one_that_asks_afresh() {
+    let world = World::new().await;
+    let mut browser = world.at_the_code().await;
+    let wrong = match world.phone.last_code().as_str() {
+        "000000" => "000001",
+        _ => "000000",
+    };
+    for _ in 0..5 {
+        browser.post("/sign-in/code", &[("code", wrong)]).await;
+    }
+    let ended = browser.cookie("login");
+    let page = browser.get("/sign-in").await;
+    assert!(page.body.contains("Start again"), "{}", page.body);
+    assert_eq!(browser.cookie("login"), ended);
+    let page = browser.get("/sign-in?afresh").await;
+    assert!(page.body.contains("name=\"password\""), "{}", page.body);
+    assert_ne!(browser.cookie("login"), ended);
+    assert!(asks_afresh(&world, &browser, SUPER_TENANT).await);
+}
+
 /// Somebody whose provider cannot ask signs out and in again, and is not sent to be asked all the same.
 #[tokio::test]
 async fn signing_out_ends_a_sign_in_that_asks_afresh() {

@@ -109,13 +109,18 @@ fn nothing_to_choose(step: &Step) -> Option<&Offer> {
     }
 }
 
-/// To a login that has everything asked again: one that nobody has taken a step of, unless it is that one.
+/// To a login that has everything asked again: one that nobody has taken a step of, unless it is that
+/// one, and one that has ended. What begins in its place would ask as little as it did.
 fn gives_way(step: &Step) -> bool {
     match step {
         Step::FirstStep { application, .. } => {
             !(application.is_account_page() && application.sequence.afresh)
         }
-        _ => false,
+        Step::Stopped { backup_codes, .. } => !backup_codes,
+        Step::SecondStepWanted { .. }
+        | Step::AskNumber { .. }
+        | Step::AskCode(_)
+        | Step::Authenticated => false,
     }
 }
 
