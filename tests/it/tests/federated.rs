@@ -589,6 +589,31 @@ async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_
     Ok(())
 }
 
+/// A provider refuses what is said twice, and would ask nobody again.
+#[tokio::test]
+async fn a_fresh_sign_in_is_asked_for_once_whatever_the_entry_says_of_others() -> Result<()> {
+    let provider = person().await?;
+    let parameters = "[identity_provider.corp.parameters]\nhd = \"corp.example\"\nmax_age = \"3600\"\nprompt = \"consent\"";
+    let host = with_shop_at(&provider.section("corp", parameters)).await?;
+    for (more, expected) in [
+        ("", ["hd=corp.example", "max_age=3600", "prompt=consent"]),
+        (
+            "&prompt=login",
+            ["hd=corp.example", "max_age=0", "prompt=login"],
+        ),
+    ] {
+        let there = host.browser().leave(&format!("{SHOP}{more}")).await?;
+        let said = there.split(['?', '&']);
+        let ours = ["hd=", "max_age=", "prompt="];
+        let mut said: Vec<_> = said
+            .filter(|part| ours.iter().any(|name| part.starts_with(name)))
+            .collect();
+        said.sort_unstable();
+        assert_eq!(said, expected, "{there}");
+    }
+    Ok(())
+}
+
 /// Somebody who needs no code and has no number yet.
 async fn add_without_a_factor(host: &TestHost, name: &str) -> Result<()> {
     let change = Change {

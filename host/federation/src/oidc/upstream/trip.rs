@@ -188,6 +188,10 @@ impl Upstreams {
             .set_pkce_challenge(challenge)
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
         for (name, value) in &registration.parameters {
+            // Said below, and nothing may be said twice (RFC 6749, section 3.1).
+            if traveller.afresh && matches!(name.as_str(), "prompt" | "max_age") {
+                continue;
+            }
             request = request.add_extra_param(name, value);
         }
         if matches!(provider.protocol, Protocol::Oidc(_)) {
