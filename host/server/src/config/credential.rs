@@ -45,9 +45,12 @@ pub(crate) fn holds_a_credential(text: &str) -> bool {
 pub(super) fn carries_a_password(text: &str) -> bool {
     let mut addresses = text.split("://").skip(1);
     addresses.any(|rest| {
-        let end = |c: char| c.is_whitespace() || matches!(c, '?' | '#' | '"' | '<');
+        let end = |c: char| c.is_whitespace() || matches!(c, '"' | '<');
         let address = rest.split(end).next().unwrap_or_default();
-        address.contains('@')
+        let (host, below) = address.split_once('/').unwrap_or((address, ""));
+        let path = below.split(['?', '#']).next().unwrap_or_default();
+        // `?`, `#` and `/` in a password ought to be escaped, and are not by everybody.
+        host.contains('@') || path.contains('@')
     })
 }
 
@@ -60,6 +63,8 @@ mod tests {
         for text in [
             "https://sms.example/send?api_key=k1&to=$ctx.num",
             "https://u:p@sms.example/send",
+            "postgres://u:p?q#r@db.example/people",
+            "postgres://u:p/q@db.example/people",
             "Content-Type: application/json,Authorization: Basic dTpw",
             "X-API-Key: k1",
             "{\"apiSecret\": \"s\", \"to\": \"$ctx.num\"}",
