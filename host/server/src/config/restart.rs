@@ -103,7 +103,10 @@ mod tests {
                 let words = key.help.split('`').skip(1).step_by(2);
                 let mut texts: Vec<String> = words.map(str::to_owned).collect();
                 texts.push(format!("{text}x"));
-                texts.push(format!("{}0", &text[..text.len() - 1]));
+                texts.push(format!(
+                    "{}0",
+                    text.get(..text.len().saturating_sub(1)).unwrap_or_default()
+                ));
                 let quoted = texts.into_iter().map(|text| format!("{text:?}"));
                 quoted.collect()
             }
@@ -114,21 +117,33 @@ mod tests {
         values
     }
 
-    /// What differs from `before` by this key: alone, or where that is no configuration, beside the others
-    /// of its table.
+    /// What differs from `before` by this key: alone, beside the others of its table where those must be
+    /// said with it, or beside another value of one of them that allows it.
     fn changed_by(table: &Table, key: &Key, before: &Config) -> Config {
-        let others = table.keys.iter().filter(|other| other.name != key.name);
-        let others: String = others
-            .map(|other| format!("{} = {}\n", other.name, other.shown()))
-            .collect();
+        let line = |key: &Key, value: &str| format!("{} = {value}\n", key.name);
+        let others = || table.keys.iter().filter(|other| other.name != key.name);
+        let all: String = others().map(|other| line(other, other.shown())).collect();
+        let mut beside = vec![String::new(), all];
+        beside.extend(others().flat_map(|other| {
+            let values = values(other).into_iter();
+            values.map(move |value| line(other, &value))
+        }));
         let before = format!("{before:?}");
-        let texts = ["", others.as_str()].into_iter().flat_map(|beside| {
-            let values = values(key).into_iter();
-            values.map(move |value| format!("[{}]\n{} = {value}\n{beside}", table.path, key.name))
-        });
-        let mut loaded = texts.filter_map(|text| load_with(&text, &[]).ok());
-        let differs = loaded.find(|next| format!("{next:?}") != before);
-        differs.unwrap_or_else(|| panic!("no other value for {}.{}", table.path, key.name))
+        for beside in beside {
+            for value in values(key) {
+                let text = format!("[{}]\n{}{beside}", table.path, line(key, &value));
+                let without = format!("[{}]\n{beside}", table.path);
+                let Ok(next) = load_with(&text, &[]) else {
+                    continue;
+                };
+                let same =
+                    load_with(&without, &[]).map_or_else(|_| before.clone(), |c| format!("{c:?}"));
+                if format!("{next:?}") != same {
+                    return next;
+                }
+            }
+        }
+        panic!("no other value for {}.{}", table.path, key.name)
     }
 
     /// The page of the documentation is written from the same list; here each entry is what it says. A
