@@ -248,7 +248,8 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for.
+    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for. It
+    /// goes itself if its subject was deleted meanwhile: that waits for nothing that was given up.
     async fn failed(
         &self,
         tenant: &str,

@@ -469,6 +469,38 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
     assert_eq!(waits("carol").await, Waits::GivenUp);
 }
 
+/// A change whose last attempt is under way when its subject is deleted.
+pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl Store) {
+    let tenant = format!("{}.example", unique("l"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    for gone in [true, false] {
+        let subject = if gone { "alice" } else { "bob" };
+        let mut announced = Vec::new();
+        for _ in 0..2 {
+            let one = store.announce(tenant, &peer, What::User, subject, later(120), now());
+            announced.extend(one.await.expect("announce"));
+        }
+        store
+            .confirm(tenant, &announced[1..], gone, None, now())
+            .await
+            .expect("confirm");
+        store
+            .failed(tenant, announced[0], "never", later(60), true)
+            .await
+            .expect("failed");
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        let due = store.due_of(tenant, "peer", What::User, subject, now());
+        let due = due.await.expect("due").map(|due| due.seq);
+        let (left, first) = if gone {
+            (Waits::Comes, Some(announced[1]))
+        } else {
+            (Waits::GivenUp, None)
+        };
+        assert_eq!((waits.expect("waits"), due), (left, first));
+    }
+}
+
 pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {
     let tenant = tenant(&format!("{}.example", unique("f")));
     let account = [unique("alice")];

@@ -206,10 +206,15 @@ impl Deliveries for Memory {
         row.delivery.given_up = given_up;
         if given_up {
             let whose = row.whose();
-            for (_, row) in tables.deliveries.range_mut(seq..) {
+            let mut deleted_since = false;
+            for (number, row) in tables.deliveries.range_mut(seq..) {
                 if row.whose() == whose {
                     row.delivery.password = None;
+                    deleted_since |= *number > seq && row.delivery.gone;
                 }
+            }
+            if deleted_since {
+                tables.deliveries.remove(&seq);
             }
         }
         Ok(())

@@ -229,13 +229,19 @@ impl Deliveries for Sqlite {
             )?
             .execute(params![trouble, millis(due_at), given_up, tenant, number(seq)])?;
             if given_up {
-                db.prepare_cached(
+                let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
+                                          (SELECT connector, kind, subject FROM deliveries
+                                           WHERE tenant = ?1 AND seq = ?2)";
+                db.prepare_cached(&format!(
                     "UPDATE deliveries SET password = NULL
-                     WHERE tenant = ?1 AND seq >= ?2 AND password IS NOT NULL
-                       AND (connector, kind, subject) =
-                           (SELECT connector, kind, subject FROM deliveries
-                            WHERE tenant = ?1 AND seq = ?2)",
-                )?
+                     WHERE {of_the_subject} AND seq >= ?2 AND password IS NOT NULL"
+                ))?
+                .execute(params![tenant, number(seq)])?;
+                db.prepare_cached(&format!(
+                    "DELETE FROM deliveries WHERE tenant = ?1 AND seq = ?2 AND EXISTS
+                         (SELECT 1 FROM deliveries
+                          WHERE {of_the_subject} AND seq > ?2 AND gone = 1)"
+                ))?
                 .execute(params![tenant, number(seq)])?;
             }
             Ok(())
