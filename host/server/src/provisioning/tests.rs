@@ -440,6 +440,33 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
     }
 }
 
+#[tokio::test]
+async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_ours_by_an_id() {
+    let (store, tenant) = (Memory::new(), TenantId::super_tenant());
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    changed(&engine, "alice").await;
+    grouped(&engine, &store, &["alice"]).await;
+    worked_off(&engine).await;
+    let elsewhere = Connector {
+        group_endpoint: Some("https://other.example/Groups".to_owned()),
+        ..connector()
+    };
+    // In between it is told of no groups.
+    for connector in [connector(), elsewhere] {
+        engine.replace(vec![connector]);
+        worked_off(&engine).await;
+    }
+    for known in [false, true] {
+        let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+        let ended = engine.group_ends(&tenant, begun, true, false);
+        ended.await.unwrap();
+        worked_off(&engine).await;
+        let asked = peer.asked.lock().unwrap();
+        assert_eq!(asked.contains(&Method::PUT), known);
+    }
+    assert_eq!(peer.members().len(), 3);
+}
+
 /// Else whoever has left here keeps the account there.
 #[tokio::test]
 async fn whoever_is_deleted_after_a_change_was_given_up_is_deleted_at_the_peer() {
