@@ -210,14 +210,14 @@ pub trait Deliveries: Send + Sync {
         password: Option<(&Secret, &[String])>,
         now: Moment,
     ) -> Result<(), PortError>;
-    /// What of the subject was tried already, and is not given up, is due now.
+    /// What of the subject was tried already, and is not given up, is due by then.
     async fn hasten(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError>;
     /// The change was not made.
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;

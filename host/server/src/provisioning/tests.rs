@@ -369,6 +369,39 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+/// Whatever the time that the group would wait by itself by then.
+#[tokio::test]
+async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+    for (id, name) in [("1", "HR/carol"), ("2", "IT/carol")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    changed(&engine, "carol").await;
+    grouped(&engine, &store, &["carol"]).await;
+    for _ in 1..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    let mut users = peer.users.lock().unwrap();
+    users.retain(|user| user["id"] != "2");
+    drop(users);
+    // The group was tried last, and a little while ago.
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let (carol, staff) = (&waiting[0], &waiting[1]);
+    let later = engine.now().plus(LONGEST_WAIT);
+    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false);
+    tried.await.unwrap();
+    assert!(!carol.given_up, "{carol:?}");
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [] as [Value; 0]);
+    clock.pass(JOINED_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!(["1"])]);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
 #[tokio::test]
 async fn a_member_with_a_capital_letter_is_one_at_the_peer_as_well() {
     let store = Memory::new();

@@ -104,7 +104,7 @@ impl Deliveries for Memory {
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError> {
         for row in self.tables().deliveries.values_mut() {
             let told = &mut row.delivery;
@@ -115,7 +115,7 @@ impl Deliveries for Memory {
                 && told.attempts > 0
                 && !told.given_up
             {
-                told.due_at = told.due_at.min(now);
+                told.due_at = told.due_at.min(by);
             }
         }
         Ok(())

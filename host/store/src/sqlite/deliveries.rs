@@ -92,7 +92,7 @@ impl Deliveries for Sqlite {
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
         let subject = subject.to_owned();
@@ -102,7 +102,7 @@ impl Deliveries for Sqlite {
                  AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
             )?
             .execute(params![
-                millis(now),
+                millis(by),
                 tenant,
                 connector,
                 what.as_str(),
