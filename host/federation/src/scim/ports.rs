@@ -210,7 +210,8 @@ pub trait Deliveries: Send + Sync {
         password: Option<(&Secret, &[String])>,
         now: Moment,
     ) -> Result<(), PortError>;
-    /// What of the subject was tried already, and is not given up, is due by then.
+    /// What of the subject was tried already, and is not given up, is due by then, as if it had been tried
+    /// once: what it waited for is no reason to give it up early.
     async fn hasten(
         &self,
         tenant: &str,

@@ -407,7 +407,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
             .await;
         begun.push(announced.expect("announce")[0]);
     }
-    for (at, given_up) in [(0, false), (2, true)] {
+    for (at, given_up) in [(0, false), (0, false), (2, true)] {
         store
             .failed(tenant, begun[at], "away", later(3600), given_up)
             .await
@@ -422,6 +422,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     let due = store.due(tenant, &peer, now(), 10).await.expect("due");
     let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["tried"]);
+    assert_eq!(due[0].attempts, 1);
 }
 
 /// Else a deletion would wait for ever behind a change that the peer would not take.

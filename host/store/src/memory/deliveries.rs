@@ -113,9 +113,11 @@ impl Deliveries for Memory {
                 && told.what == what
                 && told.subject == subject
                 && told.attempts > 0
+                && told.due_at > by
                 && !told.given_up
             {
-                told.due_at = told.due_at.min(by);
+                told.due_at = by;
+                told.attempts = 1;
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ impl Deliveries for Sqlite {
         let subject = subject.to_owned();
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET due_at = ?1 WHERE tenant = ?2 AND connector = ?3
+                "UPDATE deliveries SET due_at = ?1, attempts = 1 WHERE tenant = ?2 AND connector = ?3
                  AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
             )?
             .execute(params![
