@@ -263,22 +263,27 @@ impl Provisioning {
     async fn know(&self, connector: &Connector) -> Result<(), PortError> {
         let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
         let deliveries = &self.parts.deliveries;
+        let known = deliveries.remote(tenant, name, What::Everybody, "").await?;
+        let groups_were = known.as_ref().map_or("", |known| known.told.as_str());
         let here = Remote {
             id: connector.user_endpoint.clone(),
-            told: String::new(),
+            // One that is told of no groups for a while knows where it told of them last.
+            told: connector
+                .group_endpoint
+                .clone()
+                .unwrap_or_else(|| groups_were.to_owned()),
         };
-        let known = deliveries.remote(tenant, name, What::Everybody, "").await?;
-        match known {
-            Some(known) if known == here => return Ok(()),
-            Some(_) => {
-                tracing::warn!(
-                    connector = %name,
-                    "the connector leads to another address than before: users and groups are looked for \
-                     there by their names"
-                );
-                deliveries.forget_remotes(tenant, name).await?;
-            }
-            None => {}
+        if known.as_ref() == Some(&here) {
+            return Ok(());
+        }
+        let groups_moved = !groups_were.is_empty() && groups_were != here.told;
+        if groups_moved || known.is_some_and(|known| known.id != here.id) {
+            tracing::warn!(
+                connector = %name,
+                "the connector leads to another address than before: users and groups are looked for \
+                 there by their names"
+            );
+            deliveries.forget_remotes(tenant, name).await?;
         }
         deliveries
             .remember(tenant, name, What::Everybody, "", Some(&here))

@@ -43,6 +43,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// A worker that lived this long did not die of its start.
 const HEALTHY: Duration = Duration::from_secs(10);
+/// Before a plugin that the machine had no room for in a new worker is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// A plugin whose loading ends the worker this often is not loaded again, and one that was at work
 /// whenever a worker ended this often in a row is to blame for it: once may be anybody's doing.
 const STRIKES: u32 = 2;
@@ -162,12 +164,21 @@ struct Link {
     outbox: Outbox,
     calls: Awaited<u64, Outcome>,
     loads: Awaited<u32, Result<(), Refusal>>,
+    /// What it was to be given and could not be, by no fault of the file.
+    missing: Mutex<HashMap<u32, Arc<Missing>>>,
     /// Asks for the end of a worker that does not answer.
     end: Notify,
     code_key: String,
     pid: Option<u32>,
     /// Counts the workers.
     number: u64,
+}
+
+/// A plugin that is tried again when it is called.
+struct Missing {
+    stored: Arc<Stored>,
+    /// When it was tried last. Held by the call that tries: others wait for what comes of it.
+    tried: tokio::sync::Mutex<Instant>,
 }
 
 /// Answers that are waited for. Closed when the connection ends: nobody may begin to wait then.
@@ -270,6 +281,7 @@ impl Client {
     pub(crate) fn unload(&self, plugin: u32) {
         self.shared.plugins().remove(&plugin);
         if let Some(link) = self.shared.link.borrow().as_ref() {
+            lock(&link.missing).remove(&plugin);
             // Without an answer there is nothing to wait for; a plain frame fits.
             let _ = link.outbox.send(&ToWorkerRef::Unload { plugin }, &[]);
         }
@@ -295,6 +307,9 @@ impl Client {
             link: &link,
             request,
         };
+        if let Err(fault) = shared.load_missing(&link, plugin).await {
+            return Outcome::failed(fault);
+        }
         let sent = link.outbox.send(
             &ToWorkerRef::Call {
                 request,
@@ -360,6 +375,51 @@ impl Shared {
         let mut link = self.link.subscribe();
         let there = tokio::time::timeout(RETURN_TIME, link.wait_for(Option::is_some)).await;
         there.ok()?.ok()?.clone()
+    }
+
+    /// Gives a worker a plugin that an earlier one had. One whose file is at fault stays out.
+    async fn load_again(
+        &self,
+        link: &Link,
+        plugin: u32,
+        stored: &Arc<Stored>,
+    ) -> Result<(), Refusal> {
+        let loaded = link.load(plugin, stored, &self.limits).await;
+        if let Err(refusal) = &loaded {
+            tracing::error!(
+                plugin.number = plugin,
+                "a plugin could not be loaded again: {refusal}"
+            );
+            if refusal.is_final() {
+                self.plugins().remove(&plugin);
+                lock(&link.missing).remove(&plugin);
+            }
+        }
+        loaded
+    }
+
+    /// Tries again what this worker could not be given, if it is that plugin.
+    async fn load_missing(&self, link: &Link, plugin: u32) -> Result<(), Fault> {
+        let Some(missing) = lock(&link.missing).get(&plugin).cloned() else {
+            return Ok(());
+        };
+        let mut tried = missing.tried.lock().await;
+        // Another call may have seen to it meanwhile.
+        if !lock(&link.missing).contains_key(&plugin) {
+            return Ok(());
+        }
+        if tried.elapsed() >= AGAIN {
+            let loaded = self.load_again(link, plugin, &missing.stored).await;
+            *tried = Instant::now();
+            // Refused for good, it is not loaded: the worker says so.
+            if loaded.map_or_else(|refusal| refusal.is_final(), |()| true) {
+                return Ok(());
+            }
+        }
+        Err(Fault::new(
+            FaultKind::Busy,
+            "the plugin could not be loaded into the new worker yet",
+        ))
     }
 
     fn plugins(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Stored>>> {
@@ -431,6 +491,7 @@ impl Shared {
                 outbox: Outbox::new(writing),
                 calls: Awaited::new(),
                 loads: Awaited::new(),
+                missing: Mutex::default(),
                 end: Notify::new(),
                 code_key,
                 pid,
@@ -471,7 +532,12 @@ impl Link {
         let answered = tokio::time::timeout(patience, answered).await;
         self.loads.leave(&plugin);
         match answered {
-            Ok(Ok(result)) => result,
+            Ok(Ok(result)) => {
+                if result.is_ok() {
+                    lock(&self.missing).remove(&plugin);
+                }
+                result
+            }
             Ok(Err(_)) => {
                 stored.strikes.fetch_add(1, Ordering::Relaxed);
                 Err(Refusal::new(
@@ -632,14 +698,13 @@ async fn reload(shared: &Shared, link: &Link) {
             );
             continue;
         }
-        if let Err(refusal) = link.load(number, &stored, &shared.limits).await {
-            tracing::error!(
-                plugin.number = number,
-                "a plugin could not be loaded again: {refusal}"
-            );
-            if refusal.is_final() {
-                shared.plugins().remove(&number);
-            }
+        let loaded = shared.load_again(link, number, &stored).await;
+        if loaded.is_err_and(|refusal| !refusal.is_final()) {
+            let missing = Missing {
+                stored,
+                tried: tokio::sync::Mutex::new(Instant::now()),
+            };
+            lock(&link.missing).insert(number, Arc::new(missing));
         }
     }
 }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use guest::{
     Guest, accepted, in_tight_worker, in_worker, manifest, message, settings, tight_worker_with,
+    worker_with,
 };
 use postern_wasm::provider::Event;
-use postern_wasm::{Blame, FaultKind, Limits, PluginHandle, Plugins};
+use postern_wasm::{Blame, CachePlace, FaultKind, Limits, PluginHandle, Plugins};
 
 async fn step(
     plugins: &Plugins,
@@ -209,6 +210,43 @@ async fn a_plugin_that_is_there_whenever_a_worker_ends_is_to_blame() {
     assert_eq!(step(&plugins, &again.handle).await.unwrap(), accepted());
     let (fault, _) = die_with_it().await;
     assert_eq!(fault.kind, FaultKind::WorkerDied);
+}
+
+/// P-31: what the machine could not do when the worker came back is no verdict, and passes in the same
+/// worker. Here it cannot read the code for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_a_new_worker_could_not_be_given_is_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = CachePlace {
+        directory: directory.path().join("cache"),
+        key_file: directory.path().join("key"),
+    };
+    let plugins = worker_with(Limits::default(), Some(place.clone())).await;
+    let loaded = plugins.admit(Guest::named("ok").build()).await.unwrap();
+    let mut kept = std::fs::read_dir(&place.directory).unwrap();
+    let kept = kept.next().unwrap().unwrap().path();
+    let code = std::fs::read(&kept).unwrap();
+    // In its place: the host holds it open.
+    std::fs::write(&kept, b"").unwrap();
+    let before = plugins.worker_pid();
+    kill(before.unwrap());
+    while plugins.worker_pid() == before {
+        tokio::task::yield_now().await;
+    }
+    let fault = step(&plugins, &loaded.handle).await.unwrap_err();
+    assert_eq!((fault.kind, fault.blame()), (FaultKind::Busy, Blame::Host));
+
+    let worker = plugins.worker_pid();
+    std::fs::write(&kept, code).unwrap();
+    let answer = loop {
+        match step(&plugins, &loaded.handle).await {
+            Ok(answer) => break answer,
+            Err(fault) => assert_eq!(fault.kind, FaultKind::Busy, "{fault}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(answer, accepted());
+    assert_eq!(plugins.worker_pid(), worker, "it is the same worker");
 }
 
 /// Where the address space is limited (`ulimit -v`, some containers) there is no room for a pool, nor

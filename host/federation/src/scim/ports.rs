@@ -210,14 +210,15 @@ pub trait Deliveries: Send + Sync {
         password: Option<(&Secret, &[String])>,
         now: Moment,
     ) -> Result<(), PortError>;
-    /// What of the subject was tried already, and is not given up, is due now.
+    /// What of the subject was tried already, and is not given up, is due by then, as if it had been tried
+    /// once: what it waited for is no reason to give it up early.
     async fn hasten(
         &self,
         tenant: &str,
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError>;
     /// The change was not made.
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;
@@ -248,7 +249,8 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for.
+    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for. It
+    /// goes itself if its subject was deleted meanwhile: that waits for nothing that was given up.
     async fn failed(
         &self,
         tenant: &str,

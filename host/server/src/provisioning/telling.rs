@@ -89,7 +89,8 @@ impl Provisioning {
         telling.concluded(done).await
     }
 
-    /// Groups that the peer has name their members by its ids: it hears of a new one from each of them.
+    /// Groups name their members by the peer's ids: it hears of a new one from each that it has, and soon
+    /// from each that waits.
     async fn tell_groups_of(
         &self,
         telling: &Telling<'_>,
@@ -103,14 +104,23 @@ impl Provisioning {
             return Ok(());
         }
         let (name, now) = (connector.name.as_str(), self.now());
+        let (one, due) = ([name.to_owned()], now.plus(JOINED_WAIT));
         for (group, _) in &person.groups {
             let there = deliveries.remote(tenant, name, What::Group, group).await?;
             let waits = deliveries.waits(tenant, name, What::Group, group).await?;
-            if there.is_some() && waits == Waits::Nothing {
-                let (one, due) = ([name.to_owned()], now.plus(JOINED_WAIT));
-                deliveries
-                    .announce(tenant, &one, What::Group, group, due, now)
-                    .await?;
+            match waits {
+                // It may have waited for them, ever longer.
+                Waits::Comes => {
+                    deliveries
+                        .hasten(tenant, name, What::Group, group, due)
+                        .await?;
+                }
+                Waits::Nothing if there.is_some() => {
+                    deliveries
+                        .announce(tenant, &one, What::Group, group, due, now)
+                        .await?;
+                }
+                Waits::Nothing | Waits::GivenUp => {}
             }
         }
         Ok(())

@@ -243,8 +243,8 @@ async fn worked_off(engine: &Provisioning) {
 
 #[tokio::test]
 async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_again() {
-    let store = Memory::new();
-    let (engine, peer) = engine(&store, vec![connector()]);
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
     for n in 0..=AT_ONCE {
         changed(&engine, &format!("AWAY/u{n}")).await;
     }
@@ -258,9 +258,8 @@ async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_agai
             assert_eq!((row.attempts, row.given_up), (attempt, false));
             assert!(row.due_at > engine.now());
             assert!(row.trouble.unwrap().contains("a fault here"));
-            let hastened = store.hasten(TENANT, "peer", What::User, &row.subject, engine.now());
-            hastened.await.unwrap();
         }
+        clock.pass(LONGEST_WAIT);
         worked_off(&engine).await;
     }
 }
@@ -369,6 +368,39 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+/// Whatever the time that the group would wait by itself by then.
+#[tokio::test]
+async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+    for (id, name) in [("1", "HR/carol"), ("2", "IT/carol")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    changed(&engine, "carol").await;
+    grouped(&engine, &store, &["carol"]).await;
+    for _ in 1..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    let mut users = peer.users.lock().unwrap();
+    users.retain(|user| user["id"] != "2");
+    drop(users);
+    // The group was tried last, and a little while ago.
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let (carol, staff) = (&waiting[0], &waiting[1]);
+    let later = engine.now().plus(LONGEST_WAIT);
+    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false);
+    tried.await.unwrap();
+    assert!(!carol.given_up, "{carol:?}");
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [] as [Value; 0]);
+    clock.pass(JOINED_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!(["1"])]);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
 #[tokio::test]
 async fn a_member_with_a_capital_letter_is_one_at_the_peer_as_well() {
     let store = Memory::new();
@@ -438,6 +470,33 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
         let changes = asked.iter().filter(|method| **method == Method::PATCH);
         assert_eq!(changes.count(), n - 1, "made first, and known from then on");
     }
+}
+
+#[tokio::test]
+async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_ours_by_an_id() {
+    let (store, tenant) = (Memory::new(), TenantId::super_tenant());
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    changed(&engine, "alice").await;
+    grouped(&engine, &store, &["alice"]).await;
+    worked_off(&engine).await;
+    let elsewhere = Connector {
+        group_endpoint: Some("https://other.example/Groups".to_owned()),
+        ..connector()
+    };
+    // In between it is told of no groups.
+    for connector in [connector(), elsewhere] {
+        engine.replace(vec![connector]);
+        worked_off(&engine).await;
+    }
+    for known in [false, true] {
+        let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+        let ended = engine.group_ends(&tenant, begun, true, false);
+        ended.await.unwrap();
+        worked_off(&engine).await;
+        let asked = peer.asked.lock().unwrap();
+        assert_eq!(asked.contains(&Method::PUT), known);
+    }
+    assert_eq!(peer.members().len(), 3);
 }
 
 /// Else whoever has left here keeps the account there.

@@ -407,7 +407,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
             .await;
         begun.push(announced.expect("announce")[0]);
     }
-    for (at, given_up) in [(0, false), (2, true)] {
+    for (at, given_up) in [(0, false), (0, false), (2, true)] {
         store
             .failed(tenant, begun[at], "away", later(3600), given_up)
             .await
@@ -422,6 +422,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     let due = store.due(tenant, &peer, now(), 10).await.expect("due");
     let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["tried"]);
+    assert_eq!(due[0].attempts, 1);
 }
 
 /// Else a deletion would wait for ever behind a change that the peer would not take.
@@ -467,6 +468,38 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
         assert_eq!(due.seq == due.through, gone);
     }
     assert_eq!(waits("carol").await, Waits::GivenUp);
+}
+
+/// A change whose last attempt is under way when its subject is deleted.
+pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl Store) {
+    let tenant = format!("{}.example", unique("l"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    for gone in [true, false] {
+        let subject = if gone { "alice" } else { "bob" };
+        let mut announced = Vec::new();
+        for _ in 0..2 {
+            let one = store.announce(tenant, &peer, What::User, subject, later(120), now());
+            announced.extend(one.await.expect("announce"));
+        }
+        store
+            .confirm(tenant, &announced[1..], gone, None, now())
+            .await
+            .expect("confirm");
+        store
+            .failed(tenant, announced[0], "never", later(60), true)
+            .await
+            .expect("failed");
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        let due = store.due_of(tenant, "peer", What::User, subject, now());
+        let due = due.await.expect("due").map(|due| due.seq);
+        let (left, first) = if gone {
+            (Waits::Comes, Some(announced[1]))
+        } else {
+            (Waits::GivenUp, None)
+        };
+        assert_eq!((waits.expect("waits"), due), (left, first));
+    }
 }
 
 pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {

@@ -104,7 +104,7 @@ impl Deliveries for Memory {
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError> {
         for row in self.tables().deliveries.values_mut() {
             let told = &mut row.delivery;
@@ -113,9 +113,11 @@ impl Deliveries for Memory {
                 && told.what == what
                 && told.subject == subject
                 && told.attempts > 0
+                && told.due_at > by
                 && !told.given_up
             {
-                told.due_at = told.due_at.min(now);
+                told.due_at = by;
+                told.attempts = 1;
             }
         }
         Ok(())
@@ -206,10 +208,15 @@ impl Deliveries for Memory {
         row.delivery.given_up = given_up;
         if given_up {
             let whose = row.whose();
-            for (_, row) in tables.deliveries.range_mut(seq..) {
+            let mut deleted_since = false;
+            for (number, row) in tables.deliveries.range_mut(seq..) {
                 if row.whose() == whose {
                     row.delivery.password = None;
+                    deleted_since |= *number > seq && row.delivery.gone;
                 }
+            }
+            if deleted_since {
+                tables.deliveries.remove(&seq);
             }
         }
         Ok(())

@@ -92,17 +92,17 @@ impl Deliveries for Sqlite {
         connector: &str,
         what: What,
         subject: &str,
-        now: Moment,
+        by: Moment,
     ) -> Result<(), PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
         let subject = subject.to_owned();
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET due_at = ?1 WHERE tenant = ?2 AND connector = ?3
+                "UPDATE deliveries SET due_at = ?1, attempts = 1 WHERE tenant = ?2 AND connector = ?3
                  AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
             )?
             .execute(params![
-                millis(now),
+                millis(by),
                 tenant,
                 connector,
                 what.as_str(),
@@ -229,13 +229,19 @@ impl Deliveries for Sqlite {
             )?
             .execute(params![trouble, millis(due_at), given_up, tenant, number(seq)])?;
             if given_up {
-                db.prepare_cached(
+                let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
+                                          (SELECT connector, kind, subject FROM deliveries
+                                           WHERE tenant = ?1 AND seq = ?2)";
+                db.prepare_cached(&format!(
                     "UPDATE deliveries SET password = NULL
-                     WHERE tenant = ?1 AND seq >= ?2 AND password IS NOT NULL
-                       AND (connector, kind, subject) =
-                           (SELECT connector, kind, subject FROM deliveries
-                            WHERE tenant = ?1 AND seq = ?2)",
-                )?
+                     WHERE {of_the_subject} AND seq >= ?2 AND password IS NOT NULL"
+                ))?
+                .execute(params![tenant, number(seq)])?;
+                db.prepare_cached(&format!(
+                    "DELETE FROM deliveries WHERE tenant = ?1 AND seq = ?2 AND EXISTS
+                         (SELECT 1 FROM deliveries
+                          WHERE {of_the_subject} AND seq > ?2 AND gone = 1)"
+                ))?
                 .execute(params![tenant, number(seq)])?;
             }
             Ok(())
