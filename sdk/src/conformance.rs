@@ -891,20 +891,20 @@ fn judge_origin(
     pairs: &[(String, String)],
     request: &Request,
 ) -> Result<(), String> {
-    let from_settings = manifest.origin_settings.iter().filter_map(|name| {
-        pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.trim().to_ascii_lowercase())
-    });
+    let names_one = |name: &String| manifest.origin_settings.contains(name);
+    let given = pairs.iter().filter(|(name, _)| names_one(name));
+    let settings = manifest.settings.iter();
+    let assumed = settings.filter(|setting| names_one(&setting.name));
+    let mut from_settings = given
+        .map(|(_, value)| value)
+        .chain(assumed.filter_map(|setting| setting.default.as_ref()))
+        .map(|value| value.trim().to_ascii_lowercase());
     let known = manifest
         .origins
         .iter()
         .filter_map(|origin| Base::parse(origin))
         .any(|base| base.origin == request.origin)
-        || from_settings
-            .into_iter()
-            .any(|value| value.starts_with(&request.origin.to_ascii_lowercase()));
+        || from_settings.any(|value| value.starts_with(&request.origin.to_ascii_lowercase()));
     if known {
         Ok(())
     } else {
