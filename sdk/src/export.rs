@@ -90,41 +90,51 @@ macro_rules! conformance {
 
             #[test]
             fn every_vector_holds() {
-                suite::provider_vectors(
+                suite::assert_provider(
                     plugin::MANIFEST,
-                    suite::provider(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::provider_vectors,
                 );
             }
 
             #[test]
             fn hostile_settings_break_nothing_and_move_no_origin() {
-                suite::provider_hostile_settings(
+                suite::assert_provider(
                     plugin::MANIFEST,
-                    suite::provider(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::provider_hostile_settings,
                 );
             }
 
             #[test]
             fn hostile_replies_break_nothing_and_are_not_accepted() {
-                suite::provider_hostile_replies(
+                suite::assert_provider(
                     plugin::MANIFEST,
-                    suite::provider(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::provider_hostile_replies,
                 );
             }
 
             #[test]
             fn the_same_input_gives_the_same_answer() {
-                suite::provider_same_answer(
+                suite::assert_provider(
                     plugin::MANIFEST,
-                    suite::provider(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::provider_same_answer,
                 );
             }
 
             #[test]
             fn the_manifest_says_what_the_code_does() {
-                suite::provider_manifest(
+                suite::assert_provider(
                     plugin::MANIFEST,
-                    suite::provider(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::provider_manifest,
                 );
             }
         }
@@ -137,17 +147,21 @@ macro_rules! conformance {
 
             #[test]
             fn every_vector_holds() {
-                suite::resolver_vectors(
+                suite::assert_resolver(
                     plugin::MANIFEST,
-                    suite::resolver(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::resolver_vectors,
                 );
             }
 
             #[test]
             fn hostile_input_breaks_nothing_and_names_no_account() {
-                suite::resolver_hostile(
+                suite::assert_resolver(
                     plugin::MANIFEST,
-                    suite::resolver(plugin::step, plugin::check),
+                    plugin::step,
+                    plugin::check,
+                    suite::resolver_hostile,
                 );
             }
         }

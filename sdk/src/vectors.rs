@@ -318,18 +318,86 @@ impl StandIns {
     }
 }
 
-/// The functions of a provider under test.
+/// A provider that is asked: the functions of this process, or a component that a host calls.
+pub trait ProviderUnderTest {
+    /// A step; the error says why there is no answer.
+    fn step(
+        &self,
+        settings: &Settings,
+        message: &Message,
+        event: &Event,
+        state: &[u8],
+    ) -> Result<Action, String>;
+
+    /// What it finds wrong with settings; the error says why there is no answer.
+    fn check(&self, settings: &Settings) -> Result<Vec<Problem>, String>;
+
+    /// What is wrong with a request of its, whatever its settings say. The reference evaluator works the
+    /// request out, which takes as much memory as the program asks for: not for a plugin of a stranger's.
+    fn judge_request(&self, request: &Request) -> Result<(), String> {
+        crate::conformance::worked_out(request)
+    }
+}
+
+/// A resolver that is asked, as [`ProviderUnderTest`].
+pub trait ResolverUnderTest {
+    /// A step; the error says why there is no answer.
+    fn step(
+        &self,
+        settings: &Settings,
+        login: &FederatedLogin,
+        event: &resolver::Event,
+        state: &[u8],
+    ) -> Result<resolver::Action, String>;
+
+    /// What it finds wrong with settings; the error says why there is no answer.
+    fn check(&self, settings: &Settings) -> Result<Vec<Problem>, String>;
+}
+
+/// The functions of a provider.
 #[derive(Clone, Copy, Debug)]
-pub struct ProviderUnderTest {
+pub struct ProviderFunctions {
     pub step: fn(&Settings, &Message, &Event, &[u8]) -> Action,
     pub check: fn(&Settings) -> Vec<Problem>,
 }
 
-/// The functions of a resolver under test.
+impl ProviderUnderTest for ProviderFunctions {
+    fn step(
+        &self,
+        settings: &Settings,
+        message: &Message,
+        event: &Event,
+        state: &[u8],
+    ) -> Result<Action, String> {
+        Ok((self.step)(settings, message, event, state))
+    }
+
+    fn check(&self, settings: &Settings) -> Result<Vec<Problem>, String> {
+        Ok((self.check)(settings))
+    }
+}
+
+/// The functions of a resolver.
 #[derive(Clone, Copy, Debug)]
-pub struct ResolverUnderTest {
+pub struct ResolverFunctions {
     pub step: fn(&Settings, &FederatedLogin, &resolver::Event, &[u8]) -> resolver::Action,
     pub check: fn(&Settings) -> Vec<Problem>,
+}
+
+impl ResolverUnderTest for ResolverFunctions {
+    fn step(
+        &self,
+        settings: &Settings,
+        login: &FederatedLogin,
+        event: &resolver::Event,
+        state: &[u8],
+    ) -> Result<resolver::Action, String> {
+        Ok((self.step)(settings, login, event, state))
+    }
+
+    fn check(&self, settings: &Settings) -> Result<Vec<Problem>, String> {
+        Ok((self.check)(settings))
+    }
 }
 
 impl Vector {
@@ -349,12 +417,12 @@ impl Vector {
     }
 
     /// Runs the vector against a provider; the error shows expectation and answer.
-    pub fn run_provider(&self, plugin: &ProviderUnderTest) -> Result<(), String> {
+    pub fn run_provider(&self, plugin: &dyn ProviderUnderTest) -> Result<(), String> {
         if self.login.is_some() || self.found.is_some() {
             return Err("`login` and `found` are for resolvers".to_owned());
         }
         if let Expect::Problems(expected) = &self.expect {
-            return self.same_problems(expected, &(plugin.check)(&self.settings()));
+            return self.same_problems(expected, &plugin.check(&self.settings())?);
         }
         let message = self.message();
         let told = message.to_message();
@@ -371,14 +439,14 @@ impl Vector {
         let state = match (&self.state, &event) {
             (Some(state), _) => state.clone().into_bytes(),
             (None, Event::Start) => Vec::new(),
-            (None, _) => match (plugin.step)(&self.settings(), &told, &Event::Start, &[]) {
+            (None, _) => match plugin.step(&self.settings(), &told, &Event::Start, &[])? {
                 Action::Send(outgoing) => outgoing.state,
                 Action::Done(verdict) => {
                     return Err(format!("there is no request to reply to: {verdict:?}"));
                 }
             },
         };
-        let action = (plugin.step)(&self.settings(), &told, &event, &state);
+        let action = plugin.step(&self.settings(), &told, &event, &state)?;
         match (&self.expect, &action) {
             (Expect::Request(expected), Action::Send(outgoing)) => {
                 let rendered = render(&outgoing.request, &StandIns::of(&message))?;
@@ -413,12 +481,12 @@ impl Vector {
     }
 
     /// Runs the vector against a resolver; the error shows expectation and answer.
-    pub fn run_resolver(&self, plugin: &ResolverUnderTest) -> Result<(), String> {
+    pub fn run_resolver(&self, plugin: &dyn ResolverUnderTest) -> Result<(), String> {
         if self.message.is_some() || self.reply.is_some() || self.failed.is_some() {
             return Err("`message`, `reply` and `failed` are for providers".to_owned());
         }
         if let Expect::Problems(expected) = &self.expect {
-            return self.same_problems(expected, &(plugin.check)(&self.settings()));
+            return self.same_problems(expected, &plugin.check(&self.settings())?);
         }
         let login = self.login.clone().unwrap_or_default().to_login();
         let event = match &self.found {
@@ -439,7 +507,7 @@ impl Vector {
             (Some(state), _) => state.clone().into_bytes(),
             (None, resolver::Event::Start) => Vec::new(),
             (None, resolver::Event::Found(_)) => {
-                match (plugin.step)(&self.settings(), &login, &resolver::Event::Start, &[]) {
+                match plugin.step(&self.settings(), &login, &resolver::Event::Start, &[])? {
                     resolver::Action::Lookup(lookup) => lookup.state,
                     resolver::Action::Done(done) => {
                         return Err(format!("there is no lookup to answer: {done:?}"));
@@ -447,7 +515,7 @@ impl Vector {
                 }
             }
         };
-        let action = (plugin.step)(&self.settings(), &login, &event, &state);
+        let action = plugin.step(&self.settings(), &login, &event, &state)?;
         match (&self.expect, &action) {
             (Expect::Lookup(expected), resolver::Action::Lookup(lookup)) => {
                 let found: Vec<QueryVector> =
@@ -586,14 +654,10 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, found: &T) -> 
 
 /// The request a provider makes of a vector's settings and message, worked out with stand-ins:
 /// what an author pastes into `expect.request` after reading it.
-pub fn rendered(vector: &Vector, plugin: &ProviderUnderTest) -> Result<Rendered, String> {
+pub fn rendered(vector: &Vector, plugin: &dyn ProviderUnderTest) -> Result<Rendered, String> {
     let message = vector.message();
-    match (plugin.step)(
-        &vector.settings(),
-        &message.to_message(),
-        &Event::Start,
-        &[],
-    ) {
+    let told = message.to_message();
+    match plugin.step(&vector.settings(), &told, &Event::Start, &[])? {
         Action::Send(outgoing) => render(&outgoing.request, &StandIns::of(&message)),
         Action::Done(verdict) => Err(format!("no request: {verdict:?}")),
     }

@@ -1,4 +1,5 @@
-//! A file becomes a loaded plugin, and proves on its own vectors that it does what it says.
+//! A file becomes a loaded plugin, and proves on its own vectors, and on what is made of them (`suite`), that
+//! it does what it says.
 //!
 //! Owns: the joining of the plugin host, which runs the vectors, and the edge, which works the
 //! requests in them out with stand-ins. Nothing is sent and no secret is used. Knows nothing of
@@ -20,6 +21,7 @@ use postern_wasm::{Fault, Loaded, Plugins, Refusal, provider, resolver, types};
 
 use crate::conversation::outgoing;
 use crate::guest::{Admitted, Guest, Loader};
+use crate::suite;
 
 /// 2026-01-31T23:59:59Z, the instant of every vector.
 const INSTANT_UNIX_MS: i64 = 1_769_903_999_000;
@@ -33,6 +35,8 @@ const NONCE: [u8; 16] = [
 struct Component {
     plugins: Plugins,
     loaded: Loaded,
+    /// Calls before it served in which its memory grew: hostile replies are longer than usual ones.
+    grown_before: u64,
 }
 
 impl fmt::Debug for Component {
@@ -46,12 +50,15 @@ impl Loader for Plugins {
     async fn admit(&self, bytes: Arc<[u8]>) -> Result<Admitted, Refusal> {
         let loaded = Plugins::admit(self, bytes).await?;
         self_test(self, &loaded, &Rehearsal).await?;
+        let grown = loaded.handle.grown();
+        suite::hold(self, &loaded).await?;
         Ok(Admitted {
             manifest: Arc::clone(&loaded.manifest),
             sha256: loaded.sha256,
             size: loaded.size,
             guest: Arc::new(Component {
                 plugins: self.clone(),
+                grown_before: loaded.handle.grown() - grown,
                 loaded,
             }),
         })
@@ -89,7 +96,7 @@ impl Guest for Component {
     }
 
     fn grown(&self) -> u64 {
-        self.loaded.handle.grown()
+        self.loaded.handle.grown() - self.grown_before
     }
 
     async fn self_test(&self) -> Result<(), String> {

@@ -19,6 +19,7 @@ pub mod report;
 mod resolver;
 #[cfg(test)]
 mod scripted;
+pub mod suite;
 mod text;
 mod watch;
 mod wire;

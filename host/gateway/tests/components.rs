@@ -110,13 +110,24 @@ impl Directory for Nothing {
     }
 }
 
-/// A guest of `tests/guests` as a component that calls itself `acme`.
-fn component(guest: &str, version: &str) -> Vec<u8> {
+/// A guest of `tests/guests`.
+fn text(guest: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/guests")
         .join(guest)
         .with_extension("wat");
-    let mut module = wat::parse_file(path).unwrap();
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// A guest of `tests/guests` as a component that calls itself `acme`.
+fn component(guest: &str, version: &str) -> Vec<u8> {
+    let manifest = format!(r#"{{"id":"acme","version":"{version}","kind":"sms-provider"}}"#);
+    with_manifest(&text(guest), &manifest)
+}
+
+/// A guest as a component with this manifest.
+fn with_manifest(guest: &str, manifest: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(guest).unwrap();
     let mut resolve = wit_parser::Resolve::default();
     let package = resolve
         .push_str("plugin.wit", postern_wit::PLUGIN_WIT)
@@ -131,7 +142,6 @@ fn component(guest: &str, version: &str) -> Vec<u8> {
         .unwrap()
         .encode()
         .unwrap();
-    let manifest = format!(r#"{{"id":"acme","version":"{version}","kind":"sms-provider"}}"#);
     section(
         &mut component,
         postern_wit::MANIFEST_SECTION,
@@ -305,4 +315,86 @@ async fn a_component_that_only_says_accepted_is_not_believed() {
     };
     assert_eq!(failure.reason, FailureReason::PluginFault);
     assert!(failure.detail.contains("never left"), "{}", failure.detail);
+}
+
+/// What `sends.wat` says of itself.
+const SENDS: &str = r#"{
+    "id": "acme", "version": "2.0.0", "kind": "sms-provider", "origins": ["https://api.example.com"],
+    "vectors": [
+        { "name": "it sends", "expect": { "request": { "method": "POST", "url": "https://api.example.com/x" } } },
+        { "name": "it is taken", "reply": { "status": 200, "body": "ok" }, "expect": { "accepted": {} } },
+        { "name": "it is not taken", "reply": { "status": 500, "body": "no" },
+          "expect": { "refused": { "reason": "outcome-unknown" } } }
+    ] }"#;
+
+/// The version that serves after this component came into the place of a version 1.0.0, and what was said.
+async fn replaced_by(component: &[u8]) -> (Option<String>, String) {
+    let desk = Desk::new().await;
+    desk.put(&self::component("ok", "1.0.0")).await;
+    let sender = SenderConfig {
+        allow: vec!["https://api.example.com".into()],
+        ..sender()
+    };
+    desk.gateway.configure(vec![sender]).await;
+    desk.put(component).await;
+    let (_, said) = desk.refusal();
+    (desk.gateway.senders()[0].version.clone(), said)
+}
+
+#[tokio::test]
+async fn a_component_that_keeps_every_rule_is_let_in() {
+    let (version, said) = replaced_by(&with_manifest(&text("sends"), SENDS)).await;
+    assert_eq!(version.as_deref(), Some("2.0.0"), "{said}");
+}
+
+/// Each holds its vectors.
+#[tokio::test]
+async fn a_component_that_breaks_a_rule_is_named_and_the_one_before_serves() {
+    let good = text("sends");
+    let status = "(i32.eq (local.get $status) (i32.const 200))";
+    let reply = ";; A reply, with a body of that length.";
+    let unknown = "(then (return (i32.const 1664)))";
+    for (old, new, rule, case) in [
+        (
+            status,
+            "(i32.ne (local.get $status) (i32.const 500))",
+            "hostile replies break nothing and are not accepted",
+            "was accepted",
+        ),
+        (
+            reply,
+            "(if (i32.ne (local.get $length) (i32.const 2)) (then unreachable))",
+            "hostile replies break nothing and are not accepted",
+            "trap",
+        ),
+        (
+            unknown,
+            "(then (return (i32.const 1536)))",
+            "the manifest says what the code does",
+            "an event it does not know",
+        ),
+    ] {
+        let bad = good.replace(old, new);
+        assert_ne!(bad, good, "{old}");
+        let (version, said) = replaced_by(&with_manifest(&bad, SENDS)).await;
+        assert_eq!(version.as_deref(), Some("1.0.0"), "{said}");
+        assert!(said.contains(&format!("the rule `{rule}`")), "{said}");
+        assert!(said.contains(case), "{said}");
+    }
+    let elsewhere = SENDS.replace("[\"https://api.example.com\"]", "[]");
+    let (version, said) = replaced_by(&with_manifest(&good, &elsewhere)).await;
+    assert_eq!(version.as_deref(), Some("1.0.0"), "{said}");
+    assert!(
+        said.contains("the origin https://api.example.com is not in the manifest"),
+        "{said}"
+    );
+}
+
+/// What the suite is made of are the plugin's own vectors.
+#[tokio::test]
+async fn a_component_without_vectors_is_asked_nothing() {
+    let bad = text("sends").replace("(then (return (i32.const 1664)))", "(then unreachable)");
+    let manifest = r#"{ "id": "acme", "version": "2.0.0", "kind": "sms-provider", "origins": ["https://api.example.com"] }"#;
+    let (version, said) = replaced_by(&with_manifest(&bad, manifest)).await;
+    assert_eq!(version.as_deref(), Some("2.0.0"), "{said}");
 }

@@ -158,7 +158,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(stage: Stage, reason: impl AsRef<str>) -> Self {
+    /// A refusal in one line, however long the reason is and whatever is in it.
+    pub fn new(stage: Stage, reason: impl AsRef<str>) -> Self {
         Refusal {
             stage,
             reason: one_line(reason.as_ref(), 2 * DETAIL_BYTES),

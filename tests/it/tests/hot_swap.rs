@@ -144,6 +144,12 @@ async fn every_bad_file_has_its_one_reason_in_the_admin_api_and_at_the_command_l
             "self-test",
             "a queued message is accepted",
         ),
+        (
+            "rule.wasm",
+            with_a_false_default(&whole),
+            "self-test",
+            "a default in plugin.toml is not the code's",
+        ),
     ];
     for (name, bytes, _, _) in &bad {
         std::fs::write(folder.join(name), bytes)?;
@@ -212,16 +218,27 @@ fn component(text: &str, manifest: &str) -> Result<Vec<u8>> {
 /// The same component, whose first vector expects another message id than the reply in it has.
 fn with_a_false_vector(component: &[u8]) -> Vec<u8> {
     let mut component = component.to_vec();
-    // The module within has a copy of the manifest, which nobody reads; the component's own is behind it.
-    let last = |bytes: &[u8], wanted: &[u8]| {
-        let found = bytes.windows(wanted.len()).rposition(|w| w == wanted);
-        found.expect("the manifest has it")
-    };
     let vector = last(&component, b"a queued message is accepted");
     let next = last(&component, b"a message handed to a messaging service");
     let id = vector + last(&component[vector..next], b"SM333");
     component[id + 2] = b'4';
     component
+}
+
+/// The same component, which names another address than it sends to if nobody names one. Its vectors hold.
+pub(crate) fn with_a_false_default(component: &[u8]) -> Vec<u8> {
+    let mut component = component.to_vec();
+    let address = b"\"default\":\"https://api.twilio";
+    let at = last(&component, address);
+    component[at + address.len() - 1] = b'a';
+    component
+}
+
+/// Where it stands last. The module within has a copy of the manifest, which nobody reads; the component's
+/// own is behind it.
+fn last(bytes: &[u8], wanted: &[u8]) -> usize {
+    let found = bytes.windows(wanted.len()).rposition(|w| w == wanted);
+    found.expect("the manifest has it")
 }
 
 /// Until the sender `twilio` is ready, or is not any more.

@@ -16,7 +16,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("postern-sdk", &["postern-wit"]),
     (
         "postern-gateway",
-        &["postern-login", "postern-wasm", "postern-egress"],
+        &[
+            "postern-login",
+            "postern-wasm",
+            "postern-egress",
+            "postern-sdk",
+        ],
     ),
     (
         "postern-store",

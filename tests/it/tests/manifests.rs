@@ -1,5 +1,5 @@
-//! Host and SDK share no crate, so each has its own types for the manifest and the vectors in it. They
-//! read and write the same documents.
+//! Host and SDK have their own types for the manifest and the vectors in it. They read and write the same
+//! documents, which is also how the suite is told of a component's.
 
 use postern_kit::{anyhow::Result, paths};
 use postern_sdk::manifest::Manifest as Theirs;

@@ -1,6 +1,7 @@
 //! The command line, as an operator and a plugin author type it.
 
 use crate::ALICE;
+use crate::hot_swap::with_a_false_default;
 use postern_kit::sms_gateway::{Accounts, Answer, Behaviour, Gateway};
 use postern_kit::{Installation, anyhow::Result, paths};
 use std::net::SocketAddr;
@@ -33,13 +34,40 @@ fn every_shipped_plugin_is_described_and_holds_its_vectors() -> Result<()> {
         );
         let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout)?;
         assert!(inspected["refusal"].is_null(), "{file}: {inspected}");
-        let tested = postern(&["plugin", "test", &file]);
+        // The whole suite runs in `conformance`.
+        let tested = postern(&["plugin", "test", &file, "--at-admission"]);
         assert!(
             tested.status.success(),
             "{file}: {}{}",
             text(&tested.stdout),
             text(&tested.stderr)
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn plugin_test_names_each_rule_and_the_case_that_breaks_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let whole = std::fs::read(paths::plugins()?.join("twilio.wasm"))?;
+    let file = folder.path().join("twilio.wasm");
+    std::fs::write(&file, with_a_false_default(&whole))?;
+    let file = file.display().to_string();
+    for arguments in [
+        ["plugin", "test", &file].as_slice(),
+        &["plugin", "test", &file, "--at-admission"],
+    ] {
+        let tested = postern(arguments);
+        assert!(!tested.status.success());
+        let said = text(&tested.stdout);
+        for line in [
+            "ok      a queued message is accepted",
+            "ok      the same input gives the same answer",
+            "FAILED  the manifest says what the code does",
+            "a default in plugin.toml is not the code's",
+        ] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
     }
     Ok(())
 }

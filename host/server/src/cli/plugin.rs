@@ -10,6 +10,7 @@ mod try_;
 
 use super::{ConfigFile, output};
 use clap::{Subcommand, ValueEnum};
+use postern_gateway::suite::{AT_ADMISSION, Extent};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -41,12 +42,15 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Run the vectors a plugin carries, under the limits of a host.
+    /// Run the vectors a plugin carries and the suite that every plugin passes, under the limits of a host.
     #[command(after_help = "Example: postern plugin test acme-sms.wasm")]
     Test {
         file: PathBuf,
         #[arg(long)]
         json: bool,
+        /// Of the suite only what a host runs before it lets the file in.
+        #[arg(long)]
+        at_admission: bool,
     },
     /// Show the request a plugin makes for a message, with stand-ins for secrets; or send it.
     #[command(after_help = "\
@@ -92,7 +96,12 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
             out,
         } => build::all(&all, out.as_deref()),
         Command::Inspect { file, json } => inspect::run(&file, json),
-        Command::Test { file, json } => test::run(&file, json),
+        Command::Test {
+            file,
+            json,
+            at_admission: true,
+        } => test::run(&file, json, AT_ADMISSION),
+        Command::Test { file, json, .. } => test::run(&file, json, Extent::Whole),
         Command::Try(try_) => try_::run(try_),
         Command::List { json, file } => list::run(&file, json),
         Command::Rescan { file } => list::rescan(&file),

@@ -1,18 +1,26 @@
-//! `postern plugin test`: the vectors a plugin carries, run in wasm under the limits of a host, each
-//! told apart: a host that admits the file stops at the first that does not hold.
+//! `postern plugin test`: the vectors a plugin carries and the suite that every plugin passes, run in wasm
+//! under the limits of a host, each told apart: a host that admits the file stops at the first that does not
+//! hold.
 
 use super::super::store::runtime;
 use super::output;
 use anyhow::{Context, bail};
 use postern_gateway::Rehearsal;
+use postern_gateway::suite::{self, Extent};
 use postern_wasm::admission::self_test;
 use postern_wasm::{Isolation, Limits, Loaded, Manifest, Plugins, Setup, WorkerCommand};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
+pub(super) fn run(file: &Path, json: bool, extent: Extent) -> anyhow::Result<()> {
     let bytes = super::read(file)?;
-    let (results, grown) = runtime()?.block_on(vectors(&bytes, file))?;
+    let Judged {
+        vectors,
+        grown,
+        rules,
+    } = runtime()?.block_on(judge(&bytes, file, extent))?;
+    let (count, of_rules) = (vectors.len(), rules.len());
+    let results: Vec<Outcome> = vectors.into_iter().chain(rules).collect();
     let failed = results
         .iter()
         .filter(|(_, outcome)| outcome.is_err())
@@ -36,14 +44,14 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
             }
         }
     }
-    match (failed, results.len()) {
+    match (failed, count) {
         (_, 0) => bail!(
             "`{}` carries no vectors: write some into vectors/ and build it again",
             file.display()
         ),
         (0, count) => {
             if !json {
-                output::line(format!("{count} vectors hold"));
+                output::line(format!("{count} vectors and {of_rules} rules hold"));
                 if grown > 0 {
                     output::line(format!(
                         "note: in {grown} calls the plugin's memory grew, which makes a call three to five times as expensive: let it begin with as much as it needs, as the SDK's arena does"
@@ -52,16 +60,25 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        (failed, count) => {
-            bail!("{failed} of {count} vectors do not hold: a host would refuse this file")
+        (failed, _) => {
+            bail!(
+                "{failed} of {count} vectors and {of_rules} rules do not hold: a host refuses a file that does not keep them"
+            )
         }
     }
 }
 
 type Outcome = (String, Result<(), String>);
 
-/// Each with what came of it; and in how many calls the memory grew.
-async fn vectors(bytes: &[u8], file: &Path) -> anyhow::Result<(Vec<Outcome>, u64)> {
+/// Vectors and rules, each with what came of it.
+struct Judged {
+    vectors: Vec<Outcome>,
+    /// In how many calls for the vectors the memory grew.
+    grown: u64,
+    rules: Vec<Outcome>,
+}
+
+async fn judge(bytes: &[u8], file: &Path, extent: Extent) -> anyhow::Result<Judged> {
     let plugins = Plugins::start(Setup {
         // A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
         isolation: Isolation::Worker(WorkerCommand::this_executable()?),
@@ -74,7 +91,7 @@ async fn vectors(bytes: &[u8], file: &Path) -> anyhow::Result<(Vec<Outcome>, u64
         .admit(bytes.into())
         .await
         .map_err(|refusal| anyhow::anyhow!("`{}` would be refused: {refusal}", file.display()))?;
-    let mut results = Vec::new();
+    let mut vectors = Vec::new();
     for vector in &loaded.manifest.vectors {
         // One at a time, because admission stops at the first that does not hold.
         let alone = Loaded {
@@ -85,7 +102,19 @@ async fn vectors(bytes: &[u8], file: &Path) -> anyhow::Result<(Vec<Outcome>, u64
             ..loaded.clone()
         };
         let run = self_test(&plugins, &alone, &Rehearsal).await;
-        results.push((vector.name.clone(), run.map_err(|refusal| refusal.reason)));
+        vectors.push((vector.name.clone(), run.map_err(|refusal| refusal.reason)));
     }
-    Ok((results, loaded.handle.grown()))
+    let grown = loaded.handle.grown();
+    let rules = suite::findings(&plugins, &loaded, extent)
+        .await
+        .map_err(|refusal| anyhow::anyhow!("`{}`: {refusal}", file.display()))?;
+    let told = |(rule, judged): (&str, Result<(), String>)| {
+        let judged = judged.map_err(|case| output::visible(&case));
+        (rule.to_owned(), judged)
+    };
+    Ok(Judged {
+        vectors,
+        grown,
+        rules: rules.into_iter().map(told).collect(),
+    })
 }
