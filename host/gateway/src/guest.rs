@@ -52,5 +52,14 @@ pub(crate) struct Admitted {
 /// Judges the bytes of a file and loads it.
 #[async_trait]
 pub(crate) trait Loader: Send + Sync {
-    async fn admit(&self, bytes: Arc<[u8]>) -> Result<Admitted, Refusal>;
+    async fn admit(&self, bytes: Arc<[u8]>, trial: Trial) -> Result<Admitted, Refusal>;
+}
+
+/// What a file has to show before it is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// Its vectors, and what is made of them.
+    Whole,
+    /// Its vectors: this very content was let in before.
+    Vectors,
 }

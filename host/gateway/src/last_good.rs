@@ -100,6 +100,14 @@ impl LastGood {
             .any(|entry| entry.role == CONDEMNED && entry.sha256 == *sha256)
     }
 
+    /// Whether this content of the file was admitted before, and nothing is held against it.
+    pub(crate) fn is_kept(&self, file: &str, sha256: &Sha) -> bool {
+        let entries = self.entries(file).unwrap_or_default();
+        entries
+            .iter()
+            .any(|entry| entry.role != CONDEMNED && entry.sha256 == *sha256)
+    }
+
     /// The contents to fall back on, the newest first. What is not what its name says is passed over.
     pub(crate) fn of_file(&self, file: &str, bytes_max: u64) -> Vec<Kept> {
         let entries = self.entries(file).unwrap_or_default();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::conversation::Wire;
-use crate::guest::{Admitted, Guest, Loader};
+use crate::guest::{Admitted, Guest, Loader, Trial};
 use crate::registry::{Bound, held};
 
 pub(crate) const NUMBER: &str = "+94771234567";
@@ -181,7 +181,8 @@ pub(crate) fn ordinary(
 /// Loads "plugins" whose file is their manifest and the name of what they do, as JSON.
 #[derive(Default)]
 pub(crate) struct ScriptedLoader {
-    pub(crate) admissions: AtomicUsize,
+    /// What each file had to show.
+    pub(crate) admissions: Mutex<Vec<Trial>>,
 }
 
 /// The bytes of such a file.
@@ -198,8 +199,8 @@ pub(crate) fn asking(id: &str, version: &str, does: &str, origins: &[&str]) -> V
 
 #[async_trait]
 impl Loader for ScriptedLoader {
-    async fn admit(&self, bytes: Arc<[u8]>) -> Result<Admitted, Refusal> {
-        self.admissions.fetch_add(1, Ordering::Relaxed);
+    async fn admit(&self, bytes: Arc<[u8]>, trial: Trial) -> Result<Admitted, Refusal> {
+        held(&self.admissions).push(trial);
         let refuse = |stage, reason: &str| Refusal {
             stage,
             reason: reason.into(),

@@ -8,7 +8,7 @@ use super::Gateway;
 use super::bind::names;
 use crate::archive::write_whole;
 use crate::folder::{Candidate, Refused, Sha};
-use crate::guest::Admitted;
+use crate::guest::{Admitted, Trial};
 use crate::last_good::{Kept, LastGood};
 use crate::provider::secrets_that_would_be_read;
 use crate::registry::{Version, held};
@@ -26,10 +26,16 @@ impl Gateway {
             bytes,
         } = candidate;
         let known = self.loaded(&sha256);
-        let condemned = self
-            .last_good(&file, move |kept, file| kept.is_condemned(file, &sha256))
+        let (condemned, trial) = self
+            .last_good(&file, move |kept, file| {
+                let trial = match kept.is_kept(file, &sha256) {
+                    true => Trial::Vectors,
+                    false => Trial::Whole,
+                };
+                (kept.is_condemned(file, &sha256), trial)
+            })
             .await
-            .unwrap_or_default();
+            .unwrap_or((false, Trial::Whole));
         let version = match known {
             _ if condemned => Err((
                 Refused {
@@ -43,7 +49,7 @@ impl Gateway {
                 true,
             )),
             Some(version) => Ok(version),
-            None => match self.inner.loader.admit(Arc::clone(&bytes)).await {
+            None => match self.inner.loader.admit(Arc::clone(&bytes), trial).await {
                 Ok(admitted) => Ok(self.activated(admitted, now)),
                 Err(refusal) => Err((
                     Refused {
@@ -172,7 +178,12 @@ impl Gateway {
         };
         let version = match self.loaded(&kept.sha256) {
             Some(version) => version,
-            None => match self.inner.loader.admit(kept.bytes.into()).await {
+            None => match self
+                .inner
+                .loader
+                .admit(kept.bytes.into(), Trial::Vectors)
+                .await
+            {
                 Ok(admitted) => self.activated(admitted, now),
                 Err(refusal) => {
                     passed_over(&refusal.reason);
