@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::folder::REMOVAL_WAIT;
+use crate::guest::Trial;
 use crate::outbox::Outbox;
 use crate::report::{FileState, PluginReport};
 use crate::scripted::*;
