@@ -676,7 +676,7 @@ async fn after_a_restart_with_a_bad_file_the_last_good_version_serves_and_says_w
 async fn what_was_let_in_before_a_restart_shows_its_vectors_only() {
     let desk = Desk::serving([]).await;
     assert_eq!(*held(&desk.loader.admissions), [Trial::Whole]);
-    let desk = desk.restarted().await;
+    let mut desk = desk.restarted().await;
     assert_eq!(*held(&desk.loader.admissions), [Trial::Vectors]);
     // Another content under the same name shows everything.
     desk.put("acme.wasm", &file("acme", "2.0.0", "sends"));
