@@ -171,6 +171,8 @@ pub struct Delivery {
     /// A password that was set, as it was typed.
     pub password: Option<Secret>,
     pub attempts: u32,
+    /// How many of them the peer refused.
+    pub refusals: u32,
     pub due_at: Moment,
     pub created_at: Moment,
     /// Why it was not told the last time.
@@ -211,7 +213,7 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
     ) -> Result<(), PortError>;
     /// What of the subject was tried already, and is not given up, is due by then, as if it had been tried
-    /// once: what it waited for is no reason to give it up early.
+    /// once and not been refused: what it waited for is no reason to give it up early.
     async fn hasten(
         &self,
         tenant: &str,
@@ -249,14 +251,16 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for. It
-    /// goes itself if its subject was deleted meanwhile: that waits for nothing that was given up.
+    /// Tried once more, and counted apart if the peer refused. With what is given up its subject's passwords
+    /// go: nobody knows whether they are ever asked for. It goes itself if its subject was deleted
+    /// meanwhile: that waits for nothing that was given up.
     async fn failed(
         &self,
         tenant: &str,
         seq: u64,
         trouble: &str,
         due_at: Moment,
+        refused: bool,
         given_up: bool,
     ) -> Result<(), PortError>;
     /// By number, those after `after`; without passwords.

@@ -19,7 +19,7 @@ use postern_store::directory::identities::Identities;
 use postern_store::directory::{Happened, Journal};
 use postern_store::memory::Memory;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -390,7 +390,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     let (carol, staff) = (&waiting[0], &waiting[1]);
     let later = engine.now().plus(LONGEST_WAIT);
-    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false);
+    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false, false);
     tried.await.unwrap();
     assert!(!carol.given_up, "{carol:?}");
     worked_off(&engine).await;
@@ -548,7 +548,7 @@ async fn a_password_is_kept_for_those_alone_who_send_it_on() {
 
 /// Answers everything alike, and says that it will not be ready for three thousand years.
 struct Stubborn {
-    status: u16,
+    status: AtomicU16,
     asked: AtomicU32,
 }
 
@@ -563,7 +563,7 @@ impl Outbound for Stubborn {
     ) -> Result<Response<Vec<u8>>, PortError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = Response::builder()
-            .status(self.status)
+            .status(self.status.load(Ordering::SeqCst))
             .header("retry-after", "99999999999")
             .header("location", "https://elsewhere.example/Users");
         Ok(answer.body(b"it said this".to_vec()).unwrap())
@@ -620,7 +620,7 @@ async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all
         let (store, clock) = (Memory::new(), Arc::new(Now::default()));
         let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
         let peer = Arc::new(Stubborn {
-            status,
+            status: AtomicU16::new(status),
             asked: AtomicU32::new(0),
         });
         engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
@@ -649,4 +649,29 @@ async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all
         worked_off(&engine).await;
         assert_eq!(asked(), most, "{status}: it waits for an administrator");
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Stubborn {
+        status: AtomicU16::new(503),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 0..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    peer.status.store(400, Ordering::SeqCst);
+    for refusals in 1..=REFUSALS_MAX {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (refusals, refusals == REFUSALS_MAX);
+        assert_eq!((row.refusals, row.given_up), expected);
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }

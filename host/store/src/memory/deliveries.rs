@@ -51,6 +51,7 @@ impl Deliveries for Memory {
                 gone: false,
                 password: None,
                 attempts: 0,
+                refusals: 0,
                 due_at,
                 created_at: now,
                 trouble: None,
@@ -91,6 +92,7 @@ impl Deliveries for Memory {
                     row.delivery.due_at = now;
                     row.delivery.given_up = false;
                     row.delivery.attempts = 0;
+                    row.delivery.refusals = 0;
                 }
                 !(given_up && gone)
             });
@@ -118,6 +120,7 @@ impl Deliveries for Memory {
             {
                 told.due_at = by;
                 told.attempts = 1;
+                told.refusals = 0;
             }
         }
         Ok(())
@@ -193,6 +196,7 @@ impl Deliveries for Memory {
         seq: u64,
         trouble: &str,
         due_at: Moment,
+        refused: bool,
         given_up: bool,
     ) -> Result<(), PortError> {
         let mut tables = self.tables();
@@ -203,6 +207,7 @@ impl Deliveries for Memory {
             return Ok(());
         }
         row.delivery.attempts += 1;
+        row.delivery.refusals += u32::from(refused);
         row.delivery.trouble = Some(trouble.to_owned());
         row.delivery.due_at = due_at;
         row.delivery.given_up = given_up;
@@ -265,6 +270,7 @@ impl Deliveries for Memory {
                 row.delivery.due_at = now;
                 row.delivery.given_up = false;
                 row.delivery.attempts = 0;
+                row.delivery.refusals = 0;
                 count += 1;
             }
         }
@@ -373,6 +379,7 @@ impl Deliveries for Memory {
                     row.delivery.subject = rest.to_owned();
                     row.delivery.due_at = next_at;
                     row.delivery.attempts = 0;
+                    row.delivery.refusals = 0;
                     row.delivery.trouble = None;
                 }
                 None => {
