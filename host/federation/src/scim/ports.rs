@@ -73,6 +73,8 @@ pub trait People: Send + Sync {
     async fn person(&self, tenant: &str, id: &str) -> Result<Option<Person>, PortError>;
     /// By the account's name, domain included.
     async fn person_named(&self, tenant: &str, account: &str) -> Result<Option<Person>, PortError>;
+    /// Who is there under the account's name in any other store than its own.
+    async fn namesakes(&self, tenant: &str, account: &str) -> Result<Vec<String>, PortError>;
     /// In the stores of these domains (empty is the primary one), `start` from 0, by name.
     async fn people(
         &self,

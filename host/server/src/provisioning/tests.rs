@@ -86,6 +86,11 @@ impl People for Everybody {
                 .collect(),
         }))
     }
+    /// Whoever is in another store is in the primary one as well.
+    async fn namesakes(&self, _: &str, account: &str) -> Result<Vec<String>, PortError> {
+        let bare = account.split_once('/').map(|(_, bare)| bare.to_owned());
+        Ok(bare.into_iter().collect())
+    }
     async fn people(
         &self,
         _: &str,
@@ -296,6 +301,57 @@ async fn two_users_of_ours_never_become_one_at_the_peer() {
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+async fn deleted(engine: &Provisioning, account: &str) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.begin(&tenant, account).await.unwrap();
+    let gone = engine.happened(&tenant, account, begun, Happened::Deleted);
+    gone.await.unwrap();
+}
+
+/// Both were there before the connector, or their ids are forgotten.
+#[tokio::test]
+async fn an_account_there_that_may_be_either_of_two_is_not_deleted_with_one_of_them() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
+    let alice = json!({ "id": "1", "userName": "EXT/alice" });
+    peer.users.lock().unwrap().push(alice);
+    deleted(&engine, "JDBC/alice").await;
+    worked_off(&engine).await;
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let [row] = waiting.as_slice() else {
+        panic!("{waiting:?}")
+    };
+    let why = row.trouble.as_deref().unwrap();
+    assert!(why.contains("may be another user's of ours"), "{why}");
+    // It is known to be hers from here on: the other one was never there.
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    clock.pass(LONGEST_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert!(!peer.asked.lock().unwrap().contains(&Method::DELETE));
+    assert_eq!(peer.id("EXT/alice"), "1");
+}
+
+#[tokio::test]
+async fn names_that_are_there_as_here_are_nobody_elses() {
+    let store = Memory::new();
+    let as_here = Connector {
+        user_store_domain: None,
+        ..connector()
+    };
+    let (engine, peer) = engine(&store, vec![as_here]);
+    for (id, name) in [("1", "alice"), ("2", "JDBC/alice")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    deleted(&engine, "JDBC/alice").await;
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert_eq!(peer.users.lock().unwrap().len(), 1);
+    assert_eq!(peer.id("alice"), "1");
+}
+
 fn of_groups() -> Connector {
     Connector {
         group_endpoint: Some("https://peer.example/Groups".to_owned()),
@@ -366,6 +422,19 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
     worked_off(&engine).await;
     assert_eq!(peer.members(), [json!([alice]), json!([alice, "1"])]);
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_member_who_may_be_another_one_of_ours_there_is_left_out() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    for (id, name) in [("1", "EXT/alice"), ("2", "EXT/bob")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    grouped(&engine, &store, &["JDBC/alice", "bob"]).await;
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!(["2"])]);
 }
 
 /// Whatever the time that the group would wait by itself by then.

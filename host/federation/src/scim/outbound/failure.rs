@@ -61,6 +61,17 @@ impl Failure {
         }
     }
 
+    /// Two of ours are one name there, and which of them the account is nobody remembers.
+    pub fn ambiguous() -> Self {
+        Self {
+            words: "the peer's account of that name may be another user's of ours, whom it \
+                    was not told of yet: have it told of everybody, then retry"
+                .to_owned(),
+            outlook: Outlook::Refused,
+            source: None,
+        }
+    }
+
     /// Whichever was taken, it might be somebody else's.
     pub(super) fn several() -> Self {
         Self {
