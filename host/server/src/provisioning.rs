@@ -37,6 +37,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const ATTEMPTS_MAX: u32 = 60;
 /// What the peer refuses is given up after so many refusals: a few may be a passing fault of its own.
 const REFUSALS_MAX: u32 = 5;
+/// Why a deletion is given up that waited when its connector was led to another address.
+const MOVED: &str = "the connector led to another address when this was deleted: look whose the account of \
+                     that name is at the new one; a retry deletes it there, by its name";
 /// Told at once, and looked at in one go: memory is bounded by it whatever waits.
 const AT_ONCE: usize = 8;
 /// Before a group is told again of a member who came: others who come meanwhile are told with them.
@@ -281,9 +284,9 @@ impl Provisioning {
             tracing::warn!(
                 connector = %name,
                 "the connector leads to another address than before: users and groups are looked for \
-                 there by their names"
+                 there by their names, and deletions of users that waited are given up"
             );
-            deliveries.forget_remotes(tenant, name).await?;
+            deliveries.forget_remotes(tenant, name, MOVED).await?;
         }
         deliveries
             .remember(tenant, name, What::Everybody, "", Some(&here))

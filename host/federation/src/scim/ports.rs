@@ -320,8 +320,15 @@ pub trait Deliveries: Send + Sync {
     /// The connector is gone: all that waits for it, with the passwords on their way, and what it is
     /// remembered to have.
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
-    /// The connector leads to another peer: what it is remembered to have. What waits for it stays.
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
+    /// The connector leads to another peer: what it is remembered to have goes. What waits for it stays,
+    /// but a user's last deletion is given up for this reason, and what waited before it goes: whoever has
+    /// the name there may be a stranger.
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError>;
     /// Whose the peer's id is here.
     async fn holder(
         &self,

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::{
-    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX,
+    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts, Provisioning,
+    REFUSALS_MAX,
 };
 use async_trait::async_trait;
 use http::{Method, Request, Response};
@@ -539,6 +540,39 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
         let changes = asked.iter().filter(|method| **method == Method::PATCH);
         assert_eq!(changes.count(), n - 1, "made first, and known from then on");
     }
+}
+
+/// The change that waited before it as well: nobody is there whom it could tell of.
+#[tokio::test]
+async fn a_deletion_that_waits_hits_no_stranger_where_its_connector_is_led_to() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    worked_off(&engine).await;
+    changed(&engine, "left-carol").await;
+    deleted(&engine, "left-carol").await;
+    let elsewhere = Connector {
+        user_endpoint: "https://other.example/Users".to_owned(),
+        ..connector()
+    };
+    engine.replace(vec![elsewhere]);
+    let stranger = json!({ "id": "1", "userName": "EXT/left-carol" });
+    peer.users.lock().unwrap().push(stranger);
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 1);
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let [row] = waiting.as_slice() else {
+        panic!("{waiting:?}")
+    };
+    assert!(row.gone && row.given_up, "{row:?}");
+    assert_eq!(row.trouble.as_deref(), Some(MOVED));
+    // Somebody looked whose it is.
+    store
+        .retry(TENANT, "peer", None, engine.now())
+        .await
+        .unwrap();
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 0);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -298,7 +298,7 @@ pub async fn everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing
             .await;
         assert!(done.expect("remember"));
     }
-    let forgotten = store.forget_remotes(tenant, "peer").await;
+    let forgotten = store.forget_remotes(tenant, "peer", "moved").await;
     forgotten.expect("forget");
     let known = store.remote(tenant, "peer", What::User, "alice").await;
     assert_eq!(known.expect("remote"), None);
@@ -532,6 +532,62 @@ pub async fn what_a_peer_refuses_is_counted_apart_until_it_is_tried_anew(store: 
     let retried = store.retry(tenant, "peer", None, now()).await;
     retried.expect("retry");
     assert_eq!(counted().await, (0, 0));
+}
+
+/// Whoever has the name at the other address may be a stranger.
+pub async fn a_deletion_that_waits_is_given_up_when_its_connector_leads_elsewhere(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("m"));
+    let tenant = tenant.as_str();
+    let secret = Secret::new("pass word");
+    let put = async |peer: &str, what: What, subject: &str, gone: bool| {
+        let peer = [peer.to_owned()];
+        let announced = store.announce(tenant, &peer, what, subject, later(120), now());
+        let announced = announced.await.expect("announce");
+        let password = (!gone).then_some((&secret, &peer[..]));
+        let confirmed = store.confirm(tenant, &announced, gone, password, now());
+        confirmed.await.expect("confirm");
+        announced[0]
+    };
+    let user = What::User;
+    put("peer", user, "alice", false).await;
+    put("peer", user, "alice", true).await;
+    put("peer", user, "alice", false).await;
+    let deletion = put("peer", user, "alice", true).await;
+    let next = put("peer", user, "alice", false).await;
+    let bob = put("peer", user, "bob", false).await;
+    let group = put("peer", What::Group, "alice", true).await;
+    let other = put("other", user, "alice", true).await;
+    let forgotten = store.forget_remotes(tenant, "peer", "moved").await;
+    forgotten.expect("forget");
+    let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
+    let left: Vec<_> = waiting
+        .iter()
+        .map(|row| (row.seq, row.given_up, row.trouble.as_deref()))
+        .collect();
+    let expected = [
+        (deletion, true, Some("moved")),
+        (next, false, None),
+        (bob, false, None),
+        (group, false, None),
+        (other, false, None),
+    ];
+    assert_eq!(left, expected);
+    let due = async |subject: &str| {
+        let due = store.due_of(tenant, "peer", user, subject, now()).await;
+        due.expect("due")
+    };
+    assert!(due("alice").await.is_none(), "nothing overtakes");
+    let password = due("bob").await.expect("it is due").password;
+    assert_eq!(password.as_ref(), Some(&secret));
+    let retried = store.retry(tenant, "peer", Some(deletion), now()).await;
+    assert_eq!(retried.expect("retry"), 1);
+    let gone = due("alice").await.expect("it is due");
+    assert_eq!((gone.seq, gone.gone), (deletion, true));
+    store.told(tenant, &gone).await.expect("told");
+    let next = due("alice").await.expect("it is due");
+    assert_eq!(next.password, None, "nobody knew how long it would wait");
 }
 
 pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {

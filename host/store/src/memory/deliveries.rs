@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use postern_federation::ports::PortError;
 use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
+use std::collections::HashMap;
 
 /// Tenant, connector, kind and subject.
 pub(super) type Whose = (String, String, What, String);
@@ -407,13 +408,39 @@ impl Deliveries for Memory {
         self.tables()
             .deliveries
             .retain(|_, row| row.tenant != tenant || row.delivery.connector != connector);
-        self.forget_remotes(tenant, connector).await
+        self.forget_remotes(tenant, connector, "").await
     }
 
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
-        self.tables()
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError> {
+        let mut tables = self.tables();
+        tables
             .remote_ids
             .retain(|whose, _| whose.0 != tenant || whose.1 != connector);
+        let mut last: HashMap<Whose, u64> = HashMap::new();
+        for (seq, row) in &tables.deliveries {
+            let whose = row.whose();
+            if (whose.0.as_str(), whose.1.as_str(), whose.2) == (tenant, connector, What::User)
+                && row.delivery.gone
+            {
+                last.insert(whose, *seq);
+            }
+        }
+        tables.deliveries.retain(|seq, row| {
+            let Some(deletion) = last.get(&row.whose()) else {
+                return true;
+            };
+            row.delivery.password = None;
+            if seq == deletion {
+                row.delivery.given_up = true;
+                row.delivery.trouble = Some(deletions.to_owned());
+            }
+            seq >= deletion
+        });
         Ok(())
     }
 }

@@ -484,11 +484,36 @@ impl Deliveries for Sqlite {
         .map_err(to_port)
     }
 
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        let deletions = deletions.to_owned();
         self.write(move |db| {
             db.prepare_cached("DELETE FROM remote_ids WHERE tenant = ? AND connector = ?")?
                 .execute(params![tenant, connector])?;
+            let users = "tenant = ?1 AND connector = ?2 AND kind = ?3";
+            let of_a_deletion = "SELECT 1 FROM deliveries d
+                                 WHERE d.tenant = ?1 AND d.connector = ?2 AND d.kind = ?3
+                                   AND d.subject = deliveries.subject AND d.gone = 1";
+            let what = What::User.as_str();
+            db.prepare_cached(&format!(
+                "DELETE FROM deliveries
+                 WHERE {users} AND EXISTS ({of_a_deletion} AND d.seq > deliveries.seq)"
+            ))?
+            .execute(params![tenant, connector, what])?;
+            db.prepare_cached(&format!(
+                "UPDATE deliveries SET password = NULL
+                 WHERE {users} AND password IS NOT NULL AND EXISTS ({of_a_deletion})"
+            ))?
+            .execute(params![tenant, connector, what])?;
+            db.prepare_cached(&format!(
+                "UPDATE deliveries SET given_up = 1, trouble = ?4 WHERE {users} AND gone = 1"
+            ))?
+            .execute(params![tenant, connector, what, deletions])?;
             Ok(())
         })
         .await
