@@ -84,17 +84,11 @@ impl Pool {
                 _all: all,
             })
         };
-        match timeout_at(deadline, both).await {
-            Ok(Some(permit)) => Ok(permit),
-            Ok(None) => Err(SendFailure::nothing_sent(
-                Reason::Denied,
-                "the client is closed",
-            )),
-            Err(_) => Err(SendFailure::nothing_sent(
-                Reason::Crowded,
-                "too many requests are in flight",
-            )),
-        }
+        // Nobody closes the two: there is no permit because it did not come in time.
+        let permit = timeout_at(deadline, both).await.ok().flatten();
+        permit.ok_or_else(|| {
+            SendFailure::nothing_sent(Reason::Crowded, "too many requests are in flight")
+        })
     }
 
     /// The connection that was used last: the others get old and are closed.

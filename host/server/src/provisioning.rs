@@ -35,8 +35,11 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// With the waits above, more than two days; then it waits for an administrator.
 const ATTEMPTS_MAX: u32 = 60;
-/// What the peer refuses, as often as may be a passing fault of its own.
+/// What the peer refuses is given up after so many refusals: a few may be a passing fault of its own.
 const REFUSALS_MAX: u32 = 5;
+/// Why a deletion is given up that waited when its connector was led to another address.
+const MOVED: &str = "the connector led to another address when this was deleted: look whose the account of \
+                     that name is at the new one; a retry deletes it there, by its name";
 /// Told at once, and looked at in one go: memory is bounded by it whatever waits.
 const AT_ONCE: usize = 8;
 /// Before a group is told again of a member who came: others who come meanwhile are told with them.
@@ -281,9 +284,9 @@ impl Provisioning {
             tracing::warn!(
                 connector = %name,
                 "the connector leads to another address than before: users and groups are looked for \
-                 there by their names"
+                 there by their names, and deletions of users that waited are given up"
             );
-            deliveries.forget_remotes(tenant, name).await?;
+            deliveries.forget_remotes(tenant, name, MOVED).await?;
         }
         deliveries
             .remember(tenant, name, What::Everybody, "", Some(&here))
@@ -320,13 +323,14 @@ impl Provisioning {
             return Ok(None);
         };
         let attempts = delivery.attempts.saturating_add(1);
-        let most = match failure.outlook {
-            Outlook::Passes => ATTEMPTS_MAX,
-            Outlook::Refused => REFUSALS_MAX,
-            Outlook::Never => 1,
-            Outlook::Ours => u32::MAX,
+        let refused = failure.outlook == Outlook::Refused;
+        let given_up = match failure.outlook {
+            Outlook::Passes => attempts >= ATTEMPTS_MAX,
+            // Of refusals alone: what it waited for before was not the peer's last word.
+            Outlook::Refused => delivery.refusals.saturating_add(1) >= REFUSALS_MAX,
+            Outlook::Never => true,
+            Outlook::Ours => false,
         };
-        let given_up = attempts >= most;
         let wait = FIRST_WAIT
             .saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);
@@ -347,7 +351,7 @@ impl Provisioning {
         let due = self.now().plus(wait);
         self.parts
             .deliveries
-            .failed(tenant, delivery.seq, &words, due, given_up)
+            .failed(tenant, delivery.seq, &words, due, refused, given_up)
             .await?;
         Ok(Some(failure))
     }

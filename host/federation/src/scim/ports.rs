@@ -73,6 +73,8 @@ pub trait People: Send + Sync {
     async fn person(&self, tenant: &str, id: &str) -> Result<Option<Person>, PortError>;
     /// By the account's name, domain included.
     async fn person_named(&self, tenant: &str, account: &str) -> Result<Option<Person>, PortError>;
+    /// Who is there under the account's name in any other store than its own.
+    async fn namesakes(&self, tenant: &str, account: &str) -> Result<Vec<String>, PortError>;
     /// In the stores of these domains (empty is the primary one), `start` from 0, by name.
     async fn people(
         &self,
@@ -171,6 +173,8 @@ pub struct Delivery {
     /// A password that was set, as it was typed.
     pub password: Option<Secret>,
     pub attempts: u32,
+    /// How many of them the peer refused.
+    pub refusals: u32,
     pub due_at: Moment,
     pub created_at: Moment,
     /// Why it was not told the last time.
@@ -211,7 +215,7 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
     ) -> Result<(), PortError>;
     /// What of the subject was tried already, and is not given up, is due by then, as if it had been tried
-    /// once: what it waited for is no reason to give it up early.
+    /// once and not been refused: what it waited for is no reason to give it up early.
     async fn hasten(
         &self,
         tenant: &str,
@@ -249,14 +253,16 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// With what is given up its subject's passwords go: nobody knows whether they are ever asked for. It
-    /// goes itself if its subject was deleted meanwhile: that waits for nothing that was given up.
+    /// Tried once more, and counted apart if the peer refused. With what is given up its subject's passwords
+    /// go: nobody knows whether they are ever asked for. It goes itself if its subject was deleted
+    /// meanwhile: that waits for nothing that was given up.
     async fn failed(
         &self,
         tenant: &str,
         seq: u64,
         trouble: &str,
         due_at: Moment,
+        refused: bool,
         given_up: bool,
     ) -> Result<(), PortError>;
     /// By number, those after `after`; without passwords.
@@ -314,8 +320,15 @@ pub trait Deliveries: Send + Sync {
     /// The connector is gone: all that waits for it, with the passwords on their way, and what it is
     /// remembered to have.
     async fn forget_connector(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
-    /// The connector leads to another peer: what it is remembered to have. What waits for it stays.
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError>;
+    /// The connector leads to another peer: what it is remembered to have goes. What waits for it stays,
+    /// but a user's last deletion is given up for this reason, and what waited before it goes: whoever has
+    /// the name there may be a stranger.
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError>;
     /// Whose the peer's id is here.
     async fn holder(
         &self,

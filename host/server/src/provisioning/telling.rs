@@ -69,6 +69,9 @@ impl Provisioning {
                     // Another one's of ours by that name: this one was never there.
                     return Ok(Ok(()));
                 }
+                Ok(Some(_)) if self.ambiguous(&telling, account).await? => {
+                    Err(Failure::ambiguous())
+                }
                 Ok(Some(id)) => {
                     let there = Remote {
                         id,
@@ -87,6 +90,22 @@ impl Provisioning {
             self.tell_groups_of(&telling, person).await?;
         }
         telling.concluded(done).await
+    }
+
+    /// Whether what is found there by the account's name alone may be another one's of ours: one that is
+    /// here, would be looked for by the same name, and has no id that is remembered.
+    async fn ambiguous(&self, telling: &Telling<'_>, account: &str) -> Result<bool, PortError> {
+        if telling.peer.connector.user_store_domain.is_none() {
+            // Names there are as here: no two are one.
+            return Ok(false);
+        }
+        let people = &self.parts.people;
+        for other in people.namesakes(telling.tenant, account).await? {
+            if telling.known(&other).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Groups name their members by the peer's ids: it hears of a new one from each that it has, and soon
@@ -186,6 +205,7 @@ impl Provisioning {
             Ok(Some(found)) if telling.others(&account).another_holds(&found).await? => {
                 Failure::held().words
             }
+            Ok(Some(_)) if self.ambiguous(telling, &account).await? => Failure::ambiguous().words,
             Ok(Some(found)) => return Ok(Ok(Some(found))),
             Ok(None) => "nobody there has the name".to_owned(),
             Err(failure) if failure.outlook == Outlook::Passes => return Ok(Err(failure)),

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::{
-    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, Parts, Provisioning, REFUSALS_MAX,
+    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts, Provisioning,
+    REFUSALS_MAX,
 };
 use async_trait::async_trait;
 use http::{Method, Request, Response};
@@ -19,7 +20,7 @@ use postern_store::directory::identities::Identities;
 use postern_store::directory::{Happened, Journal};
 use postern_store::memory::Memory;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -85,6 +86,11 @@ impl People for Everybody {
                 .map(|group| (group.id, group.display_name))
                 .collect(),
         }))
+    }
+    /// Whoever is in another store is in the primary one as well.
+    async fn namesakes(&self, _: &str, account: &str) -> Result<Vec<String>, PortError> {
+        let bare = account.split_once('/').map(|(_, bare)| bare.to_owned());
+        Ok(bare.into_iter().collect())
     }
     async fn people(
         &self,
@@ -296,6 +302,57 @@ async fn two_users_of_ours_never_become_one_at_the_peer() {
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+async fn deleted(engine: &Provisioning, account: &str) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.begin(&tenant, account).await.unwrap();
+    let gone = engine.happened(&tenant, account, begun, Happened::Deleted);
+    gone.await.unwrap();
+}
+
+/// Both were there before the connector, or their ids are forgotten.
+#[tokio::test]
+async fn an_account_there_that_may_be_either_of_two_is_not_deleted_with_one_of_them() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
+    let alice = json!({ "id": "1", "userName": "EXT/alice" });
+    peer.users.lock().unwrap().push(alice);
+    deleted(&engine, "JDBC/alice").await;
+    worked_off(&engine).await;
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let [row] = waiting.as_slice() else {
+        panic!("{waiting:?}")
+    };
+    let why = row.trouble.as_deref().unwrap();
+    assert!(why.contains("may be another user's of ours"), "{why}");
+    // It is known to be hers from here on: the other one was never there.
+    changed(&engine, "alice").await;
+    worked_off(&engine).await;
+    clock.pass(LONGEST_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert!(!peer.asked.lock().unwrap().contains(&Method::DELETE));
+    assert_eq!(peer.id("EXT/alice"), "1");
+}
+
+#[tokio::test]
+async fn names_that_are_there_as_here_are_nobody_elses() {
+    let store = Memory::new();
+    let as_here = Connector {
+        user_store_domain: None,
+        ..connector()
+    };
+    let (engine, peer) = engine(&store, vec![as_here]);
+    for (id, name) in [("1", "alice"), ("2", "JDBC/alice")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    deleted(&engine, "JDBC/alice").await;
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert_eq!(peer.users.lock().unwrap().len(), 1);
+    assert_eq!(peer.id("alice"), "1");
+}
+
 fn of_groups() -> Connector {
     Connector {
         group_endpoint: Some("https://peer.example/Groups".to_owned()),
@@ -368,6 +425,19 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
+#[tokio::test]
+async fn a_member_who_may_be_another_one_of_ours_there_is_left_out() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    for (id, name) in [("1", "EXT/alice"), ("2", "EXT/bob")] {
+        let user = json!({ "id": id, "userName": name });
+        peer.users.lock().unwrap().push(user);
+    }
+    grouped(&engine, &store, &["JDBC/alice", "bob"]).await;
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!(["2"])]);
+}
+
 /// Whatever the time that the group would wait by itself by then.
 #[tokio::test]
 async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
@@ -390,7 +460,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     let (carol, staff) = (&waiting[0], &waiting[1]);
     let later = engine.now().plus(LONGEST_WAIT);
-    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false);
+    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false, false);
     tried.await.unwrap();
     assert!(!carol.given_up, "{carol:?}");
     worked_off(&engine).await;
@@ -472,6 +542,39 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
     }
 }
 
+/// The change that waited before it as well: nobody is there whom it could tell of.
+#[tokio::test]
+async fn a_deletion_that_waits_hits_no_stranger_where_its_connector_is_led_to() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![connector()]);
+    worked_off(&engine).await;
+    changed(&engine, "left-carol").await;
+    deleted(&engine, "left-carol").await;
+    let elsewhere = Connector {
+        user_endpoint: "https://other.example/Users".to_owned(),
+        ..connector()
+    };
+    engine.replace(vec![elsewhere]);
+    let stranger = json!({ "id": "1", "userName": "EXT/left-carol" });
+    peer.users.lock().unwrap().push(stranger);
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 1);
+    let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
+    let [row] = waiting.as_slice() else {
+        panic!("{waiting:?}")
+    };
+    assert!(row.gone && row.given_up, "{row:?}");
+    assert_eq!(row.trouble.as_deref(), Some(MOVED));
+    // Somebody looked whose it is.
+    store
+        .retry(TENANT, "peer", None, engine.now())
+        .await
+        .unwrap();
+    worked_off(&engine).await;
+    assert_eq!(peer.users.lock().unwrap().len(), 0);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
 #[tokio::test]
 async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_ours_by_an_id() {
     let (store, tenant) = (Memory::new(), TenantId::super_tenant());
@@ -548,7 +651,7 @@ async fn a_password_is_kept_for_those_alone_who_send_it_on() {
 
 /// Answers everything alike, and says that it will not be ready for three thousand years.
 struct Stubborn {
-    status: u16,
+    status: AtomicU16,
     asked: AtomicU32,
 }
 
@@ -563,7 +666,7 @@ impl Outbound for Stubborn {
     ) -> Result<Response<Vec<u8>>, PortError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = Response::builder()
-            .status(self.status)
+            .status(self.status.load(Ordering::SeqCst))
             .header("retry-after", "99999999999")
             .header("location", "https://elsewhere.example/Users");
         Ok(answer.body(b"it said this".to_vec()).unwrap())
@@ -620,7 +723,7 @@ async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all
         let (store, clock) = (Memory::new(), Arc::new(Now::default()));
         let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
         let peer = Arc::new(Stubborn {
-            status,
+            status: AtomicU16::new(status),
             asked: AtomicU32::new(0),
         });
         engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
@@ -649,4 +752,29 @@ async fn a_peer_that_fails_for_ever_is_asked_ever_less_often_and_then_not_at_all
         worked_off(&engine).await;
         assert_eq!(asked(), most, "{status}: it waits for an administrator");
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Stubborn {
+        status: AtomicU16::new(503),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 0..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    peer.status.store(400, Ordering::SeqCst);
+    for refusals in 1..=REFUSALS_MAX {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (refusals, refusals == REFUSALS_MAX);
+        assert_eq!((row.refusals, row.given_up), expected);
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }

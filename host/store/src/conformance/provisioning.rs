@@ -176,7 +176,14 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
     assert!(!alice.gone);
 
     store
-        .failed(tenant, alice.seq, "the peer is away", later(60), false)
+        .failed(
+            tenant,
+            alice.seq,
+            "the peer is away",
+            later(60),
+            false,
+            false,
+        )
         .await
         .expect("failed");
     let told = due(later(59)).await;
@@ -192,7 +199,7 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
     let gone = due(now()).await.remove(0);
     assert!(gone.gone && gone.through == gone.seq);
     store
-        .failed(tenant, gone.seq, "never", now(), true)
+        .failed(tenant, gone.seq, "never", now(), true, true)
         .await
         .expect("failed");
     assert_eq!(due(now()).await.len(), 1, "given up, and nothing overtakes");
@@ -291,7 +298,7 @@ pub async fn everybody_is_put_into_the_queue_once_and_a_connector_leaves_nothing
             .await;
         assert!(done.expect("remember"));
     }
-    let forgotten = store.forget_remotes(tenant, "peer").await;
+    let forgotten = store.forget_remotes(tenant, "peer", "moved").await;
     forgotten.expect("forget");
     let known = store.remote(tenant, "peer", What::User, "alice").await;
     assert_eq!(known.expect("remote"), None);
@@ -384,7 +391,7 @@ pub async fn a_password_waits_only_where_it_is_sent_on(store: &impl Store) {
     assert_eq!(password("sends", "alice").await, Some(secret.clone()));
     assert_eq!(password("keeps", "alice").await, None);
     store
-        .failed(tenant, begun[0][0], "never", now(), true)
+        .failed(tenant, begun[0][0], "never", now(), true, true)
         .await
         .expect("failed");
     store
@@ -409,7 +416,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     }
     for (at, given_up) in [(0, false), (0, false), (2, true)] {
         store
-            .failed(tenant, begun[at], "away", later(3600), given_up)
+            .failed(tenant, begun[at], "away", later(3600), true, given_up)
             .await
             .expect("failed");
     }
@@ -422,7 +429,7 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     let due = store.due(tenant, &peer, now(), 10).await.expect("due");
     let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["tried"]);
-    assert_eq!(due[0].attempts, 1);
+    assert_eq!((due[0].attempts, due[0].refusals), (1, 0));
 }
 
 /// Else a deletion would wait for ever behind a change that the peer would not take.
@@ -447,7 +454,7 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
         let announced = announce(subject).await;
         assert_eq!(waits(subject).await, Waits::Comes);
         store
-            .failed(tenant, announced[0], "never", later(60), true)
+            .failed(tenant, announced[0], "never", later(60), true, true)
             .await
             .expect("failed");
         assert_eq!(waits(subject).await, Waits::GivenUp);
@@ -462,7 +469,7 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
         assert_eq!(waits(subject).await, Waits::Comes);
         let due = store.due_of(tenant, "peer", What::User, subject, now());
         let due = due.await.expect("due").expect("it is due");
-        assert_eq!((due.attempts, due.gone), (0, gone));
+        assert_eq!((due.attempts, due.refusals, due.gone), (0, 0, gone));
         assert_eq!(due.through, next[0], "and nothing is left");
         // Of a deletion nothing is told before it; else both are told in one.
         assert_eq!(due.seq == due.through, gone);
@@ -487,7 +494,7 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
             .await
             .expect("confirm");
         store
-            .failed(tenant, announced[0], "never", later(60), true)
+            .failed(tenant, announced[0], "never", later(60), true, true)
             .await
             .expect("failed");
         let waits = store.waits(tenant, "peer", What::User, subject).await;
@@ -500,6 +507,87 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
         };
         assert_eq!((waits.expect("waits"), due), (left, first));
     }
+}
+
+/// A peer that was away has refused nothing.
+pub async fn what_a_peer_refuses_is_counted_apart_until_it_is_tried_anew(store: &impl Store) {
+    let tenant = format!("{}.example", unique("c"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let announced = store.announce(tenant, &peer, What::User, "alice", now(), now());
+    let seq = announced.await.expect("announce")[0];
+    let counted = async || {
+        let due = store.due_of(tenant, "peer", What::User, "alice", now());
+        let due = due.await.expect("due").expect("it is due");
+        let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
+        assert_eq!(waiting[0].refusals, due.refusals);
+        (due.attempts, due.refusals)
+    };
+    assert_eq!(counted().await, (0, 0));
+    for (refused, counts) in [(false, (1, 0)), (true, (2, 1)), (false, (3, 1))] {
+        let failed = store.failed(tenant, seq, "why", now(), refused, false);
+        failed.await.expect("failed");
+        assert_eq!(counted().await, counts);
+    }
+    let retried = store.retry(tenant, "peer", None, now()).await;
+    retried.expect("retry");
+    assert_eq!(counted().await, (0, 0));
+}
+
+/// Whoever has the name at the other address may be a stranger.
+pub async fn a_deletion_that_waits_is_given_up_when_its_connector_leads_elsewhere(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("m"));
+    let tenant = tenant.as_str();
+    let secret = Secret::new("pass word");
+    let put = async |peer: &str, what: What, subject: &str, gone: bool| {
+        let peer = [peer.to_owned()];
+        let announced = store.announce(tenant, &peer, what, subject, later(120), now());
+        let announced = announced.await.expect("announce");
+        let password = (!gone).then_some((&secret, &peer[..]));
+        let confirmed = store.confirm(tenant, &announced, gone, password, now());
+        confirmed.await.expect("confirm");
+        announced[0]
+    };
+    let user = What::User;
+    put("peer", user, "alice", false).await;
+    put("peer", user, "alice", true).await;
+    put("peer", user, "alice", false).await;
+    let deletion = put("peer", user, "alice", true).await;
+    let next = put("peer", user, "alice", false).await;
+    let bob = put("peer", user, "bob", false).await;
+    let group = put("peer", What::Group, "alice", true).await;
+    let other = put("other", user, "alice", true).await;
+    let forgotten = store.forget_remotes(tenant, "peer", "moved").await;
+    forgotten.expect("forget");
+    let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
+    let left: Vec<_> = waiting
+        .iter()
+        .map(|row| (row.seq, row.given_up, row.trouble.as_deref()))
+        .collect();
+    let expected = [
+        (deletion, true, Some("moved")),
+        (next, false, None),
+        (bob, false, None),
+        (group, false, None),
+        (other, false, None),
+    ];
+    assert_eq!(left, expected);
+    let due = async |subject: &str| {
+        let due = store.due_of(tenant, "peer", user, subject, now()).await;
+        due.expect("due")
+    };
+    assert!(due("alice").await.is_none(), "nothing overtakes");
+    let password = due("bob").await.expect("it is due").password;
+    assert_eq!(password.as_ref(), Some(&secret));
+    let retried = store.retry(tenant, "peer", Some(deletion), now()).await;
+    assert_eq!(retried.expect("retry"), 1);
+    let gone = due("alice").await.expect("it is due");
+    assert_eq!((gone.seq, gone.gone), (deletion, true));
+    store.told(tenant, &gone).await.expect("told");
+    let next = due("alice").await.expect("it is due");
+    assert_eq!(next.password, None, "nobody knew how long it would wait");
 }
 
 pub async fn who_is_forgotten_by_id_leaves_the_name_to_the_next(store: &impl Store) {

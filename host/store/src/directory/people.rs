@@ -225,6 +225,21 @@ impl People for Provisionable {
         self.one(&parsed(tenant)?, account).await.map_err(port)
     }
 
+    async fn namesakes(&self, tenant: &str, account: &str) -> Result<Vec<String>, PortError> {
+        let tenant = parsed(tenant)?;
+        let (own, bare) = name::split(account);
+        let own = own.unwrap_or_default();
+        let mut namesakes = Vec::new();
+        for (domain, _) in self.stores.domains() {
+            if domain != own {
+                let named = name::qualified(&domain, bare);
+                let found = self.stores.get_in(&tenant, &domain, &named).await;
+                namesakes.extend(found.map_err(port)?.map(|record| record.name));
+            }
+        }
+        Ok(namesakes)
+    }
+
     async fn people(
         &self,
         tenant: &str,

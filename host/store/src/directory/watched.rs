@@ -543,6 +543,29 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn whoever_has_the_name_in_another_store_is_found_there() {
+        let (memory, tenant) = (Memory::new(), TenantId::super_tenant());
+        let stores = two_stores(&memory);
+        let draft = Draft {
+            password: Some(zeroize::Zeroizing::new("a long password".to_owned())),
+            ..Draft::default()
+        };
+        for name in ["JDBC/Alice", "PRIMARY/alice", "bob"] {
+            stores.create(&tenant, name, &draft).await.unwrap();
+        }
+        let people = Provisionable::new(Arc::clone(&stores), Arc::new(memory), Arc::new(Now));
+        for (account, expected) in [
+            ("alice", vec!["JDBC/Alice"]),
+            ("JDBC/Alice", vec!["alice"]),
+            ("bob", vec![]),
+            ("JDBC/bob", vec!["bob"]),
+        ] {
+            let found = people.namesakes(tenant.as_str(), account).await;
+            assert_eq!(found.unwrap(), expected, "{account}");
+        }
+    }
+
     /// A store that was taken out of the configuration for a while keeps its people's ids.
     #[tokio::test]
     async fn a_look_at_somebody_of_a_store_that_is_not_there_forgets_nobody() {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use postern_federation::ports::PortError;
 use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
+use std::collections::HashMap;
 
 /// Tenant, connector, kind and subject.
 pub(super) type Whose = (String, String, What, String);
@@ -51,6 +52,7 @@ impl Deliveries for Memory {
                 gone: false,
                 password: None,
                 attempts: 0,
+                refusals: 0,
                 due_at,
                 created_at: now,
                 trouble: None,
@@ -91,6 +93,7 @@ impl Deliveries for Memory {
                     row.delivery.due_at = now;
                     row.delivery.given_up = false;
                     row.delivery.attempts = 0;
+                    row.delivery.refusals = 0;
                 }
                 !(given_up && gone)
             });
@@ -118,6 +121,7 @@ impl Deliveries for Memory {
             {
                 told.due_at = by;
                 told.attempts = 1;
+                told.refusals = 0;
             }
         }
         Ok(())
@@ -193,6 +197,7 @@ impl Deliveries for Memory {
         seq: u64,
         trouble: &str,
         due_at: Moment,
+        refused: bool,
         given_up: bool,
     ) -> Result<(), PortError> {
         let mut tables = self.tables();
@@ -203,6 +208,7 @@ impl Deliveries for Memory {
             return Ok(());
         }
         row.delivery.attempts += 1;
+        row.delivery.refusals += u32::from(refused);
         row.delivery.trouble = Some(trouble.to_owned());
         row.delivery.due_at = due_at;
         row.delivery.given_up = given_up;
@@ -265,6 +271,7 @@ impl Deliveries for Memory {
                 row.delivery.due_at = now;
                 row.delivery.given_up = false;
                 row.delivery.attempts = 0;
+                row.delivery.refusals = 0;
                 count += 1;
             }
         }
@@ -373,6 +380,7 @@ impl Deliveries for Memory {
                     row.delivery.subject = rest.to_owned();
                     row.delivery.due_at = next_at;
                     row.delivery.attempts = 0;
+                    row.delivery.refusals = 0;
                     row.delivery.trouble = None;
                 }
                 None => {
@@ -400,13 +408,39 @@ impl Deliveries for Memory {
         self.tables()
             .deliveries
             .retain(|_, row| row.tenant != tenant || row.delivery.connector != connector);
-        self.forget_remotes(tenant, connector).await
+        self.forget_remotes(tenant, connector, "").await
     }
 
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
-        self.tables()
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError> {
+        let mut tables = self.tables();
+        tables
             .remote_ids
             .retain(|whose, _| whose.0 != tenant || whose.1 != connector);
+        let mut last: HashMap<Whose, u64> = HashMap::new();
+        for (seq, row) in &tables.deliveries {
+            let whose = row.whose();
+            if (whose.0.as_str(), whose.1.as_str(), whose.2) == (tenant, connector, What::User)
+                && row.delivery.gone
+            {
+                last.insert(whose, *seq);
+            }
+        }
+        tables.deliveries.retain(|seq, row| {
+            let Some(deletion) = last.get(&row.whose()) else {
+                return true;
+            };
+            row.delivery.password = None;
+            if seq == deletion {
+                row.delivery.given_up = true;
+                row.delivery.trouble = Some(deletions.to_owned());
+            }
+            seq >= deletion
+        });
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "seq, connector, kind, subject, gone, password, attempts, due_at, created_at, \
-                       trouble, given_up";
+                       trouble, given_up, refusals";
 
 type Half = (Delivery, String, Option<Vec<u8>>);
 
@@ -75,7 +75,8 @@ impl Deliveries for Sqlite {
                         .execute(params![tenant, number(*seq)])?;
                 } else {
                     db.prepare_cached(&format!(
-                        "UPDATE deliveries SET due_at = ?3, given_up = 0, attempts = 0 {given_up}"
+                        "UPDATE deliveries SET due_at = ?3, given_up = 0, attempts = 0, refusals = 0
+                         {given_up}"
                     ))?
                     .execute(params![tenant, number(*seq), millis(now)])?;
                 }
@@ -98,7 +99,8 @@ impl Deliveries for Sqlite {
         let subject = subject.to_owned();
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET due_at = ?1, attempts = 1 WHERE tenant = ?2 AND connector = ?3
+                "UPDATE deliveries SET due_at = ?1, attempts = 1, refusals = 0
+                 WHERE tenant = ?2 AND connector = ?3
                  AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
             )?
             .execute(params![
@@ -219,15 +221,24 @@ impl Deliveries for Sqlite {
         seq: u64,
         trouble: &str,
         due_at: Moment,
+        refused: bool,
         given_up: bool,
     ) -> Result<(), PortError> {
         let (tenant, trouble) = (tenant.to_owned(), trouble.to_owned());
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET attempts = attempts + 1, trouble = ?, due_at = ?, given_up = ?
+                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?, trouble = ?,
+                        due_at = ?, given_up = ?
                  WHERE tenant = ? AND seq = ?",
             )?
-            .execute(params![trouble, millis(due_at), given_up, tenant, number(seq)])?;
+            .execute(params![
+                i64::from(refused),
+                trouble,
+                millis(due_at),
+                given_up,
+                tenant,
+                number(seq)
+            ])?;
             if given_up {
                 let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
                                           (SELECT connector, kind, subject FROM deliveries
@@ -301,7 +312,7 @@ impl Deliveries for Sqlite {
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
-                    "UPDATE deliveries SET due_at = ?1, given_up = 0, attempts = 0
+                    "UPDATE deliveries SET due_at = ?1, given_up = 0, attempts = 0, refusals = 0
                      WHERE tenant = ?2 AND connector = ?3 AND (?4 IS NULL OR seq = ?4)",
                 )?
                 .execute(params![millis(now), tenant, connector, seq.map(number)])?;
@@ -422,7 +433,7 @@ impl Deliveries for Sqlite {
                 Some(rest) => {
                     db.prepare_cached(
                         "UPDATE deliveries
-                         SET subject = ?, due_at = ?, attempts = 0, trouble = NULL
+                         SET subject = ?, due_at = ?, attempts = 0, refusals = 0, trouble = NULL
                          WHERE tenant = ? AND seq = ?",
                     )?
                     .execute(params![
@@ -473,11 +484,36 @@ impl Deliveries for Sqlite {
         .map_err(to_port)
     }
 
-    async fn forget_remotes(&self, tenant: &str, connector: &str) -> Result<(), PortError> {
+    async fn forget_remotes(
+        &self,
+        tenant: &str,
+        connector: &str,
+        deletions: &str,
+    ) -> Result<(), PortError> {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
+        let deletions = deletions.to_owned();
         self.write(move |db| {
             db.prepare_cached("DELETE FROM remote_ids WHERE tenant = ? AND connector = ?")?
                 .execute(params![tenant, connector])?;
+            let users = "tenant = ?1 AND connector = ?2 AND kind = ?3";
+            let of_a_deletion = "SELECT 1 FROM deliveries d
+                                 WHERE d.tenant = ?1 AND d.connector = ?2 AND d.kind = ?3
+                                   AND d.subject = deliveries.subject AND d.gone = 1";
+            let what = What::User.as_str();
+            db.prepare_cached(&format!(
+                "DELETE FROM deliveries
+                 WHERE {users} AND EXISTS ({of_a_deletion} AND d.seq > deliveries.seq)"
+            ))?
+            .execute(params![tenant, connector, what])?;
+            db.prepare_cached(&format!(
+                "UPDATE deliveries SET password = NULL
+                 WHERE {users} AND password IS NOT NULL AND EXISTS ({of_a_deletion})"
+            ))?
+            .execute(params![tenant, connector, what])?;
+            db.prepare_cached(&format!(
+                "UPDATE deliveries SET given_up = 1, trouble = ?4 WHERE {users} AND gone = 1"
+            ))?
+            .execute(params![tenant, connector, what, deletions])?;
             Ok(())
         })
         .await
@@ -554,7 +590,7 @@ impl Sqlite {
                     tracing::error!(%connector, seq, "a change on its way to a peer cannot be read: {error}");
                     let why = "what is kept of it cannot be read: the password on its way was sealed \
                                with another key, or changed";
-                    Deliveries::failed(self, tenant, seq, why, due_at, true).await?;
+                    Deliveries::failed(self, tenant, seq, why, due_at, false, true).await?;
                     break;
                 }
             };
@@ -729,6 +765,7 @@ fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
             created_at: moment(row.get(8)?),
             trouble: row.get(9)?,
             given_up: row.get(10)?,
+            refusals: row.get(11)?,
         },
         row.get(2)?,
         row.get(5)?,

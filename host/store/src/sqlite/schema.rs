@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 11] = [
     ENTRIES_OF_APPLICATIONS,
     TOLD,
     REMOTE_IDS_ONCE,
+    REFUSALS,
 ];
 
 pub(super) enum Refused {
@@ -408,6 +409,12 @@ DELETE FROM remote_ids WHERE (tenant, connector, kind, remote_id) IN
      GROUP BY tenant, connector, kind, remote_id HAVING count(*) > 1);
 CREATE UNIQUE INDEX remote_ids_once ON remote_ids (tenant, connector, kind, remote_id);
 UPDATE deliveries SET password = NULL;
+";
+
+/// What a peer refused is counted apart from what it was not there for. How many there were of what waits
+/// nobody knows: it starts anew.
+const REFUSALS: &str = "
+ALTER TABLE deliveries ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
 ";
 
 #[cfg(test)]

@@ -454,7 +454,7 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     let words = "the peer answered 401 to the search";
     world
         .store
-        .failed("carbon.super", waits[0], words, now, true)
+        .failed("carbon.super", waits[0], words, now, false, true)
         .await
         .unwrap();
     let mut browser = world.at_the_console("alice", Role::Administrator).await;

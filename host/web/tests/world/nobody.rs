@@ -79,6 +79,10 @@ impl postern_federation::scim::People for NoPeople {
         Ok(None)
     }
 
+    async fn namesakes(&self, _: &str, _: &str) -> Result<Vec<String>, PortError> {
+        Ok(Vec::new())
+    }
+
     async fn people(
         &self,
         _: &str,

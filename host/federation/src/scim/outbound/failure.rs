@@ -4,6 +4,7 @@ use crate::ports::PortError;
 use http::StatusCode;
 
 pub(super) const SEARCH: &str = "the search";
+const WHOSE: &str = "it cannot be looked up here whose the peer's account is";
 
 /// Whether it helps to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +44,20 @@ impl Failure {
         }
     }
 
-    /// Nobody was made or changed there: the peer said no, or it came to no more than a look. What got
-    /// no answer may have been done.
+    /// Nobody was made or changed there: the peer said no, or it came to no more than a look, there or
+    /// here. What got no answer may have been done.
     pub fn left_no_trace(&self) -> bool {
         let refused = matches!(self.outlook, Outlook::Refused | Outlook::Never);
-        refused || self.words.contains(SEARCH)
+        refused || self.words == WHOSE || self.words.contains(SEARCH)
+    }
+
+    /// A fault of our own store before anything was done there.
+    pub(super) fn whose(source: PortError) -> Self {
+        Self {
+            words: WHOSE.to_owned(),
+            outlook: Outlook::Ours,
+            source: Some(source),
+        }
     }
 
     /// The peer has one account where there are two here.
@@ -55,6 +65,17 @@ impl Failure {
         Self {
             words: "the peer's account of that name is another user's of ours: give the two \
                     different names, or their stores a connector each"
+                .to_owned(),
+            outlook: Outlook::Refused,
+            source: None,
+        }
+    }
+
+    /// Two of ours are one name there, and which of them the account is nobody remembers.
+    pub fn ambiguous() -> Self {
+        Self {
+            words: "the peer's account of that name may be another user's of ours, whom it \
+                    was not told of yet: have it told of everybody, then retry"
                 .to_owned(),
             outlook: Outlook::Refused,
             source: None,

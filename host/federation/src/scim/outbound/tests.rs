@@ -486,15 +486,41 @@ impl Holders for Away {
 
 /// The peer has said nothing against it.
 #[tokio::test]
-async fn a_fault_of_our_store_is_neither_the_peers_nor_for_good() {
-    let there = json!({"Resources": [{"id": "r-1", "userName": "WSO2/alice"}]});
-    let (connector, script) = (connector(Version::Two), script(&[(200, there)]));
+async fn a_fault_of_our_store_is_neither_the_peers_nor_for_good_and_nobody_was_made() {
+    let there = || json!({"Resources": [{"id": "r-1", "userName": "WSO2/alice"}]});
+    for answers in [
+        vec![(200, there())],
+        // The peer took nobody.
+        vec![
+            (200, json!({"Resources": []})),
+            (409, json!({})),
+            (200, there()),
+        ],
+    ] {
+        let (connector, script) = (connector(Version::Two), script(&answers));
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let put = peer.put_user(&alice(), None, None, &Away).await;
+        let failure = put.unwrap_err();
+        assert_eq!(failure.outlook, Outlook::Ours);
+        assert!(failure.left_no_trace(), "{failure}");
+    }
+}
+
+/// A creation without an answer may have been done.
+#[tokio::test]
+async fn what_the_peer_was_asked_to_do_and_did_not_answer_may_have_left_a_trace() {
+    let nobody = (200, json!({"Resources": []}));
+    let (connector, script) = (connector(Version::Two), script(&[nobody]));
     let peer = Peer {
         connector: &connector,
         outbound: &script,
     };
-    let put = peer.put_user(&alice(), None, None, &Away).await;
-    assert_eq!(put.unwrap_err().outlook, Outlook::Ours);
+    let put = peer.put_user(&alice(), None, None, &Nobody).await;
+    let failure = put.unwrap_err();
+    assert!(!failure.left_no_trace(), "{failure}");
 }
 
 /// A peer that says two are of that name, whatever it means by it.

@@ -1,7 +1,7 @@
 //! A user at the peer as here.
 
 use super::lookup::{below, usable};
-use super::{Done, Failure, Holders, Outlook, Peer, Version, changed, created, read};
+use super::{Done, Failure, Holders, Peer, Version, changed, created, read};
 use crate::scim::ports::Remote;
 use crate::scim::schema::{PATCH, USER};
 use crate::scim::{Person, user};
@@ -69,11 +69,7 @@ impl Peer<'_> {
             && holders
                 .another_holds(&there.id)
                 .await
-                .map_err(|source| Failure {
-                    words: "it cannot be looked up here whose the peer's account is".to_owned(),
-                    outlook: Outlook::Ours,
-                    source: Some(source),
-                })?
+                .map_err(Failure::whose)?
         {
             return Err(Failure::held());
         }
