@@ -190,7 +190,7 @@ fn text(kind: &FieldKind, value: &Value) -> Option<String> {
                 _ => format!("what the file {name} says"),
             }
         }),
-        Value::Plain(text) => Some(text.clone()),
+        Value::Plain(text) => Some(text.expose().to_owned()),
     }
 }
 
