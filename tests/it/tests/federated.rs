@@ -589,22 +589,35 @@ async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_
     Ok(())
 }
 
-/// A provider refuses what is said twice, and would ask nobody again.
+/// A provider refuses what is said twice (RFC 6749, section 3.1), and what this host says holds: a fresh
+/// sign-in is asked for whatever the entry says of others.
 #[tokio::test]
-async fn a_fresh_sign_in_is_asked_for_once_whatever_the_entry_says_of_others() -> Result<()> {
+async fn what_a_request_says_itself_is_said_once_whatever_the_entry_says() -> Result<()> {
     let provider = person().await?;
-    let parameters = "[identity_provider.corp.parameters]\nhd = \"corp.example\"\nmax_age = \"3600\"\nprompt = \"consent\"";
+    let parameters = r#"
+[identity_provider.corp.parameters]
+hd = "corp.example"
+login_hint = "anybody"
+max_age = "3600"
+prompt = "consent"
+ui_locales = "fr"
+"#;
     let host = with_shop_at(&provider.section("corp", parameters)).await?;
-    for (more, expected) in [
-        ("", ["hd=corp.example", "max_age=3600", "prompt=consent"]),
-        (
-            "&prompt=login",
-            ["hd=corp.example", "max_age=0", "prompt=login"],
-        ),
+    for (more, [hint, age, prompt]) in [
+        ("", ["anybody", "3600", "consent"]),
+        ("&prompt=login", ["anybody", "0", "login"]),
+        ("&login_hint=alice", ["alice", "3600", "consent"]),
     ] {
+        let expected = [
+            "hd=corp.example".to_owned(),
+            format!("login_hint={hint}"),
+            format!("max_age={age}"),
+            format!("prompt={prompt}"),
+            "ui_locales=en".to_owned(),
+        ];
         let there = host.browser().leave(&format!("{SHOP}{more}")).await?;
         let said = there.split(['?', '&']);
-        let ours = ["hd=", "max_age=", "prompt="];
+        let ours = ["hd=", "login_hint=", "max_age=", "prompt=", "ui_locales="];
         let mut said: Vec<_> = said
             .filter(|part| ours.iter().any(|name| part.starts_with(name)))
             .collect();
