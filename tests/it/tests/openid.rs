@@ -505,8 +505,18 @@ async fn an_application_signs_its_person_out() -> Result<()> {
     let out = format!(
         "/oauth2/logout?id_token_hint={id_token}&post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fbye&state=done"
     );
+    // What was begun in the session ends with it.
+    browser.open("/sign-in?afresh").await?;
+    let begun = |browser: &Browser| {
+        browser
+            .cookies()
+            .keys()
+            .any(|name| name.contains("-login-"))
+    };
+    assert!(begun(&browser));
     let back = browser.leave(&out).await?;
     assert_eq!(back, "http://127.0.0.1:1/bye?state=done");
+    assert!(!begun(&browser));
     assert!(browser.open("/account").await?.path.starts_with("/sign-in"));
     assert_eq!(
         userinfo(&host, token).await?.0,
