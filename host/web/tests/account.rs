@@ -54,7 +54,10 @@ async fn another_number_needs_the_code_that_went_to_it() {
     );
 
     let answer = browser
-        .post("/account/number/code", &[("code", "000000")])
+        .post(
+            "/account/number/code",
+            &[("code", world.phone.wrong_code())],
+        )
         .await;
     assert_eq!(answer.location(), "/account/number");
     assert!(
@@ -305,10 +308,7 @@ async fn a_sign_in_under_way_gives_way_to_one_that_asks_afresh_only_before_its_f
 async fn a_sign_in_that_has_ended_gives_way_to_one_that_asks_afresh() {
     let world = World::new().await;
     let mut browser = world.at_the_code().await;
-    let wrong = match world.phone.last_code().as_str() {
-        "000000" => "000001",
-        _ => "000000",
-    };
+    let wrong = world.phone.wrong_code();
     for _ in 0..5 {
         browser.post("/sign-in/code", &[("code", wrong)]).await;
     }

@@ -2,6 +2,7 @@
 
 use crate::{ALICE, PASSWORD};
 use postern_kit::identity_provider::challenge_of;
+use postern_kit::phone::another_code;
 use postern_kit::{Browser, Page, Peer, Phone, Provider, TestClock, TestHost, anyhow::Result};
 use serde_json::Value;
 use std::time::Duration;
@@ -348,8 +349,9 @@ async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
     let mut browser = host.browser();
     browser.open(&shop("")).await?;
     let mut page = browser.sign_in("alice", PASSWORD).await?;
+    let wrong = another_code(&host.phone(ALICE).next_code().await?);
     for _ in 0..5 {
-        page = browser.enter_code(&page, "000000").await?;
+        page = browser.enter_code(&page, &wrong).await?;
     }
     assert!(page.text().contains("Back to The Shop"), "{}", page.text());
     let earlier = browser.clone();
