@@ -151,8 +151,9 @@ pub trait Links: Send + Sync {
 
 #[async_trait]
 pub trait Definitions: Send + Sync {
+    /// Those of a new one.
     fn forms(&self, sort: Sort) -> Vec<FormName>;
-    /// `None` if there is no such form (any more).
+    /// `None` if there is no such form (any more). What the file defines may have one that is not offered.
     fn form(&self, sort: Sort, form: &str) -> Option<Vec<Section>>;
     fn declared(&self, sort: Sort, tenant: &TenantId) -> Vec<Declared>;
     /// What is wrong with it, field by field, as the configuration file's reader would say.
@@ -249,12 +250,20 @@ impl Administration {
         Ok(self.definitions()?.forms(sort))
     }
 
+    /// Of what there is already.
     pub fn form(&self, sort: Sort, form: &str) -> Result<Vec<Section>, AdminError> {
         let found = self.definitions()?.form(sort, form);
-        found.ok_or_else(|| AdminError::NotFound {
-            what: "form",
-            name: form.to_owned(),
-        })
+        found.ok_or_else(|| no_form(form))
+    }
+
+    /// As `form`, of those that are offered: what only the file may have is shown and never filled in.
+    pub fn new_form(&self, sort: Sort, form: &str) -> Result<Vec<Section>, AdminError> {
+        let offered = self.forms(sort)?;
+        if offered.iter().any(|one| one.form == form) {
+            self.form(sort, form)
+        } else {
+            Err(no_form(form))
+        }
     }
 
     pub async fn definition_list(
@@ -614,6 +623,13 @@ fn differences(before: Option<&Definition>, now: &Definition) -> Vec<String> {
         names.push(format!("default: {}", now.default));
     }
     names
+}
+
+fn no_form(form: &str) -> AdminError {
+    AdminError::NotFound {
+        what: "form",
+        name: form.to_owned(),
+    }
 }
 
 fn changed(name: &str) -> AdminError {

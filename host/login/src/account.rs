@@ -171,6 +171,8 @@ impl Logins {
         client: &ClientFacts,
     ) -> Result<Proven, LoginError> {
         let account = local_account(session)?;
+        // The session need not be fresh any more: it was when it chose the number and had the code sent there, and
+        // no other number can be stored by it. How long the code is waited for, the proof's lifetime says.
         let login = self.own_proof(session, id).await?;
         // The account may have got a factor since the proof began (attack B-01).
         let profile = self.profile(session, &account).await?;

@@ -42,7 +42,8 @@ pub enum SecondStep {
 }
 
 impl Application {
-    /// A person's own account: a password and a code.
+    /// A person's own account: a password and a code. A number's proof and a challenge of the JSON API begin
+    /// with the same, for no application waits for them either.
     pub fn account_page() -> Self {
         Self {
             name: String::new(),
@@ -57,9 +58,10 @@ impl Application {
         }
     }
 
-    /// Nobody waits for this login but the person, who came for their own account.
-    pub fn is_account_page(&self) -> bool {
-        self.name.is_empty()
+    /// Whether an application waits for the login. None does in a browser whose person came for their own
+    /// account.
+    pub fn waits(&self) -> bool {
+        !self.name.is_empty()
     }
 }
 

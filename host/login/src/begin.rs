@@ -107,8 +107,8 @@ impl Logins {
     /// The application that waits for this login, by the name people know. `None`: they came for their own
     /// account page.
     pub async fn awaited_by(&self, id: &LoginId) -> Result<Option<String>, LoginError> {
-        let login = self.load_browser(id).await?;
-        Ok(Some(login.application.display_name).filter(|name| !name.is_empty()))
+        let application = self.load_browser(id).await?.application;
+        Ok(application.waits().then_some(application.display_name))
     }
 
     /// The login is gone, and nobody has signed in. Where the application that waits is answered.
@@ -117,7 +117,7 @@ impl Logins {
         let Origin::Browser { return_to } = &login.origin else {
             return Err(LoginError::OutOfOrder);
         };
-        if login.application.display_name.is_empty() {
+        if !login.application.waits() {
             return Err(LoginError::OutOfOrder);
         }
         let return_to = return_to.clone();

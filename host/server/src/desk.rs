@@ -448,7 +448,7 @@ impl Desk {
             Request::DefinitionForm { sort, form } => {
                 let sections = match form.as_str() {
                     "" => Vec::new(),
-                    form => acts.form(sort, form)?,
+                    form => acts.new_form(sort, form)?,
                 };
                 Reply::Forms(acts.forms(sort)?, sections)
             }

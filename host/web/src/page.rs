@@ -1,6 +1,7 @@
 //! What all pages have in common: the frame around them and the ways to answer.
 
 use crate::assets;
+use crate::cookies::Cookies;
 use crate::texts::Texts;
 use askama::Template;
 use axum::body::Body;
@@ -62,6 +63,17 @@ pub fn see_other(to: &str) -> Response {
 pub fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response
+}
+
+/// Whoever signs out leaves nothing in the browser. What they had begun goes with the session: a number's proof,
+/// and a sign-in, also one that had them asked afresh, so that the next one is an ordinary one.
+pub fn signed_out(response: Response, cookies: &Cookies) -> Response {
+    let gone = [
+        cookies.clear_session(),
+        cookies.clear_proof(),
+        cookies.clear_login(),
+    ];
+    gone.into_iter().fold(response, with_cookie)
 }
 
 /// A place on this host to go to: a path of ours, or nothing (attack S-08).

@@ -54,7 +54,10 @@ async fn another_number_needs_the_code_that_went_to_it() {
     );
 
     let answer = browser
-        .post("/account/number/code", &[("code", "000000")])
+        .post(
+            "/account/number/code",
+            &[("code", world.phone.wrong_code())],
+        )
         .await;
     assert_eq!(answer.location(), "/account/number");
     assert!(
@@ -305,10 +308,7 @@ async fn a_sign_in_under_way_gives_way_to_one_that_asks_afresh_only_before_its_f
 async fn a_sign_in_that_has_ended_gives_way_to_one_that_asks_afresh() {
     let world = World::new().await;
     let mut browser = world.at_the_code().await;
-    let wrong = match world.phone.last_code().as_str() {
-        "000000" => "000001",
-        _ => "000000",
-    };
+    let wrong = world.phone.wrong_code();
     for _ in 0..5 {
         browser.post("/sign-in/code", &[("code", wrong)]).await;
     }
@@ -322,18 +322,44 @@ async fn a_sign_in_that_has_ended_gives_way_to_one_that_asks_afresh() {
     assert!(asks_afresh(&world, &browser, SUPER_TENANT).await);
 }
 
-/// Somebody whose provider cannot ask signs out and in again, and is not sent to be asked all the same.
+/// Whichever way they go. Somebody whose provider cannot ask signs out and in again, and is not sent to be
+/// asked all the same; a number's proof that they began is none of the next person's.
 #[tokio::test]
-async fn signing_out_ends_a_sign_in_that_asks_afresh() {
+async fn signing_out_ends_what_was_begun_in_the_session() {
+    for (page, form) in [
+        ("/account", "/sign-out"),
+        ("/oauth2/logout", "/oauth2/logout/confirm"),
+    ] {
+        let world = World::new().await;
+        let mut browser = world.signed_in().await;
+        browser.get("/account/number").await;
+        browser
+            .post("/account/number", &[("mobile", "+94771234599")])
+            .await;
+        browser.get("/sign-in?afresh").await;
+        for begun in ["proof", "login"] {
+            assert!(browser.cookie(begun).is_some(), "{form}: {begun}");
+        }
+        browser.get(page).await;
+        let answer = browser.post(form, &[]).await;
+        assert_eq!(answer.location(), "/signed-out", "{form}");
+        for over in ["session", "proof", "login"] {
+            assert!(browser.cookie(over).is_none(), "{form}: {over}");
+        }
+        browser.get("/sign-in").await;
+        assert!(!asks_afresh(&world, &browser, SUPER_TENANT).await);
+    }
+}
+
+/// S-04
+#[tokio::test]
+async fn a_link_to_sign_out_ends_no_sign_in_of_who_is_not_signed_in() {
     let world = World::new().await;
-    let mut browser = world.signed_in().await;
-    browser.get("/sign-in?afresh").await;
-    browser.get("/account").await;
-    let answer = browser.post("/sign-out", &[]).await;
+    let mut browser = world.at_the_code().await;
+    let under_way = browser.cookie("login");
+    let answer = browser.get("/oauth2/logout").await;
     assert_eq!(answer.location(), "/signed-out");
-    assert!(browser.cookie("login").is_none());
-    browser.get("/sign-in").await;
-    assert!(!asks_afresh(&world, &browser, SUPER_TENANT).await);
+    assert_eq!(browser.cookie("login"), under_way);
 }
 
 /// S-04

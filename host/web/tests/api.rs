@@ -83,7 +83,7 @@ async fn a_challenge_is_sent_and_verified_once() {
     );
     let id = body["challenge_id"].as_str().unwrap();
     assert_eq!(
-        verify(&world, id, "000000").await,
+        verify(&world, id, world.phone.wrong_code()).await,
         json!({ "result": "refused", "reason": "code-mismatch", "attempts_left": 4 })
     );
     let code = world.phone.last_code();

@@ -70,7 +70,7 @@ async fn a_person_signs_in_through_a_page_of_the_operators_own() {
     let world = world().await;
     let (mut browser, key) = at_own_page(&world).await;
     let code = world.phone.last_code();
-    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let wrong = world.phone.wrong_code();
     let fields = [
         ("sessionDataKey", key.as_str()),
         ("OTPcode", wrong),

@@ -231,7 +231,8 @@ async fn what_is_posted_is_answered_with_303_and_never_stands_in_an_address() {
     browser.get("/sign-in").await;
     answers.push(browser.password("alice", PASSWORD).await);
     browser.get("/sign-in").await;
-    answers.push(browser.post("/sign-in/code", &[("code", "000000")]).await);
+    let wrong = world.phone.wrong_code();
+    answers.push(browser.post("/sign-in/code", &[("code", wrong)]).await);
     answers.push(
         browser
             .post("/sign-in/backup-code", &[("backup_code", "AAAAA-AAAAA")])
@@ -518,13 +519,14 @@ async fn what_is_not_the_code_is_never_the_code() {
         "&code=_",
         "&code=*",
         "&code=.%7B6%7D",
-        "&code=000000",
+        "&code=WRONG",
         "&code=%27+or+1%3D1--",
         "&code=%EF%BC%91",
         "&code=%00",
     ] {
         world.clock.pass(Duration::from_secs(3600));
         let mut browser = world.at_the_code().await;
+        let body = body.replace("WRONG", world.phone.wrong_code());
         let answer = browser
             .post_raw(
                 "/sign-in/code",
@@ -610,8 +612,9 @@ async fn a_locked_factor_answers_right_and_wrong_codes_alike_and_takes_a_backup_
     let backup = print_backup_codes(&world).await;
     for _ in 0..2 {
         let mut browser = world.at_the_code().await;
+        let wrong = world.phone.wrong_code();
         for _ in 0..5 {
-            browser.post("/sign-in/code", &[("code", "000000")]).await;
+            browser.post("/sign-in/code", &[("code", wrong)]).await;
         }
         world.clock.pass(Duration::from_secs(60));
     }
@@ -625,7 +628,7 @@ async fn a_locked_factor_answers_right_and_wrong_codes_alike_and_takes_a_backup_
         let code = if seen.is_empty() {
             world.phone.last_code()
         } else {
-            "000000".to_owned()
+            world.phone.wrong_code().to_owned()
         };
         let answer = browser.post("/sign-in/code", &[("code", &code)]).await;
         let page = browser.get("/sign-in").await;

@@ -5,6 +5,7 @@ use crate::{ALICE, PASSWORD};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use postern_kit::anyhow::{Context, Error, Result, bail};
+use postern_kit::phone::another_code;
 use postern_kit::ports::free_port;
 use postern_kit::{Provider, TestHost, paths};
 use serde_json::json;
@@ -61,7 +62,7 @@ async fn walk(browser: &Client, host: &TestHost, name: &str) -> Result<()> {
     picture(browser, &format!("{name}-2-code")).await?;
     fits(browser).await?;
     let code = host.phone(ALICE).next_code().await?;
-    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let wrong = another_code(&code);
     field.send_keys(&format!("{wrong}\n")).await?;
     let field = browser
         .wait()

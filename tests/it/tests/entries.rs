@@ -414,11 +414,22 @@ async fn an_entry_of_the_file_is_shown_by_its_values_and_changed_there() -> Resu
         }
         refuses(&host, delete(OURS, name), "change it there").await;
     }
-    // What has no connector is no form of the console.
+    // What has no connector is no form of the console: it is drawn for the file's entries only.
     let form = serde_json::json!({ "form": "sms-otp", "values": { "senders": "vonage" } });
     refuses(&host, put(OURS, "another", form), "form: only in the file").await;
+    let form = |form: &str| Request::DefinitionForm {
+        sort,
+        form: form.to_owned(),
+    };
+    ask(&host, Ok(form("sms-otp/nexmo"))).await?;
+    refuses(&host, Ok(form("sms-otp")), "there is no form `sms-otp`").await;
 
     let mut browser = crate::tenants::administrator(&host).await?;
+    for (form, status) in [("sms-otp%2Fnexmo", 200_u16), ("sms-otp", 404)] {
+        let path = format!("/console/identity-providers/new/{form}");
+        let page = browser.open(&path).await?;
+        assert_eq!(page.status, status, "{form}: {}", page.text());
+    }
     let page = browser.open("/console/identity-providers").await?;
     for (name, _, _, _, place) in LISTED {
         let link = format!("href=\"/console/identity-providers/of/{name}\"");

@@ -9,6 +9,7 @@ use postern_admin::definitions::Sort;
 use postern_kit::anyhow::{Context, Result, bail};
 use postern_kit::desk::Request;
 use postern_kit::identity_provider::{CLIENT_ID, CLIENT_SECRET, Signing};
+use postern_kit::phone::another_code;
 use postern_kit::ports::free_port;
 use postern_kit::{
     Browser, Change, IdentityProvider, Page, Peer, Provider, Stop, TestClock, TestHost, Visitor,
@@ -253,10 +254,10 @@ async fn wrong_codes_lead_back_to_the_choice_of_first_steps_where_the_operator_w
         let code = host.outbox().newest_to(ALICE).map(|message| message.text);
         let code = code.and_then(|text| postern_kit::phone::code_in(&text));
         let code = code.unwrap_or_default();
-        let wrong = if code == "111111" { "222222" } else { "111111" };
+        let wrong = another_code(&code);
         for _ in 0..tries {
             assert!(page.asks_for_code(), "{settings}: {}", page.text());
-            page = browser.enter_code(&page, wrong).await?;
+            page = browser.enter_code(&page, &wrong).await?;
         }
         let sentence = if back {
             EN.notice_choose_again
@@ -436,6 +437,7 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
     let provider = person().await?;
     let told = "usecase = \"local\"\nshow_auth_failure_reason = true";
     let host = host(&provider, "local", told, "", BOTH).await?;
+    let mut phone = host.phone(ALICE);
     for federated in [true, false] {
         let mut browser = host.browser();
         let mut page = if federated {
@@ -443,11 +445,10 @@ async fn guesses_after_a_federated_first_step_lock_the_account() -> Result<()> {
         } else {
             browser.sign_in("alice", PASSWORD).await?
         };
-        let code = host.phone(ALICE).next_code().await?;
-        let wrong = if code == "111111" { "222222" } else { "111111" };
+        let wrong = another_code(&phone.next_code().await?);
         for _ in 0..5 {
             assert!(page.asks_for_code(), "{}", page.text());
-            page = browser.enter_code(&page, wrong).await?;
+            page = browser.enter_code(&page, &wrong).await?;
         }
         assert!(!page.asks_for_code(), "{}", page.text());
     }
@@ -589,22 +590,35 @@ async fn an_application_is_told_when_the_provider_asked_and_not_when_the_person_
     Ok(())
 }
 
-/// A provider refuses what is said twice, and would ask nobody again.
+/// A provider refuses what is said twice (RFC 6749, section 3.1), and what this host says holds: a fresh
+/// sign-in is asked for whatever the entry says of others.
 #[tokio::test]
-async fn a_fresh_sign_in_is_asked_for_once_whatever_the_entry_says_of_others() -> Result<()> {
+async fn what_a_request_says_itself_is_said_once_whatever_the_entry_says() -> Result<()> {
     let provider = person().await?;
-    let parameters = "[identity_provider.corp.parameters]\nhd = \"corp.example\"\nmax_age = \"3600\"\nprompt = \"consent\"";
+    let parameters = r#"
+[identity_provider.corp.parameters]
+hd = "corp.example"
+login_hint = "anybody"
+max_age = "3600"
+prompt = "consent"
+ui_locales = "fr"
+"#;
     let host = with_shop_at(&provider.section("corp", parameters)).await?;
-    for (more, expected) in [
-        ("", ["hd=corp.example", "max_age=3600", "prompt=consent"]),
-        (
-            "&prompt=login",
-            ["hd=corp.example", "max_age=0", "prompt=login"],
-        ),
+    for (more, [hint, age, prompt]) in [
+        ("", ["anybody", "3600", "consent"]),
+        ("&prompt=login", ["anybody", "0", "login"]),
+        ("&login_hint=alice", ["alice", "3600", "consent"]),
     ] {
+        let expected = [
+            "hd=corp.example".to_owned(),
+            format!("login_hint={hint}"),
+            format!("max_age={age}"),
+            format!("prompt={prompt}"),
+            "ui_locales=en".to_owned(),
+        ];
         let there = host.browser().leave(&format!("{SHOP}{more}")).await?;
         let said = there.split(['?', '&']);
-        let ours = ["hd=", "max_age=", "prompt="];
+        let ours = ["hd=", "login_hint=", "max_age=", "prompt=", "ui_locales="];
         let mut said: Vec<_> = said
             .filter(|part| ours.iter().any(|name| part.starts_with(name)))
             .collect();

@@ -2,6 +2,7 @@
 
 use crate::{ALICE, PASSWORD};
 use postern_kit::identity_provider::challenge_of;
+use postern_kit::phone::another_code;
 use postern_kit::{Browser, Page, Peer, Phone, Provider, TestClock, TestHost, anyhow::Result};
 use serde_json::Value;
 use std::time::Duration;
@@ -348,8 +349,9 @@ async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
     let mut browser = host.browser();
     browser.open(&shop("")).await?;
     let mut page = browser.sign_in("alice", PASSWORD).await?;
+    let wrong = another_code(&host.phone(ALICE).next_code().await?);
     for _ in 0..5 {
-        page = browser.enter_code(&page, "000000").await?;
+        page = browser.enter_code(&page, &wrong).await?;
     }
     assert!(page.text().contains("Back to The Shop"), "{}", page.text());
     let earlier = browser.clone();
@@ -505,8 +507,18 @@ async fn an_application_signs_its_person_out() -> Result<()> {
     let out = format!(
         "/oauth2/logout?id_token_hint={id_token}&post_logout_redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fbye&state=done"
     );
+    // What was begun in the session ends with it.
+    browser.open("/sign-in?afresh").await?;
+    let begun = |browser: &Browser| {
+        browser
+            .cookies()
+            .keys()
+            .any(|name| name.contains("-login-"))
+    };
+    assert!(begun(&browser));
     let back = browser.leave(&out).await?;
     assert_eq!(back, "http://127.0.0.1:1/bye?state=done");
+    assert!(!begun(&browser));
     assert!(browser.open("/account").await?.path.starts_with("/sign-in"));
     assert_eq!(
         userinfo(&host, token).await?.0,

@@ -14,6 +14,7 @@ use postern_federation::saml::{
     SamlKeys, SigningKey, UnverifiedResponse, VerifiedAssertion, XmlSecurity,
 };
 use postern_kit::anyhow::{Context, Result};
+use postern_kit::phone::another_code;
 use postern_kit::ports::free_port;
 use postern_kit::{Builder, Page, Peer, Provider, Stop, TestHost, Visitor, Warnings};
 use serde_json::{Value, json};
@@ -530,9 +531,10 @@ async fn an_application_is_told_that_nobody_signed_in() -> Result<()> {
     let (mut visitor, mut page) = two.at_the_code().await?;
     let careful = two.careful();
     let origin = two.external.origin();
+    let wrong = another_code(&two.external.phone(ALICE).next_code().await?);
     for _ in 0..5 {
         page = visitor
-            .submit(&origin, &page, "/sign-in/code", &[("code", "000000")])
+            .submit(&origin, &page, "/sign-in/code", &[("code", &wrong)])
             .await?
             .page()?;
     }

@@ -45,11 +45,15 @@ async fn signing_out_at_one_application_ends_every_session() -> Result<()> {
     for binding in [Binding::Redirect, Binding::Post] {
         let two = Two::start("", "").await?;
         let (mut visitor, travelocity, second) = signed_in_twice(&two).await?;
-        assert!(is_signed_in(&visitor, &two.external.origin()).await?);
+        let external = two.external.origin();
+        assert!(is_signed_in(&visitor, &external).await?);
         assert!(is_signed_in(&visitor, &two.internal.origin()).await?);
+        visitor.open(&format!("{external}/sign-in?afresh")).await?;
+        assert!(visitor.has_cookie(&external, "-login-"));
         let stop = send(&mut visitor, travelocity.asks(binding)?).await?;
-        // Ended before anybody else is asked.
-        assert!(!is_signed_in(&visitor, &two.external.origin()).await?);
+        // Ended before anybody else is asked, and with it what was begun in it.
+        assert!(!is_signed_in(&visitor, &external).await?);
+        assert!(!visitor.has_cookie(&external, "-login-"));
         let told = second.is_told(stop)?;
         let answer = second.answers(told.id(), binding, Status::Success)?;
         let stop = send(&mut visitor, answer).await?;

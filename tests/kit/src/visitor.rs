@@ -75,6 +75,12 @@ impl Visitor {
         self.stands_still = true;
     }
 
+    /// Whether one of this origin's cookies has this in its name.
+    pub fn has_cookie(&self, origin: &str, part: &str) -> bool {
+        let mut known = self.cookies.keys();
+        known.any(|(of, name)| of == origin && name.contains(part))
+    }
+
     pub async fn open(&mut self, address: &str) -> Result<Stop> {
         self.walk(address.to_owned(), None, None).await
     }

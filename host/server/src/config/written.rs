@@ -26,15 +26,15 @@ struct Entry {
     table: Value,
 }
 
-/// A value as it stands in the file. Which text is a secret only forms and plugins say, so that each is
-/// wiped when it goes.
+/// A value as it stands in the file. Which of them is a secret only forms and plugins say (a `pin` is one
+/// without quotes too), so that each is wiped when it goes.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Text(Secret),
     List(Vec<Self>),
     Table(BTreeMap<String, Self>),
     /// A number, a flag or a date, as it is written.
-    Plain(String),
+    Plain(Secret),
 }
 
 impl From<toml::Value> for Value {
@@ -49,7 +49,7 @@ impl From<toml::Value> for Value {
             toml::Value::Integer(_)
             | toml::Value::Float(_)
             | toml::Value::Boolean(_)
-            | toml::Value::Datetime(_) => Self::Plain(value.to_string()),
+            | toml::Value::Datetime(_) => Self::Plain(Secret::new(value.to_string())),
         }
     }
 }
@@ -130,9 +130,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A text that is wiped prints as `[secret]`, and every other one as it is.
+    /// What is wiped prints as `[secret]`, and everything else as it is.
     #[test]
-    fn no_text_of_the_file_is_kept_but_in_what_is_wiped() {
+    fn no_value_of_the_file_is_kept_but_in_what_is_wiped() {
         let root: toml::Table = toml::from_str(
             r#"
             [identity_provider.corp]
@@ -146,6 +146,7 @@ mod tests {
             default_password = { file = "canary.txt" }
             [sender.acme.settings]
             sid = "canary-of-the-plugin"
+            pin = 530917
             [sender.acme.secrets]
             key = "canary-secret"
             [sms_otp.identity_provider.bank]
@@ -165,11 +166,13 @@ mod tests {
             "sms_otp.identity_provider.bank",
             "sender.own",
             "auth_token",
-            "60",
+            "pin",
         ] {
             assert!(kept.contains(name), "{name}: {kept}");
         }
-        assert!(!kept.contains("canary"), "{kept}");
+        for value in ["canary", "530917"] {
+            assert!(!kept.contains(value), "{value}: {kept}");
+        }
         let settings = written.table("sender", "own").unwrap().get("settings");
         let token = settings.unwrap().get("auth_token").unwrap();
         assert_eq!(token.as_text(), Some("canary-own"));

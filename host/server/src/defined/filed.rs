@@ -142,7 +142,11 @@ pub(super) fn together(all: Vec<Declared>) -> Vec<Declared> {
         };
         let of = |key: &str| format!("{what}.{key}");
         page.place = format!("{} and {}", page.place, one.place);
-        page.default |= one.default;
+        // A server that says who somebody is has no default: the entry beside it may be one.
+        page.default |= one.default && sends(&page.form);
+        if one.default {
+            page.values.insert(of("default"), "true".to_owned());
+        }
         page.values.insert(of(key), said);
         let values = one.values.into_iter();
         page.values
@@ -186,7 +190,7 @@ fn text(kind: &FieldKind, value: &Value) -> Option<String> {
                 _ => format!("what the file {name} says"),
             }
         }),
-        Value::Plain(text) => Some(text.clone()),
+        Value::Plain(text) => Some(text.expose().to_owned()),
     }
 }
 
@@ -295,17 +299,25 @@ mod tests {
             panic!("{pages:?}");
         };
         assert_eq!(*rest, other);
-        assert_eq!((page.form.as_str(), page.default), ("oidc", true));
+        assert_eq!((page.form.as_str(), page.default), ("oidc", false));
         assert_eq!(page.place, "a and b and c");
         assert_eq!(page.set, ["kept", "sender.kept", "entry.kept"]);
         let values: Vec<_> = page.values.iter().map(|(a, b)| (&**a, &**b)).collect();
         let expected = [
             ("allow", "a"),
+            ("entry.default", "true"),
             ("entry.enable", "true"),
             ("entry.senders", "c"),
             ("sender.allow", "b"),
             ("sender.plugin", "twilio"),
         ];
         assert_eq!(values, expected);
+        // What sends is the default itself.
+        let pages = together(vec![
+            one("sms-otp/twilio", false, "b", "allow"),
+            one("sms-otp", true, "c", "senders"),
+        ]);
+        assert!(pages[0].default);
+        assert_eq!(pages[0].values["entry.default"], "true");
     }
 }

@@ -9,7 +9,7 @@ pub mod sessions;
 
 use crate::error::unmoved;
 use crate::extract::{Client, SessionForm, SignedIn};
-use crate::page::{self, Frame, see_other, with_cookie};
+use crate::page::{self, Frame, see_other};
 use crate::tenant::{Tenant, TenantState};
 use crate::texts::{Texts, counted};
 use crate::time;
@@ -136,16 +136,13 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16). What the person had
-/// begun in it goes with it, also a sign-in that had them asked afresh: the next one is an ordinary one.
+/// `POST /sign-out`: the session ends here, whatever the browser keeps (attack S-16).
 pub async fn sign_out(Tenant(state): Tenant, form: SessionForm) -> Response {
-    let response = match crate::saml::logout::sign_out(&state, &form.session, None).await {
+    match crate::saml::logout::sign_out(&state, &form.session, None).await {
         Ok(Some(walk)) => walk,
-        Ok(None) => with_cookie(see_other("/signed-out"), state.cookies().clear_session()),
-        Err(response) => return response,
-    };
-    let response = with_cookie(response, state.cookies().clear_proof());
-    with_cookie(response, state.cookies().clear_login())
+        Ok(None) => page::signed_out(see_other("/signed-out"), state.cookies()),
+        Err(response) => response,
+    }
 }
 
 #[derive(Template)]

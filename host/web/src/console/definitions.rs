@@ -338,6 +338,9 @@ pub async fn new(
     let Some(sort) = sort(&of) else {
         return not_found(&state, &of);
     };
+    if let Err(error) = state.administration.new_form(sort, &form) {
+        return refused(&state, error, here(sort));
+    }
     let wanted = Wanted {
         form,
         enabled: true,

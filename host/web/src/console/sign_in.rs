@@ -251,10 +251,7 @@ pub async fn finish(SuperTenant(state): SuperTenant, form: SignInForm) -> Respon
 /// `POST /console/sign-out`
 pub async fn sign_out(SuperTenant(state): SuperTenant, form: super::ConsoleForm) -> Response {
     match state.administration.close_console(&form.console).await {
-        Ok(()) => with_cookie(
-            see_other(SIGN_IN),
-            state.web().console_cookies().clear_session(),
-        ),
+        Ok(()) => page::signed_out(see_other(SIGN_IN), state.web().console_cookies()),
         Err(error) => super::refused(&state, error, HOME),
     }
 }

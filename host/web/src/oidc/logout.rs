@@ -78,14 +78,17 @@ async fn serve(
     let application_state = query.text("state").unwrap_or_default();
     let back = way_back(state, client_id.as_deref(), uri, application_state).await?;
     let Some(session) = session::current(state, headers).await? else {
-        return Ok(gone(state, back.as_deref()));
+        // Nobody signs out: a sign-in that is under way is not ended by a link, which may be anybody's.
+        let response = gone(back.as_deref());
+        return Ok(with_cookie(response, state.cookies().clear_session()));
     };
     let of_this_session = hint
         .as_ref()
         .is_some_and(|hint| hint.sid == session.name && hint.sub == super::subject(&session));
     if of_this_session {
         let walk = saml::logout::sign_out(state, &session, back.clone()).await?;
-        return Ok(walk.unwrap_or_else(|| gone(state, back.as_deref())));
+        let over = || page::signed_out(gone(back.as_deref()), state.cookies());
+        return Ok(walk.unwrap_or_else(over));
     }
     let client_id = client_id.as_deref().unwrap_or_default();
     let uri = if back.is_some() { uri } else { "" };
@@ -152,7 +155,7 @@ pub async fn confirm(Tenant(state): Tenant, form: SessionForm) -> Response {
         Some(location) => page::draw(&SignedOutPage { f, location }),
         None => see_other("/signed-out"),
     };
-    with_cookie(response, state.cookies().clear_session())
+    page::signed_out(response, state.cookies())
 }
 
 #[derive(Template)]
@@ -212,8 +215,7 @@ pub async fn ended(state: &TenantState, tenant: &str, session: &str) {
     }
 }
 
-fn gone(state: &TenantState, back: Option<&str>) -> Response {
+fn gone(back: Option<&str>) -> Response {
     let web = |back: &&str| Url::parse(back).is_ok();
-    let response = see_other(back.filter(web).unwrap_or("/signed-out"));
-    with_cookie(response, state.cookies().clear_session())
+    see_other(back.filter(web).unwrap_or("/signed-out"))
 }

@@ -22,7 +22,7 @@ use crate::error::{chain, unmoved};
 use crate::extract::client::printable;
 use crate::extract::session;
 use crate::oidc;
-use crate::page::{see_other, with_cookie};
+use crate::page::{see_other, signed_out, with_cookie};
 use crate::tenant::TenantState;
 use axum::response::Response;
 use http::HeaderMap;
@@ -103,7 +103,7 @@ pub async fn sign_out(
     let key = key.map_err(|error| super::busy(&error))?;
     keep(state, &key, &walk).await?;
     let response = with_cookie(see_other(LOGOUT), state.cookies().set_sign_out(&key));
-    Ok(Some(with_cookie(response, state.cookies().clear_session())))
+    Ok(Some(signed_out(response, state.cookies())))
 }
 
 /// On the server and at once. Returns the applications that take part in it.
@@ -339,7 +339,7 @@ async fn follow(
     let key = key.map_err(|error| super::busy(&error))?;
     let response = go_on(state, client, &key, walk).await?;
     Ok(if this_one {
-        with_cookie(response, state.cookies().clear_session())
+        signed_out(response, state.cookies())
     } else {
         response
     })

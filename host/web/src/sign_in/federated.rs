@@ -94,7 +94,7 @@ pub async fn leave(
 /// without a code after it nothing of the account is moved.
 fn is_asked_afresh(application: &Application, provider: &IdentityProvider) -> bool {
     let proves_nothing = matches!(provider.protocol, Protocol::OAuth2(_));
-    application.sequence.afresh && !(application.is_account_page() && proves_nothing)
+    application.sequence.afresh && (application.waits() || !proves_nothing)
 }
 
 /// `GET /sign-in/callback/{name}`: bound to the browser by its login's cookie, which comes along

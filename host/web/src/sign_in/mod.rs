@@ -113,9 +113,7 @@ fn nothing_to_choose(step: &Step) -> Option<&Offer> {
 /// one, and one that has ended. What begins in its place would ask as little as it did.
 fn gives_way(step: &Step) -> bool {
     match step {
-        Step::FirstStep { application, .. } => {
-            !(application.is_account_page() && application.sequence.afresh)
-        }
+        Step::FirstStep { application, .. } => application.waits() || !application.sequence.afresh,
         Step::Stopped { backup_codes, .. } => !backup_codes,
         Step::SecondStepWanted { .. }
         | Step::AskNumber { .. }

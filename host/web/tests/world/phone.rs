@@ -49,6 +49,14 @@ impl Phone {
         messages.last().unwrap().2.clone().unwrap()
     }
 
+    /// Another code than the last one.
+    pub fn wrong_code(&self) -> &'static str {
+        match self.last_code().as_str() {
+            "000000" => "000001",
+            _ => "000000",
+        }
+    }
+
     pub fn last_number(&self) -> String {
         self.messages.lock().unwrap().last().unwrap().0.clone()
     }

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub(crate) use postern_kit::phone::another_code;
 pub(crate) use postern_kit::postern_web::texts::EN;
 
 /// What would stop a table of many people from one address: those limits have tests of their own.
@@ -184,10 +185,6 @@ impl AtCode {
         }
         Ok(page)
     }
-}
-
-pub(crate) fn another_code(code: &str) -> String {
-    if code == "000000" { "000001" } else { "000000" }.to_owned()
 }
 
 /// What an identity provider says of somebody.

@@ -40,7 +40,8 @@ pub struct Registration {
     pub client_secret: Option<Secret>,
     pub authentication: ClientAuthentication,
     pub scopes: Vec<String>,
-    /// Further parameters of the authorization request: `hd`, `resource`.
+    /// Further parameters of the authorization request: `hd`, `resource`. One that a request says itself, as
+    /// `login_hint` where an application names somebody, is left out of that one.
     pub parameters: Vec<(String, String)>,
 }
 

@@ -187,24 +187,22 @@ impl Upstreams {
             .authorize_url(|| CsrfToken::new(key))
             .set_pkce_challenge(challenge)
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
-        for (name, value) in &registration.parameters {
-            // Said below, and nothing may be said twice (RFC 6749, section 3.1).
-            if traveller.afresh && matches!(name.as_str(), "prompt" | "max_age") {
-                continue;
-            }
-            request = request.add_extra_param(name, value);
-        }
+        let mut ours: Vec<(&str, &str)> = Vec::new();
         if matches!(provider.protocol, Protocol::Oidc(_)) {
-            request = request.add_extra_param("nonce", &nonce);
-            request = request.add_extra_param("ui_locales", traveller.locale);
-            if let Some(hint) = traveller.login_hint {
-                request = request.add_extra_param("login_hint", hint);
-            }
+            ours.extend([("nonce", nonce.as_str()), ("ui_locales", traveller.locale)]);
+            ours.extend(traveller.login_hint.map(|hint| ("login_hint", hint)));
             if traveller.afresh {
-                request = request
-                    .add_extra_param("prompt", "login")
-                    .add_extra_param("max_age", "0");
+                ours.extend([("prompt", "login"), ("max_age", "0")]);
             }
+        }
+        for (name, value) in &registration.parameters {
+            // Nothing may be said twice (RFC 6749, section 3.1).
+            if ours.iter().all(|(own, _)| own != name) {
+                request = request.add_extra_param(name, value);
+            }
+        }
+        for (name, value) in ours {
+            request = request.add_extra_param(name, value);
         }
         let (location, _) = request.url();
         let trip = Trip {
