@@ -190,8 +190,11 @@ async fn who_is_excused_from_the_code_on_the_way_to_it_is_as_fresh_as_before() {
     let session = by_password(&world).await;
     world.pass(HOUR);
     let asks = application(SecondStep::SmsOtp);
-    let stepped_up = world.logins.step_up(&session, asks, browser(), &facts());
-    let stepped_up = stepped_up.await.unwrap();
+    let stepped_up = world
+        .logins
+        .step_up(&session, asks, browser(), &facts())
+        .await
+        .unwrap();
     if let Some(alice) = world.held().users.get_mut("alice") {
         alice.profile.opted_out = true;
     }

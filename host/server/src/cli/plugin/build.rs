@@ -12,7 +12,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Small, quick to start, and an abort is a trap; whether or not the workspace says so itself.
 const PROFILE: &[&str] = &[
     "profile.plugin.inherits=\"release\"",
-    "profile.plugin.opt-level=\"s\"",
+    "profile.plugin.opt-level=3",
     "profile.plugin.lto=true",
     "profile.plugin.codegen-units=1",
     "profile.plugin.panic=\"abort\"",
