@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Small, quick to start, and an abort is a trap; whether or not the workspace says so itself.
+/// Quick, and an abort is a trap; whether or not the workspace says so itself.
 const PROFILE: &[&str] = &[
     "profile.plugin.inherits=\"release\"",
     "profile.plugin.opt-level=3",
