@@ -156,6 +156,11 @@ impl Peer {
         found.unwrap()["id"].clone()
     }
 
+    /// Somebody there takes this user away.
+    fn loses(&self, id: &str) {
+        self.users.lock().unwrap().retain(|user| user["id"] != id);
+    }
+
     /// Who was in the group, each time that it was told of one.
     fn members(&self) -> Vec<Value> {
         let groups = self.groups.lock().unwrap();
@@ -413,9 +418,7 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
     assert_eq!(left, [("carol", true)]);
 
     // Somebody looks after it at the peer.
-    let mut users = peer.users.lock().unwrap();
-    users.retain(|user| user["id"] != "2");
-    drop(users);
+    peer.loses("2");
     let retried = store.retry(TENANT, "peer", None, engine.now());
     assert_eq!(retried.await.unwrap(), 1);
     worked_off(&engine).await;
@@ -453,9 +456,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
         worked_off(&engine).await;
         clock.pass(LONGEST_WAIT);
     }
-    let mut users = peer.users.lock().unwrap();
-    users.retain(|user| user["id"] != "2");
-    drop(users);
+    peer.loses("2");
     // The group was tried last, and a little while ago.
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     let (carol, staff) = (&waiting[0], &waiting[1]);

@@ -46,7 +46,8 @@ pub(crate) async fn run(
                     for warning in &next.warnings {
                         tracing::warn!(config.key = warning.key, "{}", warning.message);
                     }
-                    let taken = parts.apply(&current, &next).await;
+                    // On the heap: rare, and far larger than the task that waits for it.
+                    let taken = Box::pin(parts.apply(&current, &next)).await;
                     seen = Seen::now(&path, &next);
                     if taken {
                         current = next;
