@@ -120,7 +120,11 @@ async fn whoever_begins_both_factors_are_asked_for_and_the_application_is_told_t
         let (accepted, relay_state) = app.accept(stop, asked)?;
         let accepted = accepted?;
         assert_eq!(accepted.subject().value, "alice", "{begins}");
-        assert_eq!(accepted.attributes(), [mobile.clone()], "{begins}");
+        assert_eq!(
+            accepted.attributes(),
+            std::slice::from_ref(&mobile),
+            "{begins}"
+        );
         assert_eq!(accepted.context(), AuthnContext::TwoFactors, "{begins}");
         assert_eq!(relay_state.as_deref(), PLAIN.relay_state, "{begins}");
     }
