@@ -13,7 +13,7 @@ use postern_otp::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Raised with every change of the shape of `Login` or `Session`.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 
 #[derive(Serialize)]
 struct LoginOut<'a> {
@@ -200,7 +200,7 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], noun: &str) -> Result<T, StoreE
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use postern_login::login::{Challenge, Challenged, Who};
+    use postern_login::login::{Challenge, Challenged, Identified, Who};
     use postern_login::ports::{AccountRef, Subject};
     use postern_otp::challenge::Requested;
     use postern_otp::code::{Alphabet, CodeFormat};
@@ -284,6 +284,12 @@ mod tests {
         }
     }
 
+    /// The same person, before a code is sent.
+    fn identified(login: &Login) -> State {
+        let who = login.state.who().unwrap().clone();
+        State::Identified(Identified { who, at: NOW })
+    }
+
     fn session() -> Session {
         Session {
             id: SessionId::parse(&"s".repeat(43)).unwrap(),
@@ -309,15 +315,18 @@ mod tests {
     /// the rows of the old one.
     #[test]
     fn the_shape_of_a_row_is_the_one_that_format_names() {
-        assert_eq!(FORMAT, 5);
+        assert_eq!(FORMAT, 6);
         let login = login();
         let row = of_login(&login, &login.state).unwrap();
         assert_eq!(hex::encode(row), LOGIN_ROW);
+        let row = of_login(&login, &identified(&login)).unwrap();
+        assert_eq!(hex::encode(row), IDENTIFIED_ROW);
         assert_eq!(hex::encode(of_session(&session()).unwrap()), SESSION_ROW);
     }
 
-    const LOGIN_ROW: &str = "05046b3378390a74312e6578616d706c65010473686f7001093139322e302e322e3700000100010000030370617902656e80a0f1c2b134a097a8c3b13403000a74312e6578616d706c6505616c6963650105616c69636505616c6963650000020c2b3934373731323334353637023934093737313233343536370a30373731323334353637024c4b0080a0f1c2b134e0c783c3b13400b08af3c2b1340730203918c139f2aedac056264cd686136b3d263725c6e1cbbed34ebb4e5e2e46000001072a2a2a34353637050000";
-    const SESSION_ROW: &str = "050262370a74312e6578616d706c6505616c6963650105616c69636501036964700180a0f1c2b1348088cfd0b13409612062726f77736572093139322e302e322e370264650105656d61696c0b6140622e6578616d706c65";
+    const LOGIN_ROW: &str = "06046b3378390a74312e6578616d706c65010473686f7001093139322e302e322e3700000100010000030370617902656e80a0f1c2b134a097a8c3b13403000a74312e6578616d706c6505616c6963650105616c69636505616c6963650000020c2b3934373731323334353637023934093737313233343536370a30373731323334353637024c4b0080a0f1c2b134e0c783c3b13400b08af3c2b1340730203918c139f2aedac056264cd686136b3d263725c6e1cbbed34ebb4e5e2e46000001072a2a2a34353637050000";
+    const IDENTIFIED_ROW: &str = "06046b3378390a74312e6578616d706c65010473686f7001093139322e302e322e3700000100010000030370617902656e80a0f1c2b134a097a8c3b13401000a74312e6578616d706c6505616c6963650105616c69636505616c696365000080a0f1c2b134";
+    const SESSION_ROW: &str = "060262370a74312e6578616d706c6505616c6963650105616c69636501036964700180a0f1c2b1348088cfd0b13409612062726f77736572093139322e302e322e370264650105656d61696c0b6140622e6578616d706c65";
 
     #[test]
     fn a_row_reads_back_as_it_was_written() {

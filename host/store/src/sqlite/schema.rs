@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 12] = [
     TOLD,
     REMOTE_IDS_ONCE,
     REFUSALS,
+    TIMES_OF_FIRST_STEPS,
 ];
 
 pub(super) enum Refused {
@@ -415,6 +416,13 @@ UPDATE deliveries SET password = NULL;
 /// nobody knows: it starts anew.
 const REFUSALS: &str = "
 ALTER TABLE deliveries ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+";
+
+/// A login that goes on from a session knows when that was proven: logins of before cannot be read and are
+/// dropped, sessions have the shape they had.
+const TIMES_OF_FIRST_STEPS: &str = "
+DELETE FROM logins;
+UPDATE sessions SET body = x'06' || substr(body, 2);
 ";
 
 #[cfg(test)]
