@@ -6,7 +6,6 @@ use crate::saml::{
     signing_with,
 };
 use crate::saml_partner::{self, PARTNER, vouch};
-use crate::tenants::{A, B, to_outbox};
 use crate::{ALICE, PASSWORD};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +15,7 @@ use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use postern_federation::saml::sp::{Question, Wish};
 use postern_federation::saml::{AuthnContext, Binding, Certificate, Refusal, UnverifiedResponse};
+use postern_it::tenants::{A, B, to_outbox};
 use postern_kit::anyhow::{Context, Result};
 use postern_kit::{Stop, TestHost, Visitor, Warnings};
 use std::io::{Read as _, Write as _};

@@ -1,6 +1,5 @@
 //! The first step is taken at an identity provider, the second one here.
 
-use crate::behaviour::EN;
 use crate::{ALICE, BOB, PASSWORD};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +10,7 @@ use postern_kit::desk::Request;
 use postern_kit::identity_provider::{CLIENT_ID, CLIENT_SECRET, Signing};
 use postern_kit::phone::another_code;
 use postern_kit::ports::free_port;
+use postern_kit::postern_web::texts::EN;
 use postern_kit::{
     Browser, Change, IdentityProvider, Page, Peer, Provider, Stop, TestClock, TestHost, Visitor,
 };

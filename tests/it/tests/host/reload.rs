@@ -1,8 +1,8 @@
 //! The configuration file is read again, by itself and on SIGHUP: beside what the console has defined
 //! since, and whole or not at all.
 
-use crate::tenants::{A, to_outbox};
 use crate::{ALICE, BOB, PASSWORD};
+use postern_it::tenants::{A, to_outbox};
 use postern_kit::anyhow::{Result, ensure};
 use postern_kit::{Browser, Installation, Process};
 use std::time::{Duration, Instant};

@@ -9,10 +9,10 @@ use crate::saml_participant::{
 };
 use crate::saml_partner::{self, PARTNER, vouch};
 use crate::saml_tenants::{ALICES, address, application, fills_in, host, led_to, visitor};
-use crate::tenants::{A, B, to_outbox};
 use crate::{ALICE, PASSWORD};
 use jiff::Timestamp;
 use postern_federation::saml::{Binding, Outgoing, Status};
+use postern_it::tenants::{A, B, to_outbox};
 use postern_kit::anyhow::{Result, bail};
 use postern_kit::{Stop, TestHost, Visitor, Warnings};
 

@@ -2,14 +2,12 @@
 //! change, break and go.
 
 use crate::{ALICE, BOB, PASSWORD};
+use postern_it::tenants::{A, B, to_outbox};
 use postern_kit::anyhow::{self, Result, bail};
 use postern_kit::desk::{Reply, Request};
 use postern_kit::identity_provider::challenge_of;
 use postern_kit::{Browser, Installation, Provider, TestClock, TestHost};
 use std::time::Duration;
-
-pub(crate) const A: &str = "a.example";
-pub(crate) const B: &str = "b.example";
 
 /// What a tenant of the older product has in its registry.
 const REGISTRY: &str = r#"<?xml version="1.0"?>
@@ -18,13 +16,6 @@ const REGISTRY: &str = r#"<?xml version="1.0"?>
 <Parameter name="TokenLength">8</Parameter>
 </AuthenticatorConfig>
 "#;
-
-/// A document whose messages go to the outbox, with codes of this length.
-pub(crate) fn to_outbox(brand: &str, length: u8) -> String {
-    format!(
-        "brand = \"{brand}\"\n[sms_otp]\nsenders = [\"{brand}-own\"]\ntoken_length = {length}\n[sender.{brand}-own]\nplugin = \"fake\"\n"
-    )
-}
 
 fn twilio(host: &TestHost, token: &str) -> String {
     let accounts = postern_kit::sms_gateway::Accounts::default();

@@ -23,12 +23,12 @@ macro_rules! key {
     ($name:literal) => {
         (
             include_str!(concat!(
-                "../../../host/federation/tests/saml/keys/",
+                "../../../../host/federation/tests/saml/keys/",
                 $name,
                 ".key"
             )),
             include_str!(concat!(
-                "../../../host/federation/tests/saml/keys/",
+                "../../../../host/federation/tests/saml/keys/",
                 $name,
                 ".crt"
             )),

@@ -1,7 +1,6 @@
 //! What an application's entry says, where the password and the code are asked for here: who may ask, who may begin,
 //! and what the application is told of the person and of the factors.
 
-use crate::behaviour::{EN, says};
 use crate::saml::{
     APPLICATION_KEY, App, EXTERNAL_KEY, INTERNAL_KEY, PLAIN, is_refused, send, signing_with,
     taken_to,
@@ -11,6 +10,7 @@ use postern_federation::saml::context::{Comparison, RequestedContext};
 use postern_federation::saml::response::Attribute;
 use postern_federation::saml::{AuthnContext, Binding, Refusal};
 use postern_kit::anyhow::Result;
+use postern_kit::postern_web::texts::EN;
 use postern_kit::{Change, Phone, Stop, TestHost, Visitor, Warnings};
 
 const HOME: &str = "http://localhost:8088/home";
@@ -178,7 +178,8 @@ async fn an_application_is_told_of_the_factors_that_were_given_and_of_no_others(
     let stop = stopped.open(&app.link(PLAIN)?).await?;
     let stop = gives_password(&host, &mut stopped, stop).await?;
     let page = stop.page()?;
-    says("mandatory", &page, EN.stopped_opted_out);
+    let said = page.text();
+    assert!(said.contains(EN.stopped_opted_out), "{said}");
     let stop = stopped
         .submit(&origin, &page, "/sign-in/decline", &[])
         .await?;

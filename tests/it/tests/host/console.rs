@@ -23,7 +23,7 @@ async fn an_administrator_comes_in_by_a_link_and_administers_at_a_desk() -> Resu
 }
 
 const ERIN: &str = "+12025550177";
-const CERTIFICATE: &str = include_str!("../../../host/federation/tests/saml/keys/sp.crt");
+const CERTIFICATE: &str = include_str!("../../../../host/federation/tests/saml/keys/sp.crt");
 
 async fn administer(name: &str, width: u32, height: u32) -> Result<()> {
     let host = TestHost::builder()
