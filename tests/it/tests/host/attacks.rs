@@ -2,6 +2,7 @@
 //! the example plugin as it is built.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Ids of each group of the catalogue: 207 in all.
@@ -81,6 +82,8 @@ fn the_readme_quotes_the_example_as_it_is() {
 pub(crate) struct Functions(BTreeMap<String, Vec<Found>>);
 
 struct Found {
+    /// The folder of its package.
+    package: String,
     /// The folders and the file it is in, as modules are called.
     place: Vec<String>,
     is_test: bool,
@@ -99,12 +102,14 @@ impl Functions {
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let package = path
+                        .ancestors()
+                        .find(|folder| folder.join("Cargo.toml").is_file());
+                    let package = package.and_then(Path::file_name).unwrap();
                     let place = path.strip_prefix(root).unwrap().with_extension("");
-                    let place: Vec<String> = place
-                        .iter()
-                        .map(|part| part.to_string_lossy().replace('-', "_"))
-                        .collect();
-                    read(&std::fs::read_to_string(&path).unwrap(), &place, &mut found);
+                    let place: Vec<String> = place.iter().map(as_a_module).collect();
+                    read(&text, &as_a_module(package), &place, &mut found);
                 }
             }
         }
@@ -118,15 +123,17 @@ impl Functions {
         let Some(found) = self.0.get(name) else {
             return Some("does not exist");
         };
-        let mut modules = modules.into_iter().filter(|module| *module != "tests");
-        let crate_name = modules.next().map(|name| {
-            let short = name.strip_prefix("postern_").unwrap_or(name);
-            short.strip_prefix("plugin_").unwrap_or(short)
+        // The package is more than a folder on the way: one of these tests' is called as the package
+        // `federation` is.
+        let package = modules.first().and_then(|name| {
+            let short = name.strip_prefix("postern_")?;
+            Some(short.strip_prefix("plugin_").unwrap_or(short))
         });
-        let modules: Vec<&str> = crate_name.into_iter().chain(modules).collect();
+        let modules = &modules[usize::from(package.is_some())..];
         let lies_there = |found: &&Found| {
             let has = |module: &&str| found.place.iter().any(|part| part == module);
-            modules.iter().all(has)
+            package.is_none_or(|package| found.package == package)
+                && modules.iter().filter(|module| **module != "tests").all(has)
         };
         let mut there = found.iter().filter(lies_there).peekable();
         if there.peek().is_none() {
@@ -142,7 +149,11 @@ impl Functions {
 /// A suite that every store runs, and the one that is its own harness, have no attribute.
 const WITHOUT_ATTRIBUTE: [&str; 2] = ["conformance", "crash"];
 
-fn read(text: &str, place: &[String], found: &mut BTreeMap<String, Vec<Found>>) {
+fn as_a_module(name: &OsStr) -> String {
+    name.to_string_lossy().replace('-', "_")
+}
+
+fn read(text: &str, package: &str, place: &[String], found: &mut BTreeMap<String, Vec<Found>>) {
     let lines: Vec<&str> = text.lines().collect();
     for (at, line) in lines.iter().enumerate() {
         let Some((_, rest)) = line.split_once("fn ") else {
@@ -163,8 +174,11 @@ fn read(text: &str, place: &[String], found: &mut BTreeMap<String, Vec<Found>>) 
             .iter()
             .any(|part| WITHOUT_ATTRIBUTE.contains(&part.as_str()));
         let is_test = by_itself || attributes.any(|line| line.contains("test"));
-        let place = place.to_vec();
-        let one = Found { place, is_test };
+        let one = Found {
+            package: package.to_owned(),
+            place: place.to_vec(),
+            is_test,
+        };
         found.entry(name.to_owned()).or_default().push(one);
     }
 }
