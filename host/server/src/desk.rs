@@ -6,6 +6,7 @@
 //! administer, and nobody else.
 
 use anyhow::{Context, bail};
+use futures_util::future::BoxFuture;
 use postern_admin::administrators::Administrator;
 use postern_admin::audit::{Filter, Link, Page, Pruned, Verified};
 use postern_admin::definitions::{FormName, Listed, Meaning, Shown, Sort, Wanted};
@@ -302,11 +303,15 @@ pub struct Desk {
     pub administration: Administration,
 }
 
+/// Both ways in are boxed: all acts in one future are large, and it would be compiled again into every
+/// module that waits for it.
 impl Desk {
     /// Does what is asked, for the tenant it is asked of: one that is there, switched off or not.
-    pub async fn answer_for(&self, asked: Asked) -> anyhow::Result<Reply> {
-        self.attended_by(&Actor::command_line("this process"), asked)
-            .await
+    pub fn answer_for(&self, asked: Asked) -> BoxFuture<'_, anyhow::Result<Reply>> {
+        Box::pin(async move {
+            let actor = Actor::command_line("this process");
+            self.attended_by(&actor, asked).await
+        })
     }
 
     async fn attended_by(&self, actor: &Actor, asked: Asked) -> anyhow::Result<Reply> {
@@ -327,9 +332,11 @@ impl Desk {
     }
 
     /// Does what is asked, as the owner of this process. An error is one sentence for whoever asked.
-    pub async fn answer(&self, request: Request) -> anyhow::Result<Reply> {
-        self.answer_to(&Actor::command_line("this process"), request)
-            .await
+    pub fn answer(&self, request: Request) -> BoxFuture<'_, anyhow::Result<Reply>> {
+        Box::pin(async move {
+            let actor = Actor::command_line("this process");
+            self.answer_to(&actor, request).await
+        })
     }
 
     async fn answer_to(&self, actor: &Actor, request: Request) -> anyhow::Result<Reply> {
