@@ -18,6 +18,7 @@ use postern_server::host::{Doors, Host};
 use postern_wasm::WorkerCommand;
 use sms_gateway::Gateway;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Who takes the messages.
@@ -141,7 +142,12 @@ impl Builder {
         self
     }
 
-    pub async fn start(self) -> Result<TestHost> {
+    /// Boxed: what makes a host is compiled here once, and not again into every module that starts one.
+    pub fn start(self) -> Pin<Box<dyn Future<Output = Result<TestHost>>>> {
+        Box::pin(self.started())
+    }
+
+    async fn started(self) -> Result<TestHost> {
         let (gateway, senders, mut plugins) = match self.provider {
             _ if self.own.is_some() => (None, String::new(), Vec::new()),
             Provider::StandIn => {
