@@ -1,9 +1,8 @@
 //! The authorization endpoint: an application sends a browser, and gets it back with a code.
 
-use super::{REQUEST, REQUEST_WAITS, answered, now};
+use super::{REQUEST, REQUEST_WAITS, again_by_get, answered, now};
 use crate::applications;
 use crate::error::{PageError, unmoved};
-use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
 use crate::page::{self, Frame, see_other, with_cookie};
@@ -40,17 +39,9 @@ pub async fn get(
         .unwrap_or_else(|response| response)
 }
 
-/// `POST /oauth2/authorize`: the form comes from another site, so without our cookies. The browser
-/// is sent here again by GET, with which they come.
+/// `POST /oauth2/authorize`
 pub async fn post(request: Request) -> Response {
-    let fields = match Fields::read(request).await {
-        Ok(fields) => fields,
-        Err(error) => return error.into_response(),
-    };
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields.pairs())
-        .finish();
-    see_other(&format!("{}?{query}", discovery::AUTHORIZE))
+    again_by_get(request, discovery::AUTHORIZE).await
 }
 
 async fn serve(
