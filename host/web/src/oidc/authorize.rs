@@ -91,19 +91,7 @@ async fn serve(
     };
     // `read` refuses a request of nobody.
     let party = party.ok_or_else(|| PageError::Application.into_response())?;
-    let application = application(state, &party, &request).await?;
-    let session = state.cookies().session(headers);
-    let recognized = state
-        .logins
-        .recognize(
-            &state.tenant,
-            &application,
-            &demand(&request),
-            session.as_ref(),
-        )
-        .await
-        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
-    let recognized = meant(state, &request, recognized)?;
+    let (application, recognized) = recognize(state, headers, &party, &request).await?;
     match (recognized, request.prompt) {
         (Recognized::Enough(session), _) => {
             let location = code(state, &party, &request, &session).await?;
@@ -183,19 +171,8 @@ async fn resume(
         );
         return Ok(onward(state, client, &location));
     }
-    let application = application(state, &party, &request).await?;
-    let session = state.cookies().session(headers);
-    let recognized = state
-        .logins
-        .recognize(
-            &state.tenant,
-            &application,
-            &demand(&request),
-            session.as_ref(),
-        )
-        .await
-        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
-    match meant(state, &request, recognized)? {
+    let (application, recognized) = recognize(state, headers, &party, &request).await?;
+    match recognized {
         Recognized::Enough(session) => {
             once().await?;
             let location = code(state, &party, &request, &session).await?;
@@ -239,11 +216,13 @@ fn meant(
     })
 }
 
-async fn application(
+/// How people sign in to the application, as this request has it, and whether somebody did already.
+async fn recognize(
     state: &TenantState,
+    headers: &HeaderMap,
     party: &RelyingParty,
     request: &AuthorizationRequest,
-) -> Result<Application, Response> {
+) -> Result<(Application, Recognized), Response> {
     let mut application = applications::of(state, party)
         .await
         .map_err(|error| busy(&error))?;
@@ -251,14 +230,18 @@ async fn application(
     if request.wants_second_factor {
         application.sequence.second_step = SecondStep::SmsOtp;
     }
-    application.sequence.afresh = request.since().is_some();
-    Ok(application)
-}
-
-fn demand(request: &AuthorizationRequest) -> Demand {
-    Demand {
-        since: request.since().map(|moment| Timestamp(moment.0)),
-    }
+    let since = request.since();
+    application.sequence.afresh = since.is_some();
+    let demand = Demand {
+        since: since.map(|moment| Timestamp(moment.0)),
+    };
+    let session = state.cookies().session(headers);
+    let recognized = state
+        .logins
+        .recognize(&state.tenant, &application, &demand, session.as_ref())
+        .await
+        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
+    Ok((application, meant(state, request, recognized)?))
 }
 
 async fn park(state: &TenantState, request: &AuthorizationRequest) -> Result<ParkingKey, Response> {
