@@ -37,7 +37,7 @@ pub use log::{Log, LogFormat};
 pub use outbox::Outbox;
 pub use plugins::{Isolation, Plugins};
 pub use problems::{ConfigError, Problem, Warning};
-pub use secret::{Secret, Surroundings};
+pub use secret::Surroundings;
 pub use sender::{Sender, Setting};
 pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
