@@ -1,4 +1,4 @@
-//! A text that nobody prints: the secret of a client at an identity provider.
+//! A text that nobody prints: the secret of a client at an identity provider, a key, a token.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

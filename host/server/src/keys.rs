@@ -4,9 +4,9 @@
 //! They are made when they are missing. A file that others can read is refused: what it protected
 //! must be taken for known.
 
-use crate::config::Secret;
 use crate::entropy;
 use anyhow::{Context, bail};
+use postern_federation::Secret;
 use postern_otp::{HashKey, KeyRing, Timestamp};
 use postern_store::RowKeys;
 use serde::{Deserialize, Serialize};

@@ -3,14 +3,13 @@
 //! A key is published two days before it signs and a week after it did: applications read the
 //! published ones about once an hour, and an ID token is read at once.
 
-use crate::config::Secret;
 use crate::keys::{Keys, read, write};
 use anyhow::Context;
-use postern_federation::Moment;
 use postern_federation::oidc::client::SigningAlgorithm;
 use postern_federation::oidc::provider::keys::generate;
 use postern_federation::oidc::provider::{SigningKey, SigningKeys, SigningRing};
 use postern_federation::ports::PortError;
+use postern_federation::{Moment, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,7 +106,7 @@ fn turn(keys: &mut Vec<Entry>, now: u64) -> anyhow::Result<bool> {
             Some(_) => None,
         };
         if let Some(signs_from) = signs_from {
-            let pem = Secret::new(generate(algorithm)?.expose().to_owned());
+            let pem = generate(algorithm)?;
             keys.push(Entry {
                 algorithm,
                 signs_from,

@@ -194,7 +194,7 @@ pub enum StartError {
 
 /// `text` as one line of at most `bytes` bytes: control characters, line separators and the
 /// characters that reorder text are escaped, so that no guest can forge or hide a log line.
-pub(crate) fn one_line(text: &str, bytes: usize) -> String {
+pub fn one_line(text: &str, bytes: usize) -> String {
     let mut line = String::with_capacity(text.len().min(bytes));
     for c in text.chars() {
         let before = line.len();

@@ -34,7 +34,7 @@ pub use admission::{Inspection, inspect};
 pub use bindings::{provider, resolver, types};
 pub use cache::CachePlace;
 pub use client::WorkerCommand;
-pub use error::{Blame, Fault, FaultKind, Refusal, Stage, StartError};
+pub use error::{Blame, Fault, FaultKind, Refusal, Stage, StartError, one_line};
 pub use limits::{ClassLimits, Limits};
 pub use manifest::Manifest;
 pub use plugins::{Isolation, Loaded, PluginHandle, Plugins, Setup};

@@ -9,9 +9,11 @@ mod test;
 mod try_;
 
 use super::{ConfigFile, output};
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use postern_gateway::suite::{AT_ADMISSION, Extent};
-use std::path::PathBuf;
+use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, WorkerCommand};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -110,10 +112,9 @@ pub(super) fn run(command: Command) -> anyhow::Result<()> {
 }
 
 /// A plugin file, read within the bound a host has.
-fn read(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    use anyhow::Context;
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     use std::io::Read;
-    let most = postern_wasm::Limits::default().component_bytes as u64;
+    let most = Limits::default().component_bytes as u64;
     let mut bytes = Vec::new();
     std::fs::File::open(file)
         .and_then(|opened| opened.take(most + 1).read_to_end(&mut bytes))
@@ -125,4 +126,20 @@ fn read(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
         most >> 20
     );
     Ok(bytes)
+}
+
+/// A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
+async fn admitted(bytes: &[u8], file: &Path) -> anyhow::Result<(Plugins, Loaded)> {
+    let plugins = Plugins::start(Setup {
+        isolation: Isolation::Worker(WorkerCommand::this_executable()?),
+        limits: Limits::default(),
+        cache: None,
+    })
+    .await
+    .context("the plugin engine cannot be started")?;
+    let loaded = plugins
+        .admit(bytes.into())
+        .await
+        .map_err(|refusal| anyhow::anyhow!("`{}` would be refused: {refusal}", file.display()))?;
+    Ok((plugins, loaded))
 }

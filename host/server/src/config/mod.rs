@@ -37,7 +37,7 @@ pub use log::{Log, LogFormat};
 pub use outbox::Outbox;
 pub use plugins::{Isolation, Plugins};
 pub use problems::{ConfigError, Problem, Warning};
-pub use secret::{Secret, Surroundings};
+pub use secret::Surroundings;
 pub use sender::{Sender, Setting};
 pub use server::Server;
 pub(crate) use sms_otp::check_own_page;
@@ -141,19 +141,7 @@ impl Config {
         let saml_entity_id = saml::read(root.table("saml"));
         let inbound = root.optional_table("scim").map(provisioning::read_inbound);
         let connectors = provisioning::read_all(root.table("provisioning"), base, surroundings);
-        let federation = Entries {
-            own_sign_in: sign_in::read(root.table("sign_in")),
-            identity_providers: identity_provider::read_all(
-                root.table("identity_provider"),
-                base,
-                surroundings,
-            ),
-            relying_parties: relying_party::read_all(
-                root.table("relying_party"),
-                base,
-                surroundings,
-            ),
-        };
+        let federation = entries(&mut root, base, surroundings);
         root.finish();
         for problem in federation.check() {
             findings.problem(&problem.key, problem.message);
@@ -296,6 +284,19 @@ fn senders_named(senders: &BTreeMap<String, Sender>, sms_otp: &SmsOtp, findings:
     for (name, entry) in &sms_otp.entries {
         let key = format!("sms_otp.identity_provider.{name}.senders");
         named(key, entry.says.senders.as_deref().unwrap_or_default());
+    }
+}
+
+/// Whom people come from and whom they go to: of the file, or of a tenant's document.
+fn entries(root: &mut Section<'_>, base: &Path, surroundings: &Surroundings) -> Entries {
+    Entries {
+        own_sign_in: sign_in::read(root.table("sign_in")),
+        identity_providers: identity_provider::read_all(
+            root.table("identity_provider"),
+            base,
+            surroundings,
+        ),
+        relying_parties: relying_party::read_all(root.table("relying_party"), base, surroundings),
     }
 }
 

@@ -1,49 +1,13 @@
 //! Values nobody prints, and where they come from: literal, `{ env = "NAME" }` or
 //! `{ file = "PATH" }`, resolved once.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use postern_federation::Secret;
 use std::collections::HashMap;
-use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
-
-/// A text that prints as `[secret]` and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
 
 /// A secret of a file; more is not a secret.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
-
-impl Secret {
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// The text itself, on its way to whoever must have it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
-/// For key files and the desk's socket, which only their owner can read.
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
-    }
-}
 
 /// Environment and files, so that a configuration can be read without them in tests.
 #[derive(Debug, Clone, Default)]
@@ -209,14 +173,14 @@ pub(super) fn read(
     key: &str,
     base: &Path,
     surroundings: &Surroundings,
-) -> Option<postern_federation::Secret> {
+) -> Option<Secret> {
     let value = s.optional::<toml::Value>(key, "a text or a reference")?;
     match resolve(&value, base, surroundings) {
         Ok(resolved) => {
             if !resolved.referenced {
                 s.warning(key, "the secret stands in the file: `{ env = \"NAME\" }` or `{ file = \"PATH\" }` keeps it out of copies and backups");
             }
-            Some(postern_federation::Secret::new(resolved.value.expose()))
+            Some(resolved.value)
         }
         Err(message) => {
             s.problem(key, message);

@@ -3,8 +3,9 @@
 
 use super::credential::{holds_a_credential, names_a_secret};
 use super::problems::Findings;
-use super::secret::{self, Secret, Surroundings};
+use super::secret::{self, Surroundings};
 use super::section::Section;
+use postern_federation::Secret;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

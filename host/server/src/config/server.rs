@@ -1,7 +1,8 @@
 //! `[server]`: where it listens, what browsers call it, where its data is.
 
-use super::secret::{self, Secret, Surroundings};
+use super::secret::{self, Surroundings};
 use super::section::Section;
+use postern_federation::Secret;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use url::Url;

@@ -9,10 +9,7 @@ use super::secret::Surroundings;
 use super::section::Section;
 use super::sender::{self, Sender};
 use super::sms_otp::SmsOtp;
-use super::{
-    Config, UserStores, entries_named, identity_provider, relying_party, senders_and_outbox,
-    senders_named, sign_in,
-};
+use super::{Config, UserStores, entries, entries_named, senders_and_outbox, senders_named};
 use crate::import;
 use postern_federation::Entries;
 use postern_login::TenantId;
@@ -67,19 +64,7 @@ impl TenantDocument {
             surroundings,
         );
         let senders = sender::read_all(root.table("sender"), base, surroundings);
-        let federation = Entries {
-            own_sign_in: sign_in::read(root.table("sign_in")),
-            identity_providers: identity_provider::read_all(
-                root.table("identity_provider"),
-                base,
-                surroundings,
-            ),
-            relying_parties: relying_party::read_all(
-                root.table("relying_party"),
-                base,
-                surroundings,
-            ),
-        };
+        let federation = entries(&mut root, base, surroundings);
         root.finish();
         for problem in federation.check() {
             findings.problem(&problem.key, problem.message);

@@ -1,7 +1,7 @@
 //! The tables of the file that the console lists, as they are written there: for who looks at them and
 //! cannot change them.
 
-use super::secret::Secret;
+use postern_federation::Secret;
 use std::collections::BTreeMap;
 use std::path::Path;
 

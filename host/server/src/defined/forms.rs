@@ -137,15 +137,7 @@ pub(super) fn oauth2() -> Vec<Section> {
 
 pub(super) fn application() -> Vec<Section> {
     vec![
-        section(
-            "Application",
-            "",
-            vec![text(
-                "display_name",
-                "Display name",
-                "What people are told they sign in to.",
-            )],
-        ),
+        named(),
         steps(),
         section(
             "OpenID Connect",
@@ -192,6 +184,19 @@ pub(super) fn both() -> Vec<Section> {
         }
     }
     all
+}
+
+/// Of an application, whatever it speaks.
+pub(super) fn named() -> Section {
+    section(
+        "Application",
+        "",
+        vec![text(
+            "display_name",
+            "Display name",
+            "What people are told they sign in to.",
+        )],
+    )
 }
 
 /// Of an application, whatever it speaks.

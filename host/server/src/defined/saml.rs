@@ -1,7 +1,7 @@
 //! The forms of SAML peers, field by field as the configuration file names them. Most of it is in the
 //! peer's metadata: pasted, it fills in whatever is left empty.
 
-use super::forms::{choice, people, section, shown, steps, text, told};
+use super::forms::{choice, named, people, section, shown, steps, text, told};
 use postern_admin::form::{Field, FieldKind, Section};
 
 fn flag(name: &str, label: &str, default: &str, help: &str) -> Field {
@@ -126,15 +126,7 @@ pub(super) fn identity_provider() -> Vec<Section> {
 
 pub(super) fn application() -> Vec<Section> {
     vec![
-        section(
-            "Application",
-            "",
-            vec![text(
-                "display_name",
-                "Display name",
-                "What people are told they sign in to.",
-            )],
-        ),
+        named(),
         steps(),
         section(
             "SAML",

@@ -149,6 +149,12 @@ impl Peer {
         }
     }
 
+    /// Users who are there already, by its ids and names of them.
+    fn has(&self, people: &[(&str, &str)]) {
+        let of = |(id, name): &(&str, &str)| json!({ "id": id, "userName": name });
+        self.users.lock().unwrap().extend(people.iter().map(of));
+    }
+
     /// Its id of whom it calls so.
     fn id(&self, name: &str) -> Value {
         let users = self.users.lock().unwrap();
@@ -247,6 +253,13 @@ async fn changed(engine: &Provisioning, account: &str) {
         .unwrap();
 }
 
+async fn deleted(engine: &Provisioning, account: &str) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.begin(&tenant, account).await.unwrap();
+    let gone = engine.happened(&tenant, account, begun, Happened::Deleted);
+    gone.await.unwrap();
+}
+
 async fn worked_off(engine: &Provisioning) {
     let turns = engine.turns_of("peer");
     engine.work_off("peer", &turns.telling).await.unwrap();
@@ -297,21 +310,11 @@ async fn two_users_of_ours_never_become_one_at_the_peer() {
     let trouble = waiting[0].trouble.clone().unwrap();
     assert!(trouble.contains("another user's of ours"), "{trouble}");
     // Nor does the end of the one who was never there end the other one.
-    let tenant = TenantId::super_tenant();
     store.drop_one(TENANT, waiting[0].seq).await.unwrap();
-    let begun = engine.begin(&tenant, "JDBC/alice").await.unwrap();
-    let gone = engine.happened(&tenant, "JDBC/alice", begun, Happened::Deleted);
-    gone.await.unwrap();
+    deleted(&engine, "JDBC/alice").await;
     worked_off(&engine).await;
     assert!(!peer.asked.lock().unwrap().contains(&Method::DELETE));
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
-}
-
-async fn deleted(engine: &Provisioning, account: &str) {
-    let tenant = TenantId::super_tenant();
-    let begun = engine.begin(&tenant, account).await.unwrap();
-    let gone = engine.happened(&tenant, account, begun, Happened::Deleted);
-    gone.await.unwrap();
 }
 
 /// Both were there before the connector, or their ids are forgotten.
@@ -319,8 +322,7 @@ async fn deleted(engine: &Provisioning, account: &str) {
 async fn an_account_there_that_may_be_either_of_two_is_not_deleted_with_one_of_them() {
     let (store, clock) = (Memory::new(), Arc::new(Now::default()));
     let (engine, peer) = engine_at(&store, vec![connector()], &clock);
-    let alice = json!({ "id": "1", "userName": "EXT/alice" });
-    peer.users.lock().unwrap().push(alice);
+    peer.has(&[("1", "EXT/alice")]);
     deleted(&engine, "JDBC/alice").await;
     worked_off(&engine).await;
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
@@ -347,10 +349,7 @@ async fn names_that_are_there_as_here_are_nobody_elses() {
         ..connector()
     };
     let (engine, peer) = engine(&store, vec![as_here]);
-    for (id, name) in [("1", "alice"), ("2", "JDBC/alice")] {
-        let user = json!({ "id": id, "userName": name });
-        peer.users.lock().unwrap().push(user);
-    }
+    peer.has(&[("1", "alice"), ("2", "JDBC/alice")]);
     deleted(&engine, "JDBC/alice").await;
     worked_off(&engine).await;
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
@@ -389,10 +388,7 @@ async fn grouped(engine: &Provisioning, store: &Memory, accounts: &[&str]) {
 async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_they_come() {
     let (store, clock) = (Memory::new(), Arc::new(Now::default()));
     let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
-    for (id, name) in [("1", "HR/carol"), ("2", "IT/carol")] {
-        let user = json!({ "id": id, "userName": name });
-        peer.users.lock().unwrap().push(user);
-    }
+    peer.has(&[("1", "HR/carol"), ("2", "IT/carol")]);
     changed(&engine, "alice").await;
     changed(&engine, "carol").await;
     grouped(&engine, &store, &["alice", "carol"]).await;
@@ -432,10 +428,7 @@ async fn a_member_who_is_given_up_keeps_no_group_waiting_and_is_told_of_once_the
 async fn a_member_who_may_be_another_one_of_ours_there_is_left_out() {
     let store = Memory::new();
     let (engine, peer) = engine(&store, vec![of_groups()]);
-    for (id, name) in [("1", "EXT/alice"), ("2", "EXT/bob")] {
-        let user = json!({ "id": id, "userName": name });
-        peer.users.lock().unwrap().push(user);
-    }
+    peer.has(&[("1", "EXT/alice"), ("2", "EXT/bob")]);
     grouped(&engine, &store, &["JDBC/alice", "bob"]).await;
     worked_off(&engine).await;
     assert_eq!(peer.members(), [json!(["2"])]);
@@ -446,10 +439,7 @@ async fn a_member_who_may_be_another_one_of_ours_there_is_left_out() {
 async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let (store, clock) = (Memory::new(), Arc::new(Now::default()));
     let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
-    for (id, name) in [("1", "HR/carol"), ("2", "IT/carol")] {
-        let user = json!({ "id": id, "userName": name });
-        peer.users.lock().unwrap().push(user);
-    }
+    peer.has(&[("1", "HR/carol"), ("2", "IT/carol")]);
     changed(&engine, "carol").await;
     grouped(&engine, &store, &["carol"]).await;
     for _ in 1..REFUSALS_MAX {
@@ -505,14 +495,10 @@ async fn whoever_is_gone_before_the_peer_heard_of_them_is_not_made_there_and_not
     let store = Memory::new();
     let (engine, peer) = engine(&store, vec![connector()]);
     // Made there, and the answer was lost.
-    let lost = json!({ "id": "1", "userName": "EXT/left-carol" });
-    peer.users.lock().unwrap().push(lost);
-    let tenant = TenantId::super_tenant();
+    peer.has(&[("1", "EXT/left-carol")]);
     for name in ["left-bob", "left-carol"] {
         changed(&engine, name).await;
-        let begun = engine.begin(&tenant, name).await.unwrap();
-        let gone = engine.happened(&tenant, name, begun, Happened::Deleted);
-        gone.await.unwrap();
+        deleted(&engine, name).await;
     }
     worked_off(&engine).await;
     assert!(!peer.asked.lock().unwrap().contains(&Method::POST));
@@ -556,8 +542,7 @@ async fn a_deletion_that_waits_hits_no_stranger_where_its_connector_is_led_to() 
         ..connector()
     };
     engine.replace(vec![elsewhere]);
-    let stranger = json!({ "id": "1", "userName": "EXT/left-carol" });
-    peer.users.lock().unwrap().push(stranger);
+    peer.has(&[("1", "EXT/left-carol")]);
     worked_off(&engine).await;
     assert_eq!(peer.users.lock().unwrap().len(), 1);
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
@@ -618,10 +603,7 @@ async fn whoever_is_deleted_after_a_change_was_given_up_is_deleted_at_the_peer()
     }
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     assert!(waiting[0].given_up, "{waiting:?}");
-    let tenant = TenantId::super_tenant();
-    let begun = engine.begin(&tenant, "alice").await.unwrap();
-    let gone = engine.happened(&tenant, "alice", begun, Happened::Deleted);
-    gone.await.unwrap();
+    deleted(&engine, "alice").await;
     worked_off(&engine).await;
     assert_eq!(peer.users.lock().unwrap().len(), 0);
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);

@@ -3,19 +3,17 @@
 
 use super::{HOME, frame};
 use crate::error::{PageError, unmoved};
-use crate::extract::Client;
-use crate::extract::fields::Fields;
-use crate::form_token;
+use crate::extract::{Client, LoginForm};
 use crate::page::{self, Frame, see_other, with_cookie};
-use crate::sign_in::code;
+use crate::sign_in::{code, password};
 use crate::state::WebState;
 use crate::tenant::{SuperTenant, TenantState};
 use askama::Template;
-use axum::extract::{FromRequest, FromRequestParts, RawQuery, Request};
+use axum::extract::{FromRequest, RawQuery, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use postern_admin::console::Barred;
-use postern_login::begin::{ClientFacts, Moved};
+use postern_login::begin::Moved;
 use postern_login::login::Notice;
 use postern_login::{LoginError, LoginId, Origin, Step};
 
@@ -23,10 +21,6 @@ const SIGN_IN: &str = "/console/sign-in";
 /// What a login of the console returns to, with the page behind it. No path: at the public pages
 /// such a login leads to the account page and nowhere else.
 const CONSOLE: &str = "console:";
-
-/// Bytes. Longer ones are nobody's, and hashing them would cost.
-const NAME_MAX: usize = 256;
-const PASSWORD_MAX: usize = 1024;
 
 #[derive(Template)]
 #[template(path = "console/sign_in.html")]
@@ -155,48 +149,25 @@ fn draw(state: &TenantState, id: &LoginId, step: &Step, ended: bool, again: bool
     }
 }
 
-/// A form of these pages, bound to the login of this browser (attacks S-04, S-05).
+/// A form of these pages, bound to the login of the console in this browser (attacks S-04, S-05).
 #[derive(Debug)]
-pub struct SignInForm {
-    id: LoginId,
-    fields: Fields,
-    client: ClientFacts,
-    headers: HeaderMap,
-}
+pub struct SignInForm(LoginForm);
 
 impl FromRequest<WebState> for SignInForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, web: &WebState) -> Result<Self, Response> {
-        let (mut head, body) = request.into_parts();
-        let Client(client) = Client::from_request_parts(&mut head, web)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        let headers = head.headers.clone();
-        let fields = Fields::read(Request::from_parts(head, body))
-            .await
-            .map_err(IntoResponse::into_response)?;
-        let form_key = &TenantState::of_super(web).form_key;
-        let id = web
-            .console_cookies()
-            .login(&headers)
-            .filter(|id| form_key.matches(id.as_str(), fields.text(form_token::FIELD)))
-            .ok_or_else(|| PageError::Stale.into_response())?;
-        Ok(Self {
-            id,
-            fields,
-            client,
-            headers,
-        })
+        let state = &TenantState::of_super(web);
+        let form = LoginForm::read(request, state, web.console_cookies()).await?;
+        Ok(Self(form))
     }
 }
 
 /// `POST /console/sign-in/password`
-pub async fn password(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
-    let (name, password) = (form.fields.text("username"), form.fields.text("password"));
-    if name.len() > NAME_MAX || password.len() > PASSWORD_MAX {
+pub async fn password(SuperTenant(state): SuperTenant, SignInForm(form): SignInForm) -> Response {
+    let Some((name, password)) = password::typed(&form) else {
         return PageError::Form.into_response();
-    }
+    };
     let outcome = state
         .logins
         .password(&form.id, name, password, &form.client)
@@ -205,7 +176,7 @@ pub async fn password(SuperTenant(state): SuperTenant, form: SignInForm) -> Resp
 }
 
 /// `POST /console/sign-in/code`
-pub async fn code(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
+pub async fn code(SuperTenant(state): SuperTenant, SignInForm(form): SignInForm) -> Response {
     let typed = form.fields.text("code");
     let outcome = state
         .logins
@@ -215,7 +186,10 @@ pub async fn code(SuperTenant(state): SuperTenant, form: SignInForm) -> Response
 }
 
 /// `POST /console/sign-in/backup-code`
-pub async fn backup_code(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
+pub async fn backup_code(
+    SuperTenant(state): SuperTenant,
+    SignInForm(form): SignInForm,
+) -> Response {
     let typed = form.fields.text("backup_code");
     let outcome = state
         .logins
@@ -225,13 +199,13 @@ pub async fn backup_code(SuperTenant(state): SuperTenant, form: SignInForm) -> R
 }
 
 /// `POST /console/sign-in/resend`
-pub async fn resend(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
+pub async fn resend(SuperTenant(state): SuperTenant, SignInForm(form): SignInForm) -> Response {
     let outcome = state.logins.resend(&form.id, &form.client).await;
     moved(&state, &form, outcome).await
 }
 
 /// `POST /console/sign-in/abandon`
-pub async fn abandon(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
+pub async fn abandon(SuperTenant(state): SuperTenant, SignInForm(form): SignInForm) -> Response {
     match state.logins.abandon(&form.id).await {
         Ok(()) | Err(LoginError::Gone | LoginError::OutOfOrder | LoginError::Conflict) => {
             with_cookie(
@@ -244,7 +218,7 @@ pub async fn abandon(SuperTenant(state): SuperTenant, form: SignInForm) -> Respo
 }
 
 /// `POST /console/sign-in/finish`
-pub async fn finish(SuperTenant(state): SuperTenant, form: SignInForm) -> Response {
+pub async fn finish(SuperTenant(state): SuperTenant, SignInForm(form): SignInForm) -> Response {
     open(&state, &form.id, &form).await
 }
 
@@ -258,7 +232,7 @@ pub async fn sign_out(SuperTenant(state): SuperTenant, form: super::ConsoleForm)
 
 async fn moved(
     state: &TenantState,
-    form: &SignInForm,
+    form: &LoginForm,
     outcome: Result<Moved, LoginError>,
 ) -> Response {
     match outcome {
@@ -278,7 +252,7 @@ async fn moved(
 
 /// The login is taken; what it opened is closed again at once, and a console opens in its place, if
 /// the account administers and proved both factors.
-async fn open(state: &TenantState, id: &LoginId, form: &SignInForm) -> Response {
+async fn open(state: &TenantState, id: &LoginId, form: &LoginForm) -> Response {
     let finished = match state.logins.finish(id, &form.client).await {
         Ok(finished) => finished,
         Err(LoginError::Gone) => return see_other("/console/sign-in?ended"),

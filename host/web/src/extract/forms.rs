@@ -1,6 +1,7 @@
 //! A form that came back: from a page of ours, drawn for the very cookie it comes with. Everything
 //! that changes something takes one of these two.
 
+use crate::cookies::Cookies;
 use crate::error::PageError;
 use crate::extract::client::Client;
 use crate::extract::fields::Fields;
@@ -39,9 +40,19 @@ impl FromRequest<WebState> for LoginForm {
 
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
         let state = &tenant::of_request(request.extensions(), state);
+        Self::read(request, state, state.cookies()).await
+    }
+}
+
+impl LoginForm {
+    /// Of the login that is in these cookies.
+    pub(crate) async fn read(
+        request: Request,
+        state: &TenantState,
+        cookies: &Cookies,
+    ) -> Result<Self, Response> {
         let (client, headers, fields) = parts(request, state).await?;
-        let id = state
-            .cookies()
+        let id = cookies
             .login(&headers)
             .filter(|id| {
                 state

@@ -1,9 +1,8 @@
 //! The authorization endpoint: an application sends a browser, and gets it back with a code.
 
-use super::{REQUEST, REQUEST_WAITS, answered, now};
+use super::{REQUEST, REQUEST_WAITS, again_by_get, answered, now};
 use crate::applications;
 use crate::error::{PageError, unmoved};
-use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, client};
 use crate::page::{self, Frame, see_other, with_cookie};
@@ -40,17 +39,9 @@ pub async fn get(
         .unwrap_or_else(|response| response)
 }
 
-/// `POST /oauth2/authorize`: the form comes from another site, so without our cookies. The browser
-/// is sent here again by GET, with which they come.
+/// `POST /oauth2/authorize`
 pub async fn post(request: Request) -> Response {
-    let fields = match Fields::read(request).await {
-        Ok(fields) => fields,
-        Err(error) => return error.into_response(),
-    };
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields.pairs())
-        .finish();
-    see_other(&format!("{}?{query}", discovery::AUTHORIZE))
+    again_by_get(request, discovery::AUTHORIZE).await
 }
 
 async fn serve(
@@ -100,19 +91,7 @@ async fn serve(
     };
     // `read` refuses a request of nobody.
     let party = party.ok_or_else(|| PageError::Application.into_response())?;
-    let application = application(state, &party, &request).await?;
-    let session = state.cookies().session(headers);
-    let recognized = state
-        .logins
-        .recognize(
-            &state.tenant,
-            &application,
-            &demand(&request),
-            session.as_ref(),
-        )
-        .await
-        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
-    let recognized = meant(state, &request, recognized)?;
+    let (application, recognized) = recognize(state, headers, &party, &request).await?;
     match (recognized, request.prompt) {
         (Recognized::Enough(session), _) => {
             let location = code(state, &party, &request, &session).await?;
@@ -192,19 +171,8 @@ async fn resume(
         );
         return Ok(onward(state, client, &location));
     }
-    let application = application(state, &party, &request).await?;
-    let session = state.cookies().session(headers);
-    let recognized = state
-        .logins
-        .recognize(
-            &state.tenant,
-            &application,
-            &demand(&request),
-            session.as_ref(),
-        )
-        .await
-        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
-    match meant(state, &request, recognized)? {
+    let (application, recognized) = recognize(state, headers, &party, &request).await?;
+    match recognized {
         Recognized::Enough(session) => {
             once().await?;
             let location = code(state, &party, &request, &session).await?;
@@ -248,11 +216,13 @@ fn meant(
     })
 }
 
-async fn application(
+/// How people sign in to the application, as this request has it, and whether somebody did already.
+async fn recognize(
     state: &TenantState,
+    headers: &HeaderMap,
     party: &RelyingParty,
     request: &AuthorizationRequest,
-) -> Result<Application, Response> {
+) -> Result<(Application, Recognized), Response> {
     let mut application = applications::of(state, party)
         .await
         .map_err(|error| busy(&error))?;
@@ -260,14 +230,18 @@ async fn application(
     if request.wants_second_factor {
         application.sequence.second_step = SecondStep::SmsOtp;
     }
-    application.sequence.afresh = request.since().is_some();
-    Ok(application)
-}
-
-fn demand(request: &AuthorizationRequest) -> Demand {
-    Demand {
-        since: request.since().map(|moment| Timestamp(moment.0)),
-    }
+    let since = request.since();
+    application.sequence.afresh = since.is_some();
+    let demand = Demand {
+        since: since.map(|moment| Timestamp(moment.0)),
+    };
+    let session = state.cookies().session(headers);
+    let recognized = state
+        .logins
+        .recognize(&state.tenant, &application, &demand, session.as_ref())
+        .await
+        .map_err(|error| unmoved(error, state.clock.now(), "/sign-in"))?;
+    Ok((application, meant(state, request, recognized)?))
 }
 
 async fn park(state: &TenantState, request: &AuthorizationRequest) -> Result<ParkingKey, Response> {

@@ -4,9 +4,8 @@
 //! Whoever shows an ID token of this very session is believed; anybody else's link asks first, or
 //! any page could sign people out (attack S-04).
 
-use super::now;
+use super::{again_by_get, now};
 use crate::error::{PageError, chain};
-use crate::extract::fields::Fields;
 use crate::extract::query::Query;
 use crate::extract::{Client, SessionForm, session};
 use crate::page::{self, Frame, see_other, with_cookie};
@@ -43,16 +42,9 @@ pub async fn get(
         .unwrap_or_else(|response| response)
 }
 
-/// `POST /oauth2/logout`: as at the authorization endpoint, the browser comes again by GET.
+/// `POST /oauth2/logout`
 pub async fn post(request: Request) -> Response {
-    let fields = match Fields::read(request).await {
-        Ok(fields) => fields,
-        Err(error) => return error.into_response(),
-    };
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields.pairs())
-        .finish();
-    see_other(&format!("{}?{query}", discovery::LOGOUT))
+    again_by_get(request, discovery::LOGOUT).await
 }
 
 async fn serve(

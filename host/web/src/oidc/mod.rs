@@ -7,7 +7,11 @@ pub mod metadata;
 pub mod token;
 
 use crate::applications::moment;
+use crate::extract::fields::Fields;
+use crate::page::see_other;
 use crate::tenant::TenantState;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use postern_federation::oidc::provider::{ACR_MFA, ACR_SFA, Answered, subject_of};
 use postern_federation::{Moment, RelyingParty};
 use postern_login::claims;
@@ -21,6 +25,19 @@ const REQUEST_WAITS: std::time::Duration = std::time::Duration::from_secs(16 * 6
 
 fn now(state: &TenantState) -> Moment {
     moment(state.clock.now())
+}
+
+/// A form that another site sends comes without our cookies. The browser is sent to the same address
+/// again by GET, with which they come.
+async fn again_by_get(form: Request, address: &str) -> Response {
+    let fields = match Fields::read(form).await {
+        Ok(fields) => fields,
+        Err(error) => return error.into_response(),
+    };
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields.pairs())
+        .finish();
+    see_other(&format!("{address}?{query}"))
 }
 
 /// What a session says to an application: never more than was proven, and only the claims that the

@@ -68,12 +68,17 @@ pub(super) fn draw(
     })
 }
 
+/// Name and password, unless they are too long to be anybody's.
+pub(crate) fn typed(form: &LoginForm) -> Option<(&str, &str)> {
+    let (name, password) = (form.fields.text("username"), form.fields.text("password"));
+    (name.len() <= NAME_MAX && password.len() <= PASSWORD_MAX).then_some((name, password))
+}
+
 /// `POST /sign-in/password`
 pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
-    let (name, password) = (form.fields.text("username"), form.fields.text("password"));
-    if name.len() > NAME_MAX || password.len() > PASSWORD_MAX {
+    let Some((name, password)) = typed(&form) else {
         return PageError::Form.into_response();
-    }
+    };
     let outcome = state
         .logins
         .password(&form.id, name, password, &form.client)

@@ -4,11 +4,11 @@
 
 use super::super::store::runtime;
 use super::output;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use postern_gateway::Rehearsal;
 use postern_gateway::suite::{self, Extent};
 use postern_wasm::admission::self_test;
-use postern_wasm::{Isolation, Limits, Loaded, Manifest, Plugins, Setup, WorkerCommand};
+use postern_wasm::{Loaded, Manifest};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,18 +79,7 @@ struct Judged {
 }
 
 async fn judge(bytes: &[u8], file: &Path, extent: Extent) -> anyhow::Result<Judged> {
-    let plugins = Plugins::start(Setup {
-        // A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
-        isolation: Isolation::Worker(WorkerCommand::this_executable()?),
-        limits: Limits::default(),
-        cache: None,
-    })
-    .await
-    .context("the plugin engine cannot be started")?;
-    let loaded = plugins
-        .admit(bytes.into())
-        .await
-        .map_err(|refusal| anyhow::anyhow!("`{}` would be refused: {refusal}", file.display()))?;
+    let (plugins, loaded) = super::admitted(bytes, file).await?;
     let mut vectors = Vec::new();
     for vector in &loaded.manifest.vectors {
         // One at a time, because admission stops at the first that does not hold.

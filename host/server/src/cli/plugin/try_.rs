@@ -19,7 +19,7 @@ use postern_store::directory::Local;
 use postern_store::memory::Memory;
 use postern_wasm::manifest::Kind;
 use postern_wasm::vectors::{Evaluate, StandIns};
-use postern_wasm::{Isolation, Limits, Loaded, Plugins, Setup, WorkerCommand, provider, types};
+use postern_wasm::{Loaded, Plugins, provider, types};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,20 +72,7 @@ pub(super) fn run(arguments: Try) -> anyhow::Result<()> {
     let text =
         MessageText::measured(arguments.text.clone()).context("--text is too long for ten SMS")?;
     runtime()?.block_on(async {
-        let plugins = Plugins::start(Setup {
-            // A file that nobody trusts yet: it is compiled and run behind the same walls as ever.
-            isolation: Isolation::Worker(WorkerCommand::this_executable()?),
-            limits: Limits::default(),
-            cache: None,
-        })
-        .await
-        .context("the plugin engine cannot be started")?;
-        let loaded = plugins
-            .admit(bytes.as_slice().into())
-            .await
-            .map_err(|refusal| {
-                anyhow::anyhow!("`{}` would be refused: {refusal}", arguments.file.display())
-            })?;
+        let (plugins, loaded) = super::admitted(&bytes, &arguments.file).await?;
         if loaded.manifest.kind != Kind::SmsProvider {
             bail!(
                 "`{}` is a {}: only an sms-provider has a message to try; `postern plugin test` runs the vectors of either",
