@@ -367,19 +367,23 @@ fn of_groups() -> Connector {
 
 /// There is a group of these now, and the peer is to be told of it.
 async fn grouped(engine: &Provisioning, store: &Memory, accounts: &[&str]) {
+    grouped_as("staff", engine, store, accounts).await;
+}
+
+async fn grouped_as(id: &str, engine: &Provisioning, store: &Memory, accounts: &[&str]) {
     let tenant = TenantId::super_tenant();
     let accounts: Vec<String> = accounts.iter().map(|one| (*one).to_owned()).collect();
     let people = store.identities(&tenant, &accounts, Timestamp(0)).await;
     let members = people.unwrap().into_iter();
     let group = Group {
-        id: "staff".to_owned(),
+        id: id.to_owned(),
         display_name: "Staff".to_owned(),
         external_id: None,
         created_at: Moment(0),
         changed_at: Moment(0),
         members: members.map(|one| (one.id, one.account)).collect(),
     };
-    let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+    let begun = engine.group_begins(&tenant, id).await.unwrap();
     assert!(store.put_group(TENANT, &group, true).await.unwrap());
     let ended = engine.group_ends(&tenant, begun, true, false);
     ended.await.unwrap();
@@ -601,6 +605,108 @@ async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_our
         assert_eq!(asked.contains(&Method::PUT), known);
     }
     assert_eq!(peer.members().len(), 3);
+}
+
+/// Keeps groups as it was first told of them, each under a name that others there may have as well, and
+/// says nothing to a creation while it is silent.
+#[derive(Default)]
+struct Registry {
+    groups: Mutex<Vec<Value>>,
+    silent: AtomicBool,
+    /// Silent, it makes nothing either.
+    idle: AtomicBool,
+}
+
+#[async_trait]
+impl Outbound for Registry {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        let mut groups = self.groups.lock().unwrap();
+        let id = request.uri().path().rsplit('/').next();
+        let there = groups.iter().position(|group| group["id"].as_str() == id);
+        let (status, body) = match (request.method().clone(), there) {
+            (Method::GET, _) => (200, json!({ "Resources": *groups })),
+            (Method::POST, _) => {
+                let silent = self.silent.load(Ordering::SeqCst);
+                let mut group: Value = serde_json::from_slice(request.body()).unwrap();
+                group["id"] = json!(format!("g-{}", groups.len()));
+                if !(silent && self.idle.load(Ordering::SeqCst)) {
+                    groups.push(group.clone());
+                }
+                if silent {
+                    return Err(PortError::new("the peer did not answer in time"));
+                }
+                (201, group)
+            }
+            (_, None) => (404, json!({})),
+            (Method::DELETE, Some(at)) => (200, groups.remove(at)),
+            (_, Some(at)) => (200, groups[at].clone()),
+        };
+        let answer = Response::builder().status(status);
+        Ok(answer.body(body.to_string().into_bytes()).unwrap())
+    }
+}
+
+async fn ungrouped(engine: &Provisioning, store: &Memory) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+    assert!(store.delete_group(TENANT, "staff").await.unwrap());
+    let ended = engine.group_ends(&tenant, begun, true, true);
+    ended.await.unwrap();
+}
+
+/// It may have been made, or somebody there may have made one of that name meanwhile.
+#[tokio::test]
+async fn a_group_whose_creation_got_no_answer_is_deleted_there_and_no_other_of_its_name() {
+    for made in [true, false] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+        let peer = Arc::new(Registry::default());
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        peer.silent.store(true, Ordering::SeqCst);
+        peer.idle.store(!made, Ordering::SeqCst);
+        grouped(&engine, &store, &[]).await;
+        worked_off(&engine).await;
+        assert_eq!(peer.groups.lock().unwrap().len(), usize::from(made));
+        let theirs = json!({ "id": "theirs", "displayName": "Staff", "externalId": "STAFF" });
+        peer.groups.lock().unwrap().push(theirs.clone());
+        peer.silent.store(false, Ordering::SeqCst);
+        ungrouped(&engine, &store).await;
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(*peer.groups.lock().unwrap(), [theirs], "{made}");
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+        let known = store.remote(TENANT, "peer", What::Group, "staff").await;
+        assert_eq!(known.unwrap(), None, "{made}");
+    }
+}
+
+/// The next group of the name was told in its place, at a peer that keeps what it was told first.
+#[tokio::test]
+async fn a_group_there_that_another_one_of_ours_has_by_now_is_not_deleted() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+    let peer = Arc::new(Registry::default());
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    peer.silent.store(true, Ordering::SeqCst);
+    grouped(&engine, &store, &[]).await;
+    worked_off(&engine).await;
+    peer.silent.store(false, Ordering::SeqCst);
+    ungrouped(&engine, &store).await;
+    grouped_as("crew", &engine, &store, &[]).await;
+    // The first one still waits for its next attempt.
+    worked_off(&engine).await;
+    let crew = store.remote(TENANT, "peer", What::Group, "crew").await;
+    assert_eq!(crew.unwrap().unwrap().id, "g-0");
+    clock.pass(LONGEST_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(peer.groups.lock().unwrap().len(), 1);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
 /// Else whoever has left here keeps the account there.
