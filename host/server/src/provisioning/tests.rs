@@ -1,16 +1,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::{
-    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts, Provisioning,
-    REFUSALS_MAX,
+    AT_ONCE, ATTEMPTS_MAX, FAULTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts,
+    Provisioning, REFUSALS_MAX,
 };
 use async_trait::async_trait;
 use http::{Method, Request, Response};
 use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
-use postern_federation::scim::outbound::{Connector, Credentials, Version};
-use postern_federation::scim::ports::{Deliveries, What};
+use postern_federation::scim::outbound::{Connector, Credentials, Outlook, Version};
+use postern_federation::scim::ports::{Deliveries, Failed, What};
 use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -266,13 +266,67 @@ async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_agai
         let waiting = store.waiting(TENANT, 0, 100).await.unwrap();
         assert_eq!(waiting.len(), AT_ONCE + 1);
         for row in waiting {
-            assert_eq!((row.attempts, row.given_up), (attempt, false));
+            assert_eq!((row.attempts, row.faults), (attempt, attempt));
+            assert!(!row.given_up);
             assert!(row.due_at > engine.now());
             assert!(row.trouble.unwrap().contains("a fault here"));
         }
         clock.pass(LONGEST_WAIT);
         worked_off(&engine).await;
     }
+}
+
+/// What waits was tried so often already, and failed for a fault of ours each time.
+async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
+    let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+    for _ in 0..times {
+        let fault = Failed {
+            trouble: "a fault here".to_owned(),
+            outlook: Outlook::Ours,
+            due_at: engine.now(),
+            given_up: false,
+        };
+        store.failed(TENANT, &row, fault).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_failed_here_however_often_is_not_held_against_the_peer() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Stubborn {
+        status: AtomicU16::new(503),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    failed_here(&engine, &store, 2 * ATTEMPTS_MAX).await;
+    let mut wait = FIRST_WAIT;
+    for attempt in 1..=ATTEMPTS_MAX {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (2 * ATTEMPTS_MAX + attempt, attempt == ATTEMPTS_MAX);
+        assert_eq!((row.attempts, row.given_up), expected);
+        assert_eq!(row.due_at, engine.now().plus(wait), "{attempt}");
+        clock.pass(wait);
+        wait = LONGEST_WAIT.min(wait * 2);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), ATTEMPTS_MAX);
+}
+
+#[tokio::test]
+async fn what_fails_here_for_a_month_waits_for_an_administrator() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
+    changed(&engine, "AWAY/alice").await;
+    failed_here(&engine, &store, FAULTS_MAX - 2).await;
+    for given_up in [false, true] {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        assert_eq!(row.given_up, given_up);
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -465,8 +519,13 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     let (carol, staff) = (&waiting[0], &waiting[1]);
     let later = engine.now().plus(LONGEST_WAIT);
-    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false, false);
-    tried.await.unwrap();
+    let missing = Failed {
+        trouble: "carol is missing".to_owned(),
+        outlook: Outlook::Ours,
+        due_at: later,
+        given_up: false,
+    };
+    store.failed(TENANT, staff, missing).await.unwrap();
     assert!(!carol.given_up, "{carol:?}");
     worked_off(&engine).await;
     assert_eq!(peer.members(), [] as [Value; 0]);
