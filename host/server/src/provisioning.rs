@@ -233,11 +233,9 @@ impl Provisioning {
                 return Ok(());
             };
             self.know(connector).await?;
-            let due = self
-                .parts
-                .deliveries
-                .due(tenant, &one, self.now(), AT_ONCE)
-                .await?;
+            let now = self.now();
+            let deliveries = &self.parts.deliveries;
+            let due = deliveries.due(tenant, &one, now, AT_ONCE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -254,7 +252,7 @@ impl Provisioning {
             for some in [others, groups] {
                 let told = some
                     .into_iter()
-                    .map(|delivery| self.tell(connector, delivery));
+                    .map(|delivery| self.tell(connector, delivery, now));
                 let outcomes = futures_util::future::join_all(told).await;
                 // One that could not even be written down stops no other of them.
                 for outcome in outcomes {
@@ -297,11 +295,12 @@ impl Provisioning {
         Ok(())
     }
 
-    /// Tells one, and writes down how it went. `None`: told.
+    /// Tells one that was due by `began_at`, and writes down how it went. `None`: told.
     async fn tell(
         &self,
         connector: &Connector,
         delivery: &Delivery,
+        began_at: Moment,
     ) -> Result<Option<Failure>, PortError> {
         let tenant = self.parts.tenant.as_str();
         let outcome = match delivery.what {
@@ -357,10 +356,13 @@ impl Provisioning {
                 .map(|source| format!(" ({})", chain(source)))
                 .unwrap_or_default()
         );
+        let ended_at = self.now();
         let failed = Failed {
             trouble,
             outlook: failure.outlook,
-            due_at: self.now().plus(wait),
+            began_at,
+            ended_at,
+            due_at: ended_at.plus(wait),
             given_up,
         };
         let deliveries = &self.parts.deliveries;

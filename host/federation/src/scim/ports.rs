@@ -198,6 +198,10 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
+    /// As of when it was looked up what is due, and when nothing had come of it. A change that became due in
+    /// between was not told with it.
+    pub began_at: Moment,
+    pub ended_at: Moment,
     /// When it is tried again.
     pub due_at: Moment,
     /// Unless it is not.
@@ -269,8 +273,9 @@ pub trait Deliveries: Send + Sync {
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
     /// Tried once more. With what is given up its subject's passwords go: nobody knows whether they are
-    /// ever asked for. It goes itself if its subject was deleted meanwhile: that waits for nothing that
-    /// was given up.
+    /// ever asked for. It goes itself if its subject was deleted since: that waits for nothing that was
+    /// given up. If its subject was changed during the attempt, it is not given up and due with that at
+    /// once, from the first attempt on.
     async fn failed(
         &self,
         tenant: &str,

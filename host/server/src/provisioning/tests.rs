@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::{
-    AT_ONCE, ATTEMPTS_MAX, FAULTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts,
-    Provisioning, REFUSALS_MAX,
+    ANNOUNCED_FOR, AT_ONCE, ATTEMPTS_MAX, FAULTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED,
+    Parts, Provisioning, REFUSALS_MAX,
 };
 use async_trait::async_trait;
 use http::{Method, Request, Response};
@@ -283,6 +283,8 @@ async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
         let fault = Failed {
             trouble: "a fault here".to_owned(),
             outlook: Outlook::Ours,
+            began_at: engine.now(),
+            ended_at: engine.now(),
             due_at: engine.now(),
             given_up: false,
         };
@@ -522,6 +524,8 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let missing = Failed {
         trouble: "carol is missing".to_owned(),
         outlook: Outlook::Ours,
+        began_at: engine.now(),
+        ended_at: engine.now(),
         due_at: later,
         given_up: false,
     };
@@ -941,6 +945,64 @@ async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
         let expected = (refusals, refusals == REFUSALS_MAX);
         assert_eq!((row.refusals, row.given_up), expected);
         clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
+}
+
+/// Refuses everything, and alice is changed while it thinks about her for the last time.
+struct Slow {
+    store: Memory,
+    clock: Arc<Now>,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Outbound for Slow {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == REFUSALS_MAX {
+            let (peer, now) = (["peer".to_owned()], Moment(self.clock.now().0));
+            let due = now.plus(ANNOUNCED_FOR);
+            let announced = self
+                .store
+                .announce(TENANT, &peer, What::User, "alice", due, now)
+                .await?;
+            let done = self.store.confirm(TENANT, &announced, false, None, now);
+            done.await?;
+        }
+        Ok(Response::builder().status(400).body(Vec::new()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Slow {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 1..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    // The last attempt, and the first one of what came during it.
+    worked_off(&engine).await;
+    assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
+    for refusals in 1..=REFUSALS_MAX {
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (refusals, refusals == REFUSALS_MAX);
+        assert_eq!((row.refusals, row.given_up), expected);
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
     }
     assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }

@@ -24,11 +24,13 @@ async fn row(store: &impl Store, tenant: &str, seq: u64) -> Delivery {
     row.expect("it waits")
 }
 
-/// It is tried again at `due_at`.
+/// An attempt from the first second to the third; it is tried again at `due_at`.
 fn failed(outlook: Outlook, due_at: Moment) -> Failed {
     Failed {
         trouble: "why".to_owned(),
         outlook,
+        began_at: later(1),
+        ended_at: later(3),
         due_at,
         given_up: false,
     }
@@ -494,35 +496,110 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
     assert_eq!(waits("carol").await, Waits::GivenUp);
 }
 
-/// A change whose last attempt is under way when its subject is deleted.
+/// A change whose last attempt is under way when its subject is deleted, and made again.
 pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl Store) {
     let tenant = format!("{}.example", unique("l"));
     let tenant = tenant.as_str();
     let peer = [String::from("peer")];
-    for gone in [true, false] {
-        let subject = if gone { "alice" } else { "bob" };
-        let mut announced = Vec::new();
-        for _ in 0..2 {
-            let one = store.announce(tenant, &peer, What::User, subject, later(120), now());
-            announced.extend(one.await.expect("announce"));
-        }
-        store
-            .confirm(tenant, &announced[1..], gone, None, now())
-            .await
-            .expect("confirm");
-        let row = row(store, tenant, announced[0]).await;
-        let tried = store.failed(tenant, &row, given_up()).await;
-        tried.expect("failed");
-        let waits = store.waits(tenant, "peer", What::User, subject).await;
-        let due = store.due_of(tenant, "peer", What::User, subject, now());
-        let due = due.await.expect("due").map(|due| due.seq);
-        let (left, first) = if gone {
-            (Waits::Comes, Some(announced[1]))
-        } else {
-            (Waits::GivenUp, None)
-        };
-        assert_eq!((waits.expect("waits"), due), (left, first));
+    let secret = Secret::new("pass word");
+    let mut announced = Vec::new();
+    for gone in [false, true, false] {
+        let one = store.announce(tenant, &peer, What::User, "alice", later(120), now());
+        let one = one.await.expect("announce");
+        let password = Some((&secret, &peer[..])).filter(|_| !gone);
+        let confirmed = store.confirm(tenant, &one, gone, password, now());
+        confirmed.await.expect("confirm");
+        announced.extend(one);
     }
+    let row = row(store, tenant, announced[0]).await;
+    let tried = store.failed(tenant, &row, given_up()).await;
+    tried.expect("failed");
+    let due = async || {
+        let due = store.due_of(tenant, "peer", What::User, "alice", later(3));
+        due.await.expect("due").expect("it is due")
+    };
+    let gone = due().await;
+    assert_eq!((gone.seq, gone.gone), (announced[1], true));
+    store.told(tenant, &gone).await.expect("told");
+    let again = due().await;
+    assert_eq!(again.seq, announced[2]);
+    assert_eq!(again.password, Some(secret), "it was never given up");
+}
+
+/// Else it would wait for the one after it.
+pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Store) {
+    let tenant = format!("{}.example", unique("w"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let secret = Secret::new("pass word");
+    let announce = async |subject: &str, at: Moment| {
+        let due = at.plus(Duration::from_secs(120));
+        let announced = store.announce(tenant, &peer, What::User, subject, due, at);
+        announced.await.expect("announce")
+    };
+    let confirm = async |announced: &[u64], gone: bool, at: Moment| {
+        let password = Some((&secret, &peer[..])).filter(|_| !gone);
+        let confirmed = store.confirm(tenant, announced, gone, password, at);
+        confirmed.await.expect("confirm");
+    };
+    let due = async |subject: &str, at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, subject, at);
+        due.await.expect("due")
+    };
+    // When the next change was made, if it was, and whether what is tried is told anew.
+    for (subject, gone, made, anew) in [
+        ("changed meanwhile", false, Some(later(2)), true),
+        ("changed as it was looked up", false, Some(later(1)), true),
+        ("announced only", false, None, false),
+        ("deleted, and made meanwhile", true, Some(later(2)), true),
+        ("deleted, and made before", true, Some(now()), false),
+    ] {
+        let first = announce(subject, now()).await;
+        confirm(&first, gone, now()).await;
+        let before = made.filter(|made| *made < later(1));
+        let mut next = Vec::new();
+        if let Some(made) = before {
+            next = announce(subject, made).await;
+            confirm(&next, false, made).await;
+        }
+        let tried = due(subject, later(1)).await.expect("it is due");
+        if before.is_none() {
+            next = announce(subject, made.unwrap_or(later(2))).await;
+            if let Some(made) = made {
+                confirm(&next, false, made).await;
+            }
+        }
+        let failed = store.failed(tenant, &tried, given_up()).await;
+        failed.expect("failed");
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        let waits = waits.expect("waits");
+        let Some(again) = due(subject, later(3)).await else {
+            assert_eq!((waits, anew), (Waits::GivenUp, false), "{subject}");
+            continue;
+        };
+        assert_eq!((waits, anew), (Waits::Comes, true), "{subject}");
+        assert_eq!((again.seq, again.gone), (first[0], gone), "{subject}");
+        let counts = (again.attempts, again.refusals, again.faults);
+        assert_eq!(counts, (0, 0, 0), "{subject}");
+        let last = if gone { first[0] } else { next[0] };
+        assert_eq!(again.through, last, "{subject}");
+        store.told(tenant, &again).await.expect("told");
+        if gone {
+            let made = due(subject, later(3)).await.expect("it is due");
+            assert_eq!(made.password.as_ref(), Some(&secret), "{subject}");
+        } else {
+            assert_eq!(again.password.as_ref(), Some(&secret), "{subject}");
+        }
+    }
+    // Told with it, and refused with it.
+    for _ in 0..2 {
+        let announced = announce("changed before", now()).await;
+        confirm(&announced, false, later(1)).await;
+    }
+    let tried = due("changed before", later(1)).await.expect("it is due");
+    let failed = store.failed(tenant, &tried, given_up()).await;
+    failed.expect("failed");
+    assert!(due("changed before", later(3)).await.is_none());
 }
 
 /// A peer that was away has refused nothing, and what failed here is not the peer's.

@@ -215,17 +215,33 @@ impl Deliveries for Memory {
         row.delivery.trouble = Some(failed.trouble);
         row.delivery.due_at = failed.due_at;
         row.delivery.given_up = failed.given_up;
-        if failed.given_up {
-            let whose = row.whose();
-            let mut deleted_since = false;
-            for (number, row) in tables.deliveries.range_mut(seq..) {
+        if !failed.given_up {
+            return Ok(());
+        }
+        let whose = row.whose();
+        let attempt = failed.began_at..=failed.ended_at;
+        let (mut deleted, mut changed) = (false, false);
+        for (number, row) in tables.deliveries.range(seq + 1..) {
+            if row.whose() == whose {
+                deleted |= row.delivery.gone;
+                changed |= *number > delivery.through && attempt.contains(&row.delivery.due_at);
+            }
+        }
+        if deleted {
+            tables.deliveries.remove(&seq);
+        } else if changed {
+            if let Some(row) = tables.deliveries.get_mut(&seq) {
+                row.delivery.due_at = failed.ended_at;
+                row.delivery.given_up = false;
+                row.delivery.attempts = 0;
+                row.delivery.refusals = 0;
+                row.delivery.faults = 0;
+            }
+        } else {
+            for (_, row) in tables.deliveries.range_mut(seq..) {
                 if row.whose() == whose {
                     row.delivery.password = None;
-                    deleted_since |= *number > seq && row.delivery.gone;
                 }
-            }
-            if deleted_since {
-                tables.deliveries.remove(&seq);
             }
         }
         Ok(())

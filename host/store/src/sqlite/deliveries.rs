@@ -224,7 +224,8 @@ impl Deliveries for Sqlite {
         delivery: &Delivery,
         failed: Failed,
     ) -> Result<(), PortError> {
-        let (tenant, seq) = (tenant.to_owned(), delivery.seq);
+        let tenant = tenant.to_owned();
+        let (seq, through) = (delivery.seq, delivery.through);
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
@@ -240,19 +241,46 @@ impl Deliveries for Sqlite {
                 tenant,
                 number(seq)
             ])?;
-            if failed.given_up {
-                let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
-                                          (SELECT connector, kind, subject FROM deliveries
-                                           WHERE tenant = ?1 AND seq = ?2)";
+            if !failed.given_up {
+                return Ok(());
+            }
+            let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
+                                      (SELECT connector, kind, subject FROM deliveries
+                                       WHERE tenant = ?1 AND seq = ?2)";
+            let (deleted, changed): (bool, bool) = db
+                .prepare_cached(&format!(
+                    "SELECT EXISTS (SELECT 1 FROM deliveries
+                                    WHERE {of_the_subject} AND seq > ?2 AND gone = 1),
+                            EXISTS (SELECT 1 FROM deliveries
+                                    WHERE {of_the_subject} AND seq > ?3
+                                      AND due_at BETWEEN ?4 AND ?5)"
+                ))?
+                .query_row(
+                    params![
+                        tenant,
+                        number(seq),
+                        number(through),
+                        millis(failed.began_at),
+                        millis(failed.ended_at)
+                    ],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+            if deleted {
+                remove(db, &tenant, seq)?;
+            } else if changed {
+                db.prepare_cached(&format!(
+                    "UPDATE deliveries SET due_at = ?, given_up = 0, {ANEW}
+                     WHERE tenant = ? AND seq = ?"
+                ))?
+                .execute(params![
+                    millis(failed.ended_at),
+                    tenant,
+                    number(seq)
+                ])?;
+            } else {
                 db.prepare_cached(&format!(
                     "UPDATE deliveries SET password = NULL
                      WHERE {of_the_subject} AND seq >= ?2 AND password IS NOT NULL"
-                ))?
-                .execute(params![tenant, number(seq)])?;
-                db.prepare_cached(&format!(
-                    "DELETE FROM deliveries WHERE tenant = ?1 AND seq = ?2 AND EXISTS
-                         (SELECT 1 FROM deliveries
-                          WHERE {of_the_subject} AND seq > ?2 AND gone = 1)"
                 ))?
                 .execute(params![tenant, number(seq)])?;
             }
@@ -594,6 +622,9 @@ impl Sqlite {
                     let failed = Failed {
                         trouble: trouble.to_owned(),
                         outlook: Outlook::Never,
+                        // No attempt, so nothing came during it.
+                        began_at: Moment(u64::MAX),
+                        ended_at: Moment(u64::MAX),
                         due_at: closed.due_at,
                         given_up: true,
                     };

@@ -456,6 +456,8 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     let failed = Failed {
         trouble: words.to_owned(),
         outlook: Outlook::Passes,
+        began_at: now,
+        ended_at: now,
         due_at: now,
         given_up: true,
     };
