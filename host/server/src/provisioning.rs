@@ -16,7 +16,7 @@ mod tests;
 use crate::shutdown::Shutdown;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Failure, Outlook};
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -33,10 +33,13 @@ const ANNOUNCED_FOR: Duration = Duration::from_secs(120);
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// And never longer: a peer that is back hears within the hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// With the waits above, more than two days; then it waits for an administrator.
+/// Of the peer's failures. With the waits above, more than two days; then it waits for an administrator.
 const ATTEMPTS_MAX: u32 = 60;
 /// What the peer refuses is given up after so many refusals: a few may be a passing fault of its own.
 const REFUSALS_MAX: u32 = 5;
+/// What fails here says nothing of the peer, and has a count and waits of its own: with them about a month.
+/// A user store that is away longer does not come back by itself.
+const FAULTS_MAX: u32 = 720;
 /// Why a deletion is given up that waited when its connector was led to another address.
 const MOVED: &str = "the connector led to another address when this was deleted: look whose the account of \
                      that name is at the new one; a retry deletes it there, by its name";
@@ -230,11 +233,9 @@ impl Provisioning {
                 return Ok(());
             };
             self.know(connector).await?;
-            let due = self
-                .parts
-                .deliveries
-                .due(tenant, &one, self.now(), AT_ONCE)
-                .await?;
+            let now = self.now();
+            let deliveries = &self.parts.deliveries;
+            let due = deliveries.due(tenant, &one, now, AT_ONCE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -251,7 +252,7 @@ impl Provisioning {
             for some in [others, groups] {
                 let told = some
                     .into_iter()
-                    .map(|delivery| self.tell(connector, delivery));
+                    .map(|delivery| self.tell(connector, delivery, now));
                 let outcomes = futures_util::future::join_all(told).await;
                 // One that could not even be written down stops no other of them.
                 for outcome in outcomes {
@@ -294,11 +295,12 @@ impl Provisioning {
         Ok(())
     }
 
-    /// Tells one, and writes down how it went. `None`: told.
+    /// Tells one that was due by `began_at`, and writes down how it went. `None`: told.
     async fn tell(
         &self,
         connector: &Connector,
         delivery: &Delivery,
+        began_at: Moment,
     ) -> Result<Option<Failure>, PortError> {
         let tenant = self.parts.tenant.as_str();
         let outcome = match delivery.what {
@@ -310,7 +312,7 @@ impl Provisioning {
             },
         };
         // A fault of our own (a user store that is away) waits like a peer that is away, so that others
-        // get their turn, and is never given up: the peer has said nothing.
+        // get their turn.
         let outcome = outcome.unwrap_or_else(|source| {
             Err(Failure {
                 words: format!("a fault here, not the peer's: {}", source.what),
@@ -323,23 +325,29 @@ impl Provisioning {
             return Ok(None);
         };
         let attempts = delivery.attempts.saturating_add(1);
-        let refused = failure.outlook == Outlook::Refused;
-        let given_up = match failure.outlook {
-            Outlook::Passes => attempts >= ATTEMPTS_MAX,
+        let of_the_peer = delivery.attempts.saturating_sub(delivery.faults);
+        let (before, given_up) = match failure.outlook {
+            Outlook::Passes => (of_the_peer, of_the_peer.saturating_add(1) >= ATTEMPTS_MAX),
             // Of refusals alone: what it waited for before was not the peer's last word.
-            Outlook::Refused => delivery.refusals.saturating_add(1) >= REFUSALS_MAX,
-            Outlook::Never => true,
-            Outlook::Ours => false,
+            Outlook::Refused => {
+                let refusals = delivery.refusals.saturating_add(1);
+                (of_the_peer, refusals >= REFUSALS_MAX)
+            }
+            Outlook::Never => (of_the_peer, true),
+            Outlook::Ours => {
+                let faults = delivery.faults.saturating_add(1);
+                (delivery.faults, faults >= FAULTS_MAX)
+            }
         };
         let wait = FIRST_WAIT
-            .saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX))
+            .saturating_mul(1_u32.checked_shl(before).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);
-        let words = failure.to_string();
+        let trouble = failure.to_string();
         tracing::error!(
             connector = %connector.name,
             attempts,
             given_up,
-            "SCIM - {} {} was not provisioned: {words}{}",
+            "SCIM - {} {} was not provisioned: {trouble}{}",
             delivery.what.as_str(),
             printable(&delivery.subject),
             failure
@@ -348,11 +356,17 @@ impl Provisioning {
                 .map(|source| format!(" ({})", chain(source)))
                 .unwrap_or_default()
         );
-        let due = self.now().plus(wait);
-        self.parts
-            .deliveries
-            .failed(tenant, delivery.seq, &words, due, refused, given_up)
-            .await?;
+        let ended_at = self.now();
+        let failed = Failed {
+            trouble,
+            outlook: failure.outlook,
+            began_at,
+            ended_at,
+            due_at: ended_at.plus(wait),
+            given_up,
+        };
+        let deliveries = &self.parts.deliveries;
+        deliveries.failed(tenant, delivery, failed).await?;
         Ok(Some(failure))
     }
 }

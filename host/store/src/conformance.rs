@@ -185,9 +185,10 @@ suite! {
     a_peers_id_is_one_subjects_and_no_others
     a_password_waits_only_where_it_is_sent_on
     what_failed_is_due_at_once_if_it_is_hastened
-    what_a_peer_refuses_is_counted_apart_until_it_is_tried_anew
+    what_a_peer_refuses_and_what_fails_here_are_counted_apart_until_it_is_tried_anew
     what_was_given_up_is_tried_again_with_the_next_change_of_its_subject
     what_is_given_up_after_its_subject_was_deleted_goes
+    a_change_during_the_last_attempt_has_it_tried_anew
     a_deletion_that_waits_is_given_up_when_its_connector_leads_elsewhere
     who_is_forgotten_by_id_leaves_the_name_to_the_next
 }

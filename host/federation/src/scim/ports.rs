@@ -1,6 +1,7 @@
 //! What provisioning needs from the world: the people and groups there are, and who looks after them.
 
 use super::Condition;
+use super::outbound::Outlook;
 use crate::ports::PortError;
 use crate::{Moment, Secret};
 use async_trait::async_trait;
@@ -175,6 +176,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// How many of them the peer refused.
     pub refusals: u32,
+    /// How many of them were no matter of the peer's.
+    pub faults: u32,
     pub due_at: Moment,
     pub created_at: Moment,
     /// Why it was not told the last time.
@@ -187,6 +190,22 @@ impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Delivery({} to {})", self.seq, self.connector)
     }
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    pub trouble: String,
+    /// What the peer refused is counted apart, and so is what was no matter of the peer's.
+    pub outlook: Outlook,
+    /// As of when it was looked up what is due, and when nothing had come of it. A change that became due in
+    /// between was not told with it.
+    pub began_at: Moment,
+    pub ended_at: Moment,
+    /// When it is tried again.
+    pub due_at: Moment,
+    /// Unless it is not.
+    pub given_up: bool,
 }
 
 /// What peers wait to be told, in order for each subject. All writes are durable when the call returns.
@@ -215,7 +234,7 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
     ) -> Result<(), PortError>;
     /// What of the subject was tried already, and is not given up, is due by then, as if it had been tried
-    /// once and not been refused: what it waited for is no reason to give it up early.
+    /// once, neither refused nor for a fault of ours: what it waited for is no reason to give it up early.
     async fn hasten(
         &self,
         tenant: &str,
@@ -253,17 +272,15 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// Tried once more, and counted apart if the peer refused. With what is given up its subject's passwords
-    /// go: nobody knows whether they are ever asked for. It goes itself if its subject was deleted
-    /// meanwhile: that waits for nothing that was given up.
+    /// Tried once more. With what is given up its subject's passwords go: nobody knows whether they are
+    /// ever asked for. It goes itself if its subject was deleted since: that waits for nothing that was
+    /// given up. If its subject was changed during the attempt, it is not given up and due with that at
+    /// once, from the first attempt on.
     async fn failed(
         &self,
         tenant: &str,
-        seq: u64,
-        trouble: &str,
-        due_at: Moment,
-        refused: bool,
-        given_up: bool,
+        delivery: &Delivery,
+        failed: Failed,
     ) -> Result<(), PortError>;
     /// By number, those after `after`; without passwords.
     async fn waiting(

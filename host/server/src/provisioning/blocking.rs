@@ -112,8 +112,9 @@ impl Provisioning {
             .await
             .map_err(fault)?;
         for _ in 0..BEFORE_MAX {
+            let now = self.now();
             let mine = deliveries
-                .due_of(tenant, name, What::User, account, self.now())
+                .due_of(tenant, name, What::User, account, now)
                 .await
                 .map_err(fault)?;
             let Some(mine) = mine else {
@@ -123,7 +124,7 @@ impl Provisioning {
                 }
                 return Ok(());
             };
-            if let Some(failure) = self.tell(connector, &mine).await.map_err(fault)? {
+            if let Some(failure) = self.tell(connector, &mine, now).await.map_err(fault)? {
                 return Err(Blocked {
                     words: format!("{name}: {failure}"),
                     untouched: failure.left_no_trace().then(|| name.to_owned()),

@@ -151,7 +151,6 @@ impl Provisioning {
         delivery: &Delivery,
     ) -> Result<Result<(), Failure>, PortError> {
         let telling = self.telling(connector, delivery).await?;
-        let (peer, remote) = (&telling.peer, telling.remote.as_ref());
         let group = if delivery.gone {
             None
         } else {
@@ -159,12 +158,7 @@ impl Provisioning {
             groups.group(telling.tenant, &delivery.subject).await?
         };
         let Some(group) = group else {
-            // What was never told there is not there.
-            if remote.is_none() {
-                return Ok(Ok(()));
-            }
-            let done = peer.delete_group("", remote).await;
-            return telling.concluded(done).await;
+            return telling.group_is_gone().await;
         };
         let mut members = Vec::with_capacity(group.members.len());
         for (_, key) in &group.members {
@@ -174,7 +168,8 @@ impl Provisioning {
                 Err(failure) => return Ok(Err(failure)),
             }
         }
-        let done = peer.put_group(&group, &members, remote).await;
+        let remote = telling.remote.as_ref();
+        let done = telling.peer.put_group(&group, &members, remote).await;
         telling.concluded(done).await
     }
 
@@ -246,6 +241,30 @@ impl<'a> Telling<'a> {
             .remote(self.tenant, name, What::User, account)
             .await?;
         Ok(known.map(|known| known.id))
+    }
+
+    /// Nothing of the group there any more. One whose creation got no answer may have been made: it is
+    /// looked for, and known before it goes, so that whoever takes it over meanwhile sees whose it is.
+    async fn group_is_gone(mut self) -> Result<Result<(), Failure>, PortError> {
+        let subject = self.delivery.subject.as_str();
+        if self.remote.is_none() {
+            let found = match self.peer.group_of(subject).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(Ok(())),
+                Err(failure) => return Ok(Err(failure)),
+            };
+            let name = self.peer.connector.name.as_str();
+            let kept =
+                self.deliveries
+                    .remember(self.tenant, name, What::Group, subject, Some(&found));
+            if !kept.await? {
+                // Another one of ours is told in its place.
+                return Ok(Ok(()));
+            }
+            self.remote = Some(found);
+        }
+        let done = self.peer.delete_group(subject, self.remote.as_ref()).await;
+        self.concluded(done).await
     }
 
     /// What came of it is remembered, unless that is another one's of ours.

@@ -1,16 +1,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::{
-    AT_ONCE, ATTEMPTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED, Parts, Provisioning,
-    REFUSALS_MAX,
+    ANNOUNCED_FOR, AT_ONCE, ATTEMPTS_MAX, FAULTS_MAX, FIRST_WAIT, JOINED_WAIT, LONGEST_WAIT, MOVED,
+    Parts, Provisioning, REFUSALS_MAX,
 };
 use async_trait::async_trait;
 use http::{Method, Request, Response};
 use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
-use postern_federation::scim::outbound::{Connector, Credentials, Version};
-use postern_federation::scim::ports::{Deliveries, What};
+use postern_federation::scim::outbound::{Connector, Credentials, Outlook, Version};
+use postern_federation::scim::ports::{Deliveries, Failed, What};
 use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -279,13 +279,69 @@ async fn a_user_store_that_is_away_holds_up_nobody_elses_users_and_is_tried_agai
         let waiting = store.waiting(TENANT, 0, 100).await.unwrap();
         assert_eq!(waiting.len(), AT_ONCE + 1);
         for row in waiting {
-            assert_eq!((row.attempts, row.given_up), (attempt, false));
+            assert_eq!((row.attempts, row.faults), (attempt, attempt));
+            assert!(!row.given_up);
             assert!(row.due_at > engine.now());
             assert!(row.trouble.unwrap().contains("a fault here"));
         }
         clock.pass(LONGEST_WAIT);
         worked_off(&engine).await;
     }
+}
+
+/// What waits was tried so often already, and failed for a fault of ours each time.
+async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
+    let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+    for _ in 0..times {
+        let fault = Failed {
+            trouble: "a fault here".to_owned(),
+            outlook: Outlook::Ours,
+            began_at: engine.now(),
+            ended_at: engine.now(),
+            due_at: engine.now(),
+            given_up: false,
+        };
+        store.failed(TENANT, &row, fault).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_failed_here_however_often_is_not_held_against_the_peer() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Stubborn {
+        status: AtomicU16::new(503),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    failed_here(&engine, &store, 2 * ATTEMPTS_MAX).await;
+    let mut wait = FIRST_WAIT;
+    for attempt in 1..=ATTEMPTS_MAX {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (2 * ATTEMPTS_MAX + attempt, attempt == ATTEMPTS_MAX);
+        assert_eq!((row.attempts, row.given_up), expected);
+        assert_eq!(row.due_at, engine.now().plus(wait), "{attempt}");
+        clock.pass(wait);
+        wait = LONGEST_WAIT.min(wait * 2);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), ATTEMPTS_MAX);
+}
+
+#[tokio::test]
+async fn what_fails_here_for_a_month_waits_for_an_administrator() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let (engine, peer) = engine_at(&store, vec![connector()], &clock);
+    changed(&engine, "AWAY/alice").await;
+    failed_here(&engine, &store, FAULTS_MAX - 2).await;
+    for given_up in [false, true] {
+        worked_off(&engine).await;
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        assert_eq!(row.given_up, given_up);
+        clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -366,19 +422,23 @@ fn of_groups() -> Connector {
 
 /// There is a group of these now, and the peer is to be told of it.
 async fn grouped(engine: &Provisioning, store: &Memory, accounts: &[&str]) {
+    grouped_as("staff", engine, store, accounts).await;
+}
+
+async fn grouped_as(id: &str, engine: &Provisioning, store: &Memory, accounts: &[&str]) {
     let tenant = TenantId::super_tenant();
     let accounts: Vec<String> = accounts.iter().map(|one| (*one).to_owned()).collect();
     let people = store.identities(&tenant, &accounts, Timestamp(0)).await;
     let members = people.unwrap().into_iter();
     let group = Group {
-        id: "staff".to_owned(),
+        id: id.to_owned(),
         display_name: "Staff".to_owned(),
         external_id: None,
         created_at: Moment(0),
         changed_at: Moment(0),
         members: members.map(|one| (one.id, one.account)).collect(),
     };
-    let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+    let begun = engine.group_begins(&tenant, id).await.unwrap();
     assert!(store.put_group(TENANT, &group, true).await.unwrap());
     let ended = engine.group_ends(&tenant, begun, true, false);
     ended.await.unwrap();
@@ -451,8 +511,15 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let waiting = store.waiting(TENANT, 0, 10).await.unwrap();
     let (carol, staff) = (&waiting[0], &waiting[1]);
     let later = engine.now().plus(LONGEST_WAIT);
-    let tried = store.failed(TENANT, staff.seq, "carol is missing", later, false, false);
-    tried.await.unwrap();
+    let missing = Failed {
+        trouble: "carol is missing".to_owned(),
+        outlook: Outlook::Ours,
+        began_at: engine.now(),
+        ended_at: engine.now(),
+        due_at: later,
+        given_up: false,
+    };
+    store.failed(TENANT, staff, missing).await.unwrap();
     assert!(!carol.given_up, "{carol:?}");
     worked_off(&engine).await;
     assert_eq!(peer.members(), [] as [Value; 0]);
@@ -586,6 +653,108 @@ async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_our
         assert_eq!(asked.contains(&Method::PUT), known);
     }
     assert_eq!(peer.members().len(), 3);
+}
+
+/// Keeps groups as it was first told of them, each under a name that others there may have as well, and
+/// says nothing to a creation while it is silent.
+#[derive(Default)]
+struct Registry {
+    groups: Mutex<Vec<Value>>,
+    silent: AtomicBool,
+    /// Silent, it makes nothing either.
+    idle: AtomicBool,
+}
+
+#[async_trait]
+impl Outbound for Registry {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        let mut groups = self.groups.lock().unwrap();
+        let id = request.uri().path().rsplit('/').next();
+        let there = groups.iter().position(|group| group["id"].as_str() == id);
+        let (status, body) = match (request.method().clone(), there) {
+            (Method::GET, _) => (200, json!({ "Resources": *groups })),
+            (Method::POST, _) => {
+                let silent = self.silent.load(Ordering::SeqCst);
+                let mut group: Value = serde_json::from_slice(request.body()).unwrap();
+                group["id"] = json!(format!("g-{}", groups.len()));
+                if !(silent && self.idle.load(Ordering::SeqCst)) {
+                    groups.push(group.clone());
+                }
+                if silent {
+                    return Err(PortError::new("the peer did not answer in time"));
+                }
+                (201, group)
+            }
+            (_, None) => (404, json!({})),
+            (Method::DELETE, Some(at)) => (200, groups.remove(at)),
+            (_, Some(at)) => (200, groups[at].clone()),
+        };
+        let answer = Response::builder().status(status);
+        Ok(answer.body(body.to_string().into_bytes()).unwrap())
+    }
+}
+
+async fn ungrouped(engine: &Provisioning, store: &Memory) {
+    let tenant = TenantId::super_tenant();
+    let begun = engine.group_begins(&tenant, "staff").await.unwrap();
+    assert!(store.delete_group(TENANT, "staff").await.unwrap());
+    let ended = engine.group_ends(&tenant, begun, true, true);
+    ended.await.unwrap();
+}
+
+/// It may have been made, or somebody there may have made one of that name meanwhile.
+#[tokio::test]
+async fn a_group_whose_creation_got_no_answer_is_deleted_there_and_no_other_of_its_name() {
+    for made in [true, false] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+        let peer = Arc::new(Registry::default());
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        peer.silent.store(true, Ordering::SeqCst);
+        peer.idle.store(!made, Ordering::SeqCst);
+        grouped(&engine, &store, &[]).await;
+        worked_off(&engine).await;
+        assert_eq!(peer.groups.lock().unwrap().len(), usize::from(made));
+        let theirs = json!({ "id": "theirs", "displayName": "Staff", "externalId": "STAFF" });
+        peer.groups.lock().unwrap().push(theirs.clone());
+        peer.silent.store(false, Ordering::SeqCst);
+        ungrouped(&engine, &store).await;
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(*peer.groups.lock().unwrap(), [theirs], "{made}");
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+        let known = store.remote(TENANT, "peer", What::Group, "staff").await;
+        assert_eq!(known.unwrap(), None, "{made}");
+    }
+}
+
+/// The next group of the name was told in its place, at a peer that keeps what it was told first.
+#[tokio::test]
+async fn a_group_there_that_another_one_of_ours_has_by_now_is_not_deleted() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+    let peer = Arc::new(Registry::default());
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    peer.silent.store(true, Ordering::SeqCst);
+    grouped(&engine, &store, &[]).await;
+    worked_off(&engine).await;
+    peer.silent.store(false, Ordering::SeqCst);
+    ungrouped(&engine, &store).await;
+    grouped_as("crew", &engine, &store, &[]).await;
+    // The first one still waits for its next attempt.
+    worked_off(&engine).await;
+    let crew = store.remote(TENANT, "peer", What::Group, "crew").await;
+    assert_eq!(crew.unwrap().unwrap().id, "g-0");
+    clock.pass(LONGEST_WAIT);
+    worked_off(&engine).await;
+    assert_eq!(peer.groups.lock().unwrap().len(), 1);
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
 }
 
 /// Else whoever has left here keeps the account there.
@@ -758,6 +927,64 @@ async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
         let expected = (refusals, refusals == REFUSALS_MAX);
         assert_eq!((row.refusals, row.given_up), expected);
         clock.pass(LONGEST_WAIT);
+    }
+    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
+}
+
+/// Refuses everything, and alice is changed while it thinks about her for the last time.
+struct Slow {
+    store: Memory,
+    clock: Arc<Now>,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Outbound for Slow {
+    async fn fetch(
+        &self,
+        _: &str,
+        _: &str,
+        _: &Network,
+        _: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, PortError> {
+        if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == REFUSALS_MAX {
+            let (peer, now) = (["peer".to_owned()], Moment(self.clock.now().0));
+            let due = now.plus(ANNOUNCED_FOR);
+            let announced = self
+                .store
+                .announce(TENANT, &peer, What::User, "alice", due, now)
+                .await?;
+            let done = self.store.confirm(TENANT, &announced, false, None, now);
+            done.await?;
+        }
+        Ok(Response::builder().status(400).body(Vec::new()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
+    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+    let peer = Arc::new(Slow {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        asked: AtomicU32::new(0),
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    changed(&engine, "alice").await;
+    for _ in 1..REFUSALS_MAX {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+    }
+    // The last attempt, and the first one of what came during it.
+    worked_off(&engine).await;
+    assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
+    for refusals in 1..=REFUSALS_MAX {
+        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let expected = (refusals, refusals == REFUSALS_MAX);
+        assert_eq!((row.refusals, row.given_up), expected);
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
     }
     assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }

@@ -2,7 +2,8 @@
 
 use super::Store;
 use super::samples::{NOW, tenant, unique};
-use postern_federation::scim::ports::{Remote, Waits, What};
+use postern_federation::scim::outbound::Outlook;
+use postern_federation::scim::ports::{Delivery, Failed, Remote, Waits, What};
 use postern_federation::scim::{Group, Groups};
 use postern_federation::{Moment, Secret};
 use postern_otp::Timestamp;
@@ -14,6 +15,32 @@ fn now() -> Moment {
 
 fn later(seconds: u64) -> Moment {
     now().plus(Duration::from_secs(seconds))
+}
+
+/// What waits under this number.
+async fn row(store: &impl Store, tenant: &str, seq: u64) -> Delivery {
+    let rows = store.waiting(tenant, seq - 1, 1).await.expect("waiting");
+    let row = rows.into_iter().find(|row| row.seq == seq);
+    row.expect("it waits")
+}
+
+/// An attempt from the first second to the third; it is tried again at `due_at`.
+fn failed(outlook: Outlook, due_at: Moment) -> Failed {
+    Failed {
+        trouble: "why".to_owned(),
+        outlook,
+        began_at: later(1),
+        ended_at: later(3),
+        due_at,
+        given_up: false,
+    }
+}
+
+fn given_up() -> Failed {
+    Failed {
+        given_up: true,
+        ..failed(Outlook::Refused, later(60))
+    }
 }
 
 pub async fn an_identity_is_given_once_and_never_again(store: &impl Store) {
@@ -175,17 +202,9 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
     assert_eq!(alice.password, Some(secret));
     assert!(!alice.gone);
 
-    store
-        .failed(
-            tenant,
-            alice.seq,
-            "the peer is away",
-            later(60),
-            false,
-            false,
-        )
-        .await
-        .expect("failed");
+    let away = failed(Outlook::Passes, later(60));
+    let tried = store.failed(tenant, alice, away).await;
+    tried.expect("failed");
     let told = due(later(59)).await;
     assert_eq!(told.len(), 1, "nothing overtakes: {told:?}");
     assert_eq!(told[0].subject, "bob");
@@ -194,14 +213,12 @@ pub async fn what_a_peer_waits_for_is_told_in_order_of_each_subject(store: &impl
     let alice = told.iter().find(|row| row.subject == "alice");
     let alice = alice.expect("alice is due again");
     assert_eq!(alice.attempts, 1);
-    assert_eq!(alice.trouble.as_deref(), Some("the peer is away"));
+    assert_eq!(alice.trouble.as_deref(), Some("why"));
     store.told(tenant, alice).await.expect("told");
     let gone = due(now()).await.remove(0);
     assert!(gone.gone && gone.through == gone.seq);
-    store
-        .failed(tenant, gone.seq, "never", now(), true, true)
-        .await
-        .expect("failed");
+    let tried = store.failed(tenant, &gone, given_up()).await;
+    tried.expect("failed");
     assert_eq!(due(now()).await.len(), 1, "given up, and nothing overtakes");
     let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
     assert_eq!(waiting.len(), 3);
@@ -390,10 +407,9 @@ pub async fn a_password_waits_only_where_it_is_sent_on(store: &impl Store) {
     };
     assert_eq!(password("sends", "alice").await, Some(secret.clone()));
     assert_eq!(password("keeps", "alice").await, None);
-    store
-        .failed(tenant, begun[0][0], "never", now(), true, true)
-        .await
-        .expect("failed");
+    let alice = row(store, tenant, begun[0][0]).await;
+    let tried = store.failed(tenant, &alice, given_up()).await;
+    tried.expect("failed");
     store
         .retry(tenant, "sends", None, now())
         .await
@@ -414,11 +430,14 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
             .await;
         begun.push(announced.expect("announce")[0]);
     }
-    for (at, given_up) in [(0, false), (0, false), (2, true)] {
-        store
-            .failed(tenant, begun[at], "away", later(3600), true, given_up)
-            .await
-            .expect("failed");
+    for (at, why) in [
+        (0, failed(Outlook::Refused, later(3600))),
+        (0, failed(Outlook::Ours, later(3600))),
+        (2, given_up()),
+    ] {
+        let row = row(store, tenant, begun[at]).await;
+        let tried = store.failed(tenant, &row, why).await;
+        tried.expect("failed");
     }
     for subject in ["tried", "announced", "hopeless", "nobody"] {
         store
@@ -429,7 +448,8 @@ pub async fn what_failed_is_due_at_once_if_it_is_hastened(store: &impl Store) {
     let due = store.due(tenant, &peer, now(), 10).await.expect("due");
     let subjects: Vec<_> = due.iter().map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["tried"]);
-    assert_eq!((due[0].attempts, due[0].refusals), (1, 0));
+    let counts = (due[0].attempts, due[0].refusals, due[0].faults);
+    assert_eq!(counts, (1, 0, 0));
 }
 
 /// Else a deletion would wait for ever behind a change that the peer would not take.
@@ -453,10 +473,9 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
     for subject in ["alice", "bob", "carol"] {
         let announced = announce(subject).await;
         assert_eq!(waits(subject).await, Waits::Comes);
-        store
-            .failed(tenant, announced[0], "never", later(60), true, true)
-            .await
-            .expect("failed");
+        let row = row(store, tenant, announced[0]).await;
+        let tried = store.failed(tenant, &row, given_up()).await;
+        tried.expect("failed");
         assert_eq!(waits(subject).await, Waits::GivenUp);
     }
     for (subject, gone) in [("alice", false), ("bob", true)] {
@@ -477,40 +496,116 @@ pub async fn what_was_given_up_is_tried_again_with_the_next_change_of_its_subjec
     assert_eq!(waits("carol").await, Waits::GivenUp);
 }
 
-/// A change whose last attempt is under way when its subject is deleted.
+/// A change whose last attempt is under way when its subject is deleted, and made again.
 pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl Store) {
     let tenant = format!("{}.example", unique("l"));
     let tenant = tenant.as_str();
     let peer = [String::from("peer")];
-    for gone in [true, false] {
-        let subject = if gone { "alice" } else { "bob" };
-        let mut announced = Vec::new();
-        for _ in 0..2 {
-            let one = store.announce(tenant, &peer, What::User, subject, later(120), now());
-            announced.extend(one.await.expect("announce"));
-        }
-        store
-            .confirm(tenant, &announced[1..], gone, None, now())
-            .await
-            .expect("confirm");
-        store
-            .failed(tenant, announced[0], "never", later(60), true, true)
-            .await
-            .expect("failed");
-        let waits = store.waits(tenant, "peer", What::User, subject).await;
-        let due = store.due_of(tenant, "peer", What::User, subject, now());
-        let due = due.await.expect("due").map(|due| due.seq);
-        let (left, first) = if gone {
-            (Waits::Comes, Some(announced[1]))
-        } else {
-            (Waits::GivenUp, None)
-        };
-        assert_eq!((waits.expect("waits"), due), (left, first));
+    let secret = Secret::new("pass word");
+    let mut announced = Vec::new();
+    for gone in [false, true, false] {
+        let one = store.announce(tenant, &peer, What::User, "alice", later(120), now());
+        let one = one.await.expect("announce");
+        let password = Some((&secret, &peer[..])).filter(|_| !gone);
+        let confirmed = store.confirm(tenant, &one, gone, password, now());
+        confirmed.await.expect("confirm");
+        announced.extend(one);
     }
+    let row = row(store, tenant, announced[0]).await;
+    let tried = store.failed(tenant, &row, given_up()).await;
+    tried.expect("failed");
+    let due = async || {
+        let due = store.due_of(tenant, "peer", What::User, "alice", later(3));
+        due.await.expect("due").expect("it is due")
+    };
+    let gone = due().await;
+    assert_eq!((gone.seq, gone.gone), (announced[1], true));
+    store.told(tenant, &gone).await.expect("told");
+    let again = due().await;
+    assert_eq!(again.seq, announced[2]);
+    assert_eq!(again.password, Some(secret), "it was never given up");
 }
 
-/// A peer that was away has refused nothing.
-pub async fn what_a_peer_refuses_is_counted_apart_until_it_is_tried_anew(store: &impl Store) {
+/// Else it would wait for the one after it.
+pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Store) {
+    let tenant = format!("{}.example", unique("w"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let secret = Secret::new("pass word");
+    let announce = async |subject: &str, at: Moment| {
+        let due = at.plus(Duration::from_secs(120));
+        let announced = store.announce(tenant, &peer, What::User, subject, due, at);
+        announced.await.expect("announce")
+    };
+    let confirm = async |announced: &[u64], gone: bool, at: Moment| {
+        let password = Some((&secret, &peer[..])).filter(|_| !gone);
+        let confirmed = store.confirm(tenant, announced, gone, password, at);
+        confirmed.await.expect("confirm");
+    };
+    let due = async |subject: &str, at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, subject, at);
+        due.await.expect("due")
+    };
+    // When the next change was made, if it was, and whether what is tried is told anew.
+    for (subject, gone, made, anew) in [
+        ("changed meanwhile", false, Some(later(2)), true),
+        ("changed as it was looked up", false, Some(later(1)), true),
+        ("announced only", false, None, false),
+        ("deleted, and made meanwhile", true, Some(later(2)), true),
+        ("deleted, and made before", true, Some(now()), false),
+    ] {
+        let first = announce(subject, now()).await;
+        confirm(&first, gone, now()).await;
+        let before = made.filter(|made| *made < later(1));
+        let mut next = Vec::new();
+        if let Some(made) = before {
+            next = announce(subject, made).await;
+            confirm(&next, false, made).await;
+        }
+        let tried = due(subject, later(1)).await.expect("it is due");
+        if before.is_none() {
+            next = announce(subject, made.unwrap_or(later(2))).await;
+            if let Some(made) = made {
+                confirm(&next, false, made).await;
+            }
+        }
+        let failed = store.failed(tenant, &tried, given_up()).await;
+        failed.expect("failed");
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        let waits = waits.expect("waits");
+        let Some(again) = due(subject, later(3)).await else {
+            assert_eq!((waits, anew), (Waits::GivenUp, false), "{subject}");
+            continue;
+        };
+        assert_eq!((waits, anew), (Waits::Comes, true), "{subject}");
+        assert_eq!((again.seq, again.gone), (first[0], gone), "{subject}");
+        let counts = (again.attempts, again.refusals, again.faults);
+        assert_eq!(counts, (0, 0, 0), "{subject}");
+        let last = if gone { first[0] } else { next[0] };
+        assert_eq!(again.through, last, "{subject}");
+        store.told(tenant, &again).await.expect("told");
+        if gone {
+            let made = due(subject, later(3)).await.expect("it is due");
+            assert_eq!(made.password.as_ref(), Some(&secret), "{subject}");
+        } else {
+            assert_eq!(again.password.as_ref(), Some(&secret), "{subject}");
+        }
+    }
+    // Told with it, and refused with it.
+    for _ in 0..2 {
+        let announced = announce("changed before", now()).await;
+        confirm(&announced, false, later(1)).await;
+    }
+    let tried = due("changed before", later(1)).await.expect("it is due");
+    let failed = store.failed(tenant, &tried, given_up()).await;
+    failed.expect("failed");
+    assert!(due("changed before", later(3)).await.is_none());
+}
+
+/// A peer that was away has refused nothing, and what failed here is not the peer's.
+pub async fn what_a_peer_refuses_and_what_fails_here_are_counted_apart_until_it_is_tried_anew(
+    store: &impl Store,
+) {
     let tenant = format!("{}.example", unique("c"));
     let tenant = tenant.as_str();
     let peer = [String::from("peer")];
@@ -521,17 +616,25 @@ pub async fn what_a_peer_refuses_is_counted_apart_until_it_is_tried_anew(store: 
         let due = due.await.expect("due").expect("it is due");
         let waiting = store.waiting(tenant, 0, 10).await.expect("waiting");
         assert_eq!(waiting[0].refusals, due.refusals);
-        (due.attempts, due.refusals)
+        assert_eq!(waiting[0].faults, due.faults);
+        (due.attempts, due.refusals, due.faults)
     };
-    assert_eq!(counted().await, (0, 0));
-    for (refused, counts) in [(false, (1, 0)), (true, (2, 1)), (false, (3, 1))] {
-        let failed = store.failed(tenant, seq, "why", now(), refused, false);
-        failed.await.expect("failed");
+    assert_eq!(counted().await, (0, 0, 0));
+    for (outlook, counts) in [
+        (Outlook::Passes, (1, 0, 0)),
+        (Outlook::Refused, (2, 1, 0)),
+        (Outlook::Ours, (3, 1, 1)),
+        (Outlook::Never, (4, 1, 1)),
+        (Outlook::Ours, (5, 1, 2)),
+    ] {
+        let row = row(store, tenant, seq).await;
+        let tried = store.failed(tenant, &row, failed(outlook, now())).await;
+        tried.expect("failed");
         assert_eq!(counted().await, counts);
     }
     let retried = store.retry(tenant, "peer", None, now()).await;
     retried.expect("retry");
-    assert_eq!(counted().await, (0, 0));
+    assert_eq!(counted().await, (0, 0, 0));
 }
 
 /// Whoever has the name at the other address may be a stranger.

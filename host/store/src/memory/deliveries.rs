@@ -3,7 +3,8 @@
 use super::Memory;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
+use postern_federation::scim::outbound::Outlook;
+use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 use std::collections::HashMap;
 
@@ -53,6 +54,7 @@ impl Deliveries for Memory {
                 password: None,
                 attempts: 0,
                 refusals: 0,
+                faults: 0,
                 due_at,
                 created_at: now,
                 trouble: None,
@@ -94,6 +96,7 @@ impl Deliveries for Memory {
                     row.delivery.given_up = false;
                     row.delivery.attempts = 0;
                     row.delivery.refusals = 0;
+                    row.delivery.faults = 0;
                 }
                 !(given_up && gone)
             });
@@ -122,6 +125,7 @@ impl Deliveries for Memory {
                 told.due_at = by;
                 told.attempts = 1;
                 told.refusals = 0;
+                told.faults = 0;
             }
         }
         Ok(())
@@ -194,12 +198,10 @@ impl Deliveries for Memory {
     async fn failed(
         &self,
         tenant: &str,
-        seq: u64,
-        trouble: &str,
-        due_at: Moment,
-        refused: bool,
-        given_up: bool,
+        delivery: &Delivery,
+        failed: Failed,
     ) -> Result<(), PortError> {
+        let seq = delivery.seq;
         let mut tables = self.tables();
         let Some(row) = tables.deliveries.get_mut(&seq) else {
             return Ok(());
@@ -208,21 +210,38 @@ impl Deliveries for Memory {
             return Ok(());
         }
         row.delivery.attempts += 1;
-        row.delivery.refusals += u32::from(refused);
-        row.delivery.trouble = Some(trouble.to_owned());
-        row.delivery.due_at = due_at;
-        row.delivery.given_up = given_up;
-        if given_up {
-            let whose = row.whose();
-            let mut deleted_since = false;
-            for (number, row) in tables.deliveries.range_mut(seq..) {
+        row.delivery.refusals += u32::from(failed.outlook == Outlook::Refused);
+        row.delivery.faults += u32::from(failed.outlook == Outlook::Ours);
+        row.delivery.trouble = Some(failed.trouble);
+        row.delivery.due_at = failed.due_at;
+        row.delivery.given_up = failed.given_up;
+        if !failed.given_up {
+            return Ok(());
+        }
+        let whose = row.whose();
+        let attempt = failed.began_at..=failed.ended_at;
+        let (mut deleted, mut changed) = (false, false);
+        for (number, row) in tables.deliveries.range(seq + 1..) {
+            if row.whose() == whose {
+                deleted |= row.delivery.gone;
+                changed |= *number > delivery.through && attempt.contains(&row.delivery.due_at);
+            }
+        }
+        if deleted {
+            tables.deliveries.remove(&seq);
+        } else if changed {
+            if let Some(row) = tables.deliveries.get_mut(&seq) {
+                row.delivery.due_at = failed.ended_at;
+                row.delivery.given_up = false;
+                row.delivery.attempts = 0;
+                row.delivery.refusals = 0;
+                row.delivery.faults = 0;
+            }
+        } else {
+            for (_, row) in tables.deliveries.range_mut(seq..) {
                 if row.whose() == whose {
                     row.delivery.password = None;
-                    deleted_since |= *number > seq && row.delivery.gone;
                 }
-            }
-            if deleted_since {
-                tables.deliveries.remove(&seq);
             }
         }
         Ok(())
@@ -272,6 +291,7 @@ impl Deliveries for Memory {
                 row.delivery.given_up = false;
                 row.delivery.attempts = 0;
                 row.delivery.refusals = 0;
+                row.delivery.faults = 0;
                 count += 1;
             }
         }
@@ -381,6 +401,7 @@ impl Deliveries for Memory {
                     row.delivery.due_at = next_at;
                     row.delivery.attempts = 0;
                     row.delivery.refusals = 0;
+                    row.delivery.faults = 0;
                     row.delivery.trouble = None;
                 }
                 None => {

@@ -4,13 +4,17 @@ use super::{Fault, Sqlite};
 use crate::port::to_port;
 use async_trait::async_trait;
 use postern_federation::ports::PortError;
-use postern_federation::scim::ports::{Deliveries, Delivery, Remote, Waits, What};
+use postern_federation::scim::outbound::Outlook;
+use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "seq, connector, kind, subject, gone, password, attempts, due_at, created_at, \
-                       trouble, given_up, refusals";
+                       trouble, given_up, refusals, faults";
+
+/// From the first attempt on.
+const ANEW: &str = "attempts = 0, refusals = 0, faults = 0";
 
 type Half = (Delivery, String, Option<Vec<u8>>);
 
@@ -75,8 +79,7 @@ impl Deliveries for Sqlite {
                         .execute(params![tenant, number(*seq)])?;
                 } else {
                     db.prepare_cached(&format!(
-                        "UPDATE deliveries SET due_at = ?3, given_up = 0, attempts = 0, refusals = 0
-                         {given_up}"
+                        "UPDATE deliveries SET due_at = ?3, given_up = 0, {ANEW} {given_up}"
                     ))?
                     .execute(params![tenant, number(*seq), millis(now)])?;
                 }
@@ -99,7 +102,7 @@ impl Deliveries for Sqlite {
         let subject = subject.to_owned();
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET due_at = ?1, attempts = 1, refusals = 0
+                "UPDATE deliveries SET due_at = ?1, attempts = 1, refusals = 0, faults = 0
                  WHERE tenant = ?2 AND connector = ?3
                  AND kind = ?4 AND subject = ?5 AND attempts > 0 AND due_at > ?1 AND NOT given_up",
             )?
@@ -218,40 +221,66 @@ impl Deliveries for Sqlite {
     async fn failed(
         &self,
         tenant: &str,
-        seq: u64,
-        trouble: &str,
-        due_at: Moment,
-        refused: bool,
-        given_up: bool,
+        delivery: &Delivery,
+        failed: Failed,
     ) -> Result<(), PortError> {
-        let (tenant, trouble) = (tenant.to_owned(), trouble.to_owned());
+        let tenant = tenant.to_owned();
+        let (seq, through) = (delivery.seq, delivery.through);
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?, trouble = ?,
-                        due_at = ?, given_up = ?
+                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
+                        faults = faults + ?, trouble = ?, due_at = ?, given_up = ?
                  WHERE tenant = ? AND seq = ?",
             )?
             .execute(params![
-                i64::from(refused),
-                trouble,
-                millis(due_at),
-                given_up,
+                failed.outlook == Outlook::Refused,
+                failed.outlook == Outlook::Ours,
+                failed.trouble,
+                millis(failed.due_at),
+                failed.given_up,
                 tenant,
                 number(seq)
             ])?;
-            if given_up {
-                let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
-                                          (SELECT connector, kind, subject FROM deliveries
-                                           WHERE tenant = ?1 AND seq = ?2)";
+            if !failed.given_up {
+                return Ok(());
+            }
+            let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
+                                      (SELECT connector, kind, subject FROM deliveries
+                                       WHERE tenant = ?1 AND seq = ?2)";
+            let (deleted, changed): (bool, bool) = db
+                .prepare_cached(&format!(
+                    "SELECT EXISTS (SELECT 1 FROM deliveries
+                                    WHERE {of_the_subject} AND seq > ?2 AND gone = 1),
+                            EXISTS (SELECT 1 FROM deliveries
+                                    WHERE {of_the_subject} AND seq > ?3
+                                      AND due_at BETWEEN ?4 AND ?5)"
+                ))?
+                .query_row(
+                    params![
+                        tenant,
+                        number(seq),
+                        number(through),
+                        millis(failed.began_at),
+                        millis(failed.ended_at)
+                    ],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+            if deleted {
+                remove(db, &tenant, seq)?;
+            } else if changed {
+                db.prepare_cached(&format!(
+                    "UPDATE deliveries SET due_at = ?, given_up = 0, {ANEW}
+                     WHERE tenant = ? AND seq = ?"
+                ))?
+                .execute(params![
+                    millis(failed.ended_at),
+                    tenant,
+                    number(seq)
+                ])?;
+            } else {
                 db.prepare_cached(&format!(
                     "UPDATE deliveries SET password = NULL
                      WHERE {of_the_subject} AND seq >= ?2 AND password IS NOT NULL"
-                ))?
-                .execute(params![tenant, number(seq)])?;
-                db.prepare_cached(&format!(
-                    "DELETE FROM deliveries WHERE tenant = ?1 AND seq = ?2 AND EXISTS
-                         (SELECT 1 FROM deliveries
-                          WHERE {of_the_subject} AND seq > ?2 AND gone = 1)"
                 ))?
                 .execute(params![tenant, number(seq)])?;
             }
@@ -311,10 +340,10 @@ impl Deliveries for Sqlite {
         let (tenant, connector) = (tenant.to_owned(), connector.to_owned());
         self.write(move |db| {
             let rows = db
-                .prepare_cached(
-                    "UPDATE deliveries SET due_at = ?1, given_up = 0, attempts = 0, refusals = 0
-                     WHERE tenant = ?2 AND connector = ?3 AND (?4 IS NULL OR seq = ?4)",
-                )?
+                .prepare_cached(&format!(
+                    "UPDATE deliveries SET due_at = ?1, given_up = 0, {ANEW}
+                     WHERE tenant = ?2 AND connector = ?3 AND (?4 IS NULL OR seq = ?4)"
+                ))?
                 .execute(params![millis(now), tenant, connector, seq.map(number)])?;
             Ok(rows as u64)
         })
@@ -431,11 +460,10 @@ impl Deliveries for Sqlite {
         self.write(move |db| {
             let there = match &rest {
                 Some(rest) => {
-                    db.prepare_cached(
-                        "UPDATE deliveries
-                         SET subject = ?, due_at = ?, attempts = 0, refusals = 0, trouble = NULL
-                         WHERE tenant = ? AND seq = ?",
-                    )?
+                    db.prepare_cached(&format!(
+                        "UPDATE deliveries SET subject = ?, due_at = ?, trouble = NULL, {ANEW}
+                         WHERE tenant = ? AND seq = ?"
+                    ))?
                     .execute(params![
                         rest,
                         millis(next_at),
@@ -583,14 +611,24 @@ impl Sqlite {
     async fn readable(&self, tenant: &str, rows: Vec<Half>) -> Result<Option<Delivery>, PortError> {
         let mut told: Option<Delivery> = None;
         for (row, kind, password) in rows {
-            let (seq, due_at, connector) = (row.seq, row.due_at, row.connector.clone());
+            let closed = row.clone();
             let row = match self.open_delivery(tenant, row, &kind, password) {
                 Ok(row) => row,
                 Err(error) => {
+                    let (seq, connector) = (closed.seq, &closed.connector);
                     tracing::error!(%connector, seq, "a change on its way to a peer cannot be read: {error}");
-                    let why = "what is kept of it cannot be read: the password on its way was sealed \
-                               with another key, or changed";
-                    Deliveries::failed(self, tenant, seq, why, due_at, false, true).await?;
+                    let trouble = "what is kept of it cannot be read: the password on its way was \
+                                   sealed with another key, or changed";
+                    let failed = Failed {
+                        trouble: trouble.to_owned(),
+                        outlook: Outlook::Never,
+                        // No attempt, so nothing came during it.
+                        began_at: Moment(u64::MAX),
+                        ended_at: Moment(u64::MAX),
+                        due_at: closed.due_at,
+                        given_up: true,
+                    };
+                    Deliveries::failed(self, tenant, &closed, failed).await?;
                     break;
                 }
             };
@@ -766,6 +804,7 @@ fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
             trouble: row.get(9)?,
             given_up: row.get(10)?,
             refusals: row.get(11)?,
+            faults: row.get(12)?,
         },
         row.get(2)?,
         row.get(5)?,

@@ -13,7 +13,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION: i64 = 0x5053_544e;
 
 /// Step n makes schema n+1 of schema n. Steps are never edited, only added.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     FIRST,
     FEDERATION,
     CONSOLE,
@@ -27,6 +27,7 @@ const MIGRATIONS: [&str; 13] = [
     REMOTE_IDS_ONCE,
     REFUSALS,
     TIMES_OF_FIRST_STEPS,
+    FAULTS,
 ];
 
 pub(super) enum Refused {
@@ -425,10 +426,41 @@ DELETE FROM logins;
 UPDATE sessions SET body = x'06' || substr(body, 2);
 ";
 
+/// What was no matter of the peer's is counted apart from the peer's failures. How many there were of what
+/// waits nobody knows: all were the peer's.
+const FAULTS: &str = "
+ALTER TABLE deliveries ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;
+";
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// As the last version of a store that did not count our own faults apart wrote it.
+    #[test]
+    fn what_waited_for_a_peer_before_goes_on_from_the_attempts_it_had() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for step in &MIGRATIONS[..13] {
+            db.execute_batch(step).unwrap();
+        }
+        db.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 13;
+             INSERT INTO deliveries (tenant, connector, kind, subject, gone, attempts, due_at,
+                                     created_at, given_up, refusals)
+             VALUES ('carbon.super', 'peer', 'user', 'alice', 0, 7, 9, 1, 0, 2);"
+        ))
+        .unwrap();
+        assert!(matches!(prepare(&mut db, &Options::default()), Ok(13)));
+        let counts: (u32, u32, u32) = db
+            .query_row(
+                "SELECT attempts, refusals, faults FROM deliveries",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!(counts, (7, 2, 0));
+    }
 
     #[test]
     fn a_store_of_one_tenant_becomes_one_of_several_and_keeps_what_it_has() {

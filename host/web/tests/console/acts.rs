@@ -442,19 +442,29 @@ async fn a_test_message_shows_the_exact_request_and_the_typed_verdict() {
 #[tokio::test]
 async fn what_waits_for_a_peer_is_on_a_page() {
     use postern_federation::Moment;
-    use postern_federation::scim::ports::{Deliveries, What};
+    use postern_federation::scim::outbound::Outlook;
+    use postern_federation::scim::ports::{Deliveries, Failed, What};
     let world = World::new().await;
     let now = Moment(1_795_310_100_000);
     let peer = ["external".to_owned()];
-    let waits = world
+    world
         .store
         .announce("carbon.super", &peer, What::User, "<b>alice", now, now)
         .await
         .unwrap();
     let words = "the peer answered 401 to the search";
+    let failed = Failed {
+        trouble: words.to_owned(),
+        outlook: Outlook::Passes,
+        began_at: now,
+        ended_at: now,
+        due_at: now,
+        given_up: true,
+    };
+    let waiting = world.store.waiting("carbon.super", 0, 1).await.unwrap();
     world
         .store
-        .failed("carbon.super", waits[0], words, now, false, true)
+        .failed("carbon.super", &waiting[0], failed)
         .await
         .unwrap();
     let mut browser = world.at_the_console("alice", Role::Administrator).await;
@@ -473,7 +483,7 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     }
     assert!(!page.body.contains("<b>alice"), "{}", page.body);
 
-    let number = waits[0].to_string();
+    let number = waiting[0].seq.to_string();
     let again = [("connector", "external"), ("number", number.as_str())];
     let answer = browser.post("/console/provisioning/retry", &again).await;
     assert_eq!(

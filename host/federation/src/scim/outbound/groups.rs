@@ -28,6 +28,7 @@ impl Peer<'_> {
         let members = members.iter().map(|id| json!({ "value": id }));
         shown.insert("members".to_owned(), members.collect());
         shown.insert("schemas".to_owned(), self.schemas(GROUP));
+        shown.insert("externalId".to_owned(), group.id.clone().into());
         let whole = Value::Object(shown);
         // Groups are told whole: nothing of them stays behind that would have to be remembered.
         if let Some(known) = known {
@@ -52,20 +53,15 @@ impl Peer<'_> {
         created(&answer, "create group", String::new())
     }
 
-    pub async fn delete_group(
-        &self,
-        display_name: &str,
-        remote: Option<&Remote>,
-    ) -> Result<Done, Failure> {
+    /// The group there that was told under this id of ours. Not by its name: that may be a stranger's.
+    pub async fn group_of(&self, id: &str) -> Result<Option<Remote>, Failure> {
+        self.find(self.group_endpoint()?, "externalId", id).await
+    }
+
+    pub async fn delete_group(&self, id: &str, remote: Option<&Remote>) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        self.delete(
-            endpoint,
-            "displayName",
-            display_name,
-            remote,
-            "delete group",
-        )
-        .await
+        self.delete(endpoint, "externalId", id, remote, "delete group")
+            .await
     }
 
     fn group_endpoint(&self) -> Result<&str, Failure> {

@@ -36,10 +36,10 @@ impl Peer<'_> {
             .flatten()
             .filter_map(|one| Some((one.get(attribute)?.as_str()?, one)))
             .collect();
-        let very: fn(&str, &str) -> bool = if attribute == "userName" {
-            same_name
-        } else {
-            same_text
+        let very: fn(&str, &str) -> bool = match attribute {
+            "userName" => same_name,
+            "externalId" => same_id,
+            _ => same_text,
         };
         let of = |very: fn(&str, &str) -> bool| -> Vec<_> {
             let meant = named.iter().filter(|(known, _)| very(known, name));
@@ -79,6 +79,11 @@ fn only<T>(mut of: impl Iterator<Item = T>) -> Option<T> {
 
 fn same_text(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
+}
+
+/// An id of ours is nothing but itself.
+fn same_id(a: &str, b: &str) -> bool {
+    a == b
 }
 
 /// Names in any case, and `PRIMARY/` is what no prefix is.

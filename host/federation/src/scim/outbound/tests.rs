@@ -380,7 +380,7 @@ async fn an_older_peer_is_told_of_a_group_in_its_own_words() {
     assert_eq!(id(&done), Some("g-1"));
     let known = done.remote.as_ref();
     peer.put_group(&shift, &both[..1], known).await.unwrap();
-    peer.delete_group("", known).await.unwrap();
+    peer.delete_group("g", known).await.unwrap();
     let asked = script.asked.lock().unwrap();
     let one = format!("{endpoint}/g-1");
     let search = format!("{endpoint}?filter=displayName%20eq%20%22Night%20Shift%22");
@@ -402,10 +402,46 @@ async fn an_older_peer_is_told_of_a_group_in_its_own_words() {
     for ((_, _, body), members) in asked[1..3].iter().zip(members) {
         let body: Value = serde_json::from_str(body).unwrap();
         let schemas = json!(["urn:scim:schemas:core:1.0"]);
-        let expected =
-            json!({"schemas": schemas, "displayName": "Night Shift", "members": members});
+        let expected = json!({"schemas": schemas, "displayName": "Night Shift",
+            "externalId": "g", "members": members});
         assert_eq!(body, expected);
     }
+}
+
+/// What a client of ours calls it is no business of the peer's.
+#[tokio::test]
+async fn a_group_is_found_again_by_our_id_of_it_and_by_nothing_else() {
+    let mut connector = connector(Version::Two);
+    connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
+    let of = |id: &str, told: &str| -> Value {
+        json!({"id": id, "displayName": "Staff", "externalId": told})
+    };
+    let everybody = [of("1", "G"), of("2", "theirs"), of("3", "g")];
+    let answers = [
+        (200, json!({"Resources": []})),
+        (201, json!({"id": "3"})),
+        (200, json!({"Resources": everybody})),
+        (200, json!({"Resources": everybody[..2]})),
+    ];
+    let script = script(&answers);
+    let peer = Peer {
+        connector: &connector,
+        outbound: &script,
+    };
+    let staff = Group {
+        external_id: Some("theirs".into()),
+        ..group("Staff")
+    };
+    peer.put_group(&staff, &[], None).await.unwrap();
+    for expected in [Some("3"), None] {
+        let found = peer.group_of("g").await.unwrap();
+        assert_eq!(found.map(|found| found.id).as_deref(), expected);
+    }
+    let asked = script.asked.lock().unwrap();
+    let body: Value = serde_json::from_str(&asked[1].2).unwrap();
+    assert_eq!(body["externalId"], "g");
+    let search = "https://peer.example/scim/Groups?filter=externalId%20eq%20%22g%22";
+    assert_eq!(asked[2].1, search);
 }
 
 #[tokio::test]
