@@ -8,8 +8,8 @@ use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::login::{Origin, Purpose, Started};
 use postern_login::ports::{
-    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, Settlement, TenantRecord,
-    TenantStore,
+    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, Settlement, Spending,
+    TenantRecord, TenantStore,
 };
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
@@ -124,11 +124,20 @@ fn a_folder_that_others_write_to_is_refused_and_its_rights_are_left_alone() {
     }
 }
 
-/// The fault fsync_before_ack, by what SQLite is told: FULL syncs the log at every commit.
+/// The fault fsync_before_ack, by what SQLite is told: FULL syncs the log at the commit, also after one
+/// that needed none.
 #[tokio::test]
-async fn a_commit_is_synced_before_it_is_answered() {
+async fn a_commit_that_decides_is_synced_before_it_is_answered() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
+    let budget = Budget {
+        key: "a budget".into(),
+        window: Duration::from_secs(60),
+        max: 1,
+        begins: Begins::First,
+    };
+    let spending = store.spend(&[budget], NOW).await.unwrap();
+    assert_eq!(spending, Spending::Granted);
     let (journal, synchronous) = store.durability().await.unwrap();
     assert_eq!(journal, "wal");
     assert_eq!(synchronous, 2, "2 is FULL");

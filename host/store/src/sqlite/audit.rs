@@ -15,11 +15,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[async_trait]
 impl AuditLog for Sqlite {
     /// All events keep the order in which they were recorded. One that decides a login is on disk
-    /// when this returns; the others follow with the next commit, and an error says only that they
-    /// could not be queued.
+    /// when this returns; the others get there with the next that decides, and an error says only that
+    /// they could not be queued.
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
-        let decides = decides(&event.what);
         let row = Row::of(event, &self.parts.chain)?;
+        let decides = row.decides();
         let act = move |db: &Connection| row.add(db);
         if decides {
             self.write(act).await
@@ -42,6 +42,10 @@ impl Row {
             .map_err(|error| StoreError::caused("an audit event cannot be written", error))?;
         let chain = chain.clone();
         Ok(Self { event, what, chain })
+    }
+
+    pub(super) fn decides(&self) -> bool {
+        decides(&self.event.what)
     }
 
     /// Adds the row behind the last one. Only the writer calls this, so nothing comes between; the

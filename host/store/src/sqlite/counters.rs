@@ -12,7 +12,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 impl Counters for Sqlite {
     async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError> {
         let budgets = budgets.to_vec();
-        self.write(move |db| spend(db, &budgets, now)).await
+        // What a power failure takes of a budget is what was counted in the moments before it.
+        self.write_unsynced(move |db| spend(db, &budgets, now))
+            .await
     }
 
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {

@@ -1,7 +1,7 @@
 //! Logins in progress.
 
 use super::audit::Row;
-use super::{Fault, Sqlite, column, timestamp};
+use super::{Fault, Outlives, Sqlite, column, timestamp};
 use crate::close::{is_challenge_of, killed};
 use crate::{digest, row};
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ impl LoginStore for Sqlite {
         let account = account_column(&login.tenant, &login.state);
         let body = row::of_login(login, &login.state)?;
         let tenant = login.tenant.clone();
-        self.write(move |db| {
+        self.write_unsynced(move |db| {
             db.prepare_cached(
                 "INSERT INTO logins (id, version, expires_at, account, body, tenant)
                  VALUES (?, ?, ?, ?, ?, ?)",
@@ -110,7 +110,7 @@ impl LoginStore for Sqlite {
         let id = digest::of(seen.id.as_str());
         let version = version_column(seen.version)?;
         let taken = self
-            .write(move |db| {
+            .write_unsynced(move |db| {
                 let rows = db
                     .prepare_cached("DELETE FROM logins WHERE id = ? AND version = ?")?
                     .execute(params![id, version])?;
@@ -145,6 +145,11 @@ struct Follows {
 }
 
 impl Follows {
+    /// The code is used up, or its number of tries: what must not be undone by a power failure.
+    fn decides(&self) -> bool {
+        self.clear.is_some() || self.rows.iter().any(Row::decides)
+    }
+
     fn write(&self, db: &Connection) -> Result<(), Fault> {
         if let Some(subject) = &self.clear {
             super::attempts::clear(db, subject)?;
@@ -168,8 +173,14 @@ impl Sqlite {
         let account = account_column(&seen.tenant, &next);
         let body = row::of_login(seen, &next)?;
         let renamed = old != new;
+        let outlives = match follows.decides() {
+            true => Outlives::Power,
+            false => Outlives::Process,
+        };
         let won = self
-            .write(move |db| {
+            .parts
+            .writer
+            .run(outlives, move |db| {
                 let rows = if renamed {
                     db.prepare_cached(
                         "UPDATE logins SET id = ?, version = version + 1, account = ?, body = ?

@@ -39,7 +39,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use writer::Writer;
+use writer::{Outlives, Writer};
 
 const FILE: &str = "postern.db";
 /// SQLite's own name for the log beside the file.
@@ -250,7 +250,17 @@ impl Sqlite {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.parts.writer.run(act).await
+        self.parts.writer.run(Outlives::Power, act).await
+    }
+
+    /// As `write`, for what may be forgotten with the machine's power, and only so: whoever is answered
+    /// begins again, and nothing is good a second time.
+    async fn write_unsynced<T, F>(&self, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.parts.writer.run(Outlives::Process, act).await
     }
 
     /// Queues `act` as `write` does, in the same order, without waiting for the disk.

@@ -19,7 +19,7 @@ impl SessionStore for Sqlite {
         let subject = session.subject().key();
         let expires_at = column(session.expires_at);
         let tenant = session.tenant.clone();
-        self.write(move |db| {
+        self.write_unsynced(move |db| {
             db.prepare_cached(
                 "INSERT INTO sessions (id, name, subject, expires_at, body, tenant)
                  VALUES (?, ?, ?, ?, ?, ?)",

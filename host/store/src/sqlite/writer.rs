@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes everything that waits, runs it in one transaction, commits
-//! to disk, and answers only then: an fsync is shared by all who wait for it.
+//! The one thread that writes. It takes everything that waits, runs it in one transaction, commits it,
+//! to disk if one of them asks for that, and answers only then: an fsync is shared by all who wait for it.
 //!
 //! Knows nothing of what is written.
 
@@ -27,6 +27,16 @@ const GATHER: Duration = Duration::from_micros(300);
 /// below about 32 MiB; the pages it holds many times are written back once.
 const JOBS_PER_CHECKPOINT: usize = 4096;
 
+/// What an act outlives once it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlives {
+    /// The death of this process: it is in the log's file, in the system's memory. It is on the disk
+    /// with the next act that asks for it.
+    Process,
+    /// The machine's: the log was synced.
+    Power,
+}
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -49,6 +59,7 @@ struct Queue {
 
 /// One act and whoever waits for it.
 trait Job: Send {
+    fn shall_outlive(&self) -> Outlives;
     /// Runs the act and keeps its outcome. False if it failed.
     fn run(&mut self, db: &Connection) -> bool;
     /// After the commit, or instead of it with why it failed.
@@ -78,7 +89,7 @@ impl Writer {
         })
     }
 
-    pub(super) async fn run<T, F>(&self, act: F) -> Result<T, StoreError>
+    pub(super) async fn run<T, F>(&self, outlives: Outlives, act: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
@@ -86,6 +97,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.shared.push(Box::new(Awaited {
             act,
+            outlives,
             outcome: None,
             reply,
         }))?;
@@ -94,6 +106,7 @@ impl Writer {
             .map_err(|_| StoreError::new("the store is closed"))?
     }
 
+    /// Nobody waits, so nobody is told that it is on the disk: it goes there with others.
     pub(super) fn queue<F>(&self, act: F) -> Result<(), StoreError>
     where
         F: Fn(&Connection) -> Result<(), Fault> + Send + 'static,
@@ -169,14 +182,18 @@ impl Shared {
     }
 }
 
-fn work(shared: &Shared, mut db: Connection) {
+fn work(shared: &Shared, db: Connection) {
+    let mut log = Log {
+        db,
+        outlives: Outlives::Power,
+    };
     let mut batch = Vec::new();
     let mut since_checkpoint = 0;
     let mut last = 0;
     while shared.take(&mut batch, last) {
         last = batch.len();
         since_checkpoint += last;
-        match together(&mut db, &mut batch) {
+        match log.commit(&mut batch) {
             Ok(()) => {
                 for job in batch.drain(..) {
                     job.answer(Ok(()));
@@ -186,7 +203,7 @@ fn work(shared: &Shared, mut db: Connection) {
             // none is left half done.
             Err(_) => {
                 for mut job in batch.drain(..) {
-                    let alone = together(&mut db, std::slice::from_mut(&mut job));
+                    let alone = log.commit(std::slice::from_mut(&mut job));
                     match alone {
                         Ok(()) => job.answer(Ok(())),
                         Err(Failed::Commit(error)) => job.answer(Err(&error)),
@@ -199,12 +216,12 @@ fn work(shared: &Shared, mut db: Connection) {
         if since_checkpoint >= JOBS_PER_CHECKPOINT {
             since_checkpoint = 0;
             // After the answers, so that nobody waits for it.
-            if let Err(error) = checkpoint(&db, "PRAGMA wal_checkpoint(PASSIVE)") {
+            if let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(PASSIVE)") {
                 tracing::warn!(%error, "the store's log could not be written back; it grows until it can");
             }
         }
     }
-    if let Err(error) = checkpoint(&db, "PRAGMA wal_checkpoint(TRUNCATE)") {
+    if let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the store's log could not be written back; the next start does it");
     }
 }
@@ -221,28 +238,57 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// All or nothing, on disk when it returns `Ok`.
-fn together(db: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
-    if !db.is_autocommit() {
-        // A commit that failed may leave its transaction open.
-        db.execute_batch("ROLLBACK")?;
-    }
-    // Dropping it rolls back.
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in jobs {
-        if !job.run(&transaction) {
-            return Err(Failed::Job);
-        }
-    }
-    Ok(transaction.commit()?)
+struct Log {
+    db: Connection,
+    /// What a commit of the connection outlives as it is set: FULL when the store was opened.
+    outlives: Outlives,
 }
 
-fn checkpoint(db: &Connection, sql: &str) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.query_row([], |_| Ok(()))
+impl Log {
+    /// All or nothing, and as safe as the one that asks for most.
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        if !self.db.is_autocommit() {
+            // A commit that failed may leave its transaction open.
+            self.db.execute_batch("ROLLBACK")?;
+        }
+        let asks = |job: &Box<dyn Job>| job.shall_outlive() == Outlives::Power;
+        self.shall_outlive(match jobs.iter().any(asks) {
+            true => Outlives::Power,
+            false => Outlives::Process,
+        })?;
+        // Dropping it rolls back.
+        let transaction = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for job in jobs {
+            if !job.run(&transaction) {
+                return Err(Failed::Job);
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// NORMAL leaves out nothing but the sync of a commit: a log that a power failure cut short is read up
+    /// to its last whole commit. The pragma takes effect when it is compiled, so it is no cached statement.
+    fn shall_outlive(&mut self, outlives: Outlives) -> rusqlite::Result<()> {
+        if self.outlives != outlives {
+            self.db.execute_batch(match outlives {
+                Outlives::Process => "PRAGMA synchronous = NORMAL",
+                Outlives::Power => "PRAGMA synchronous = FULL",
+            })?;
+            self.outlives = outlives;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.query_row([], |_| Ok(()))
+    }
 }
 
 struct Awaited<T, F> {
     act: F,
+    outlives: Outlives,
     outcome: Option<Result<T, Fault>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -252,6 +298,10 @@ where
     T: Send,
     F: Fn(&Connection) -> Result<T, Fault> + Send,
 {
+    fn shall_outlive(&self) -> Outlives {
+        self.outlives
+    }
+
     fn run(&mut self, db: &Connection) -> bool {
         let outcome = guarded(|| (self.act)(db));
         let worked = outcome.is_ok();
@@ -279,6 +329,10 @@ impl<F> Job for Unawaited<F>
 where
     F: Fn(&Connection) -> Result<(), Fault> + Send,
 {
+    fn shall_outlive(&self) -> Outlives {
+        Outlives::Process
+    }
+
     fn run(&mut self, db: &Connection) -> bool {
         self.fault = guarded(|| (self.act)(db)).err();
         self.fault.is_none()
