@@ -19,6 +19,18 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The origin of a text. One that is spelled as it is granted was parsed with the grant.
+    ///
+    /// # Errors
+    /// Those of [`Origin::parse`].
+    pub(crate) fn origin(&self, text: &str) -> Result<Origin, OriginError> {
+        let mut granted = self.entries.iter().filter_map(|entry| entry.origin.exact());
+        match granted.find(|origin| origin.to_string() == text) {
+            Some(origin) => Ok(origin),
+            None => Origin::parse(text),
+        }
+    }
+
     /// Whether anything at all is granted at an origin.
     pub fn covers(&self, origin: &Origin) -> bool {
         self.entries
@@ -169,6 +181,17 @@ impl OriginPattern {
             }
     }
 
+    fn exact(&self) -> Option<Origin> {
+        match &self.host {
+            HostPattern::Exact(host) => Some(Origin {
+                scheme: self.scheme,
+                host: host.clone(),
+                port: self.port,
+            }),
+            HostPattern::Under(_) => None,
+        }
+    }
+
     fn parse_start(text: &str) -> Result<(OriginPattern, &str), PatternError> {
         // The wildcard is taken out before the text meets the URL parser, which would accept `*` as a character of a name.
         let wildcard = text
@@ -282,6 +305,31 @@ mod tests {
         Grant {
             entries: entries.iter().map(|e| e.parse().unwrap()).collect(),
             private: Private::default(),
+        }
+    }
+
+    #[test]
+    fn an_origin_is_read_the_same_whether_or_not_it_is_spelled_as_granted() {
+        let grant = grant(&[
+            "https://api.example.com/v1",
+            "http://[2001:db8::1]:8080",
+            "https://*.example.org",
+        ]);
+        for text in [
+            "https://api.example.com",
+            "https://api.example.com:443",
+            "https://API.example.com",
+            "https://api.example.com/",
+            "https://api.example.com/v1",
+            "http://api.example.com",
+            "http://[2001:db8::1]:8080",
+            "http://[2001:db8:0::1]:8080",
+            "https://a.example.org",
+            "https://.example.org",
+            "https://*.example.org",
+            "",
+        ] {
+            assert_eq!(grant.origin(text), Origin::parse(text), "{text}");
         }
     }
 

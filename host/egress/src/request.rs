@@ -68,7 +68,7 @@ pub fn finish_within(
     material: &Material,
 ) -> Result<Finished, Denied> {
     let method = method(&outgoing.method)?;
-    let origin = Origin::parse(&outgoing.origin)?;
+    let origin = grant.origin(&outgoing.origin)?;
     if outgoing.headers.len() > REQUEST_HEADERS_MAX {
         return Err(Denied::TooManyHeaders);
     }

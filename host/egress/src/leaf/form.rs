@@ -9,16 +9,17 @@ pub(super) fn check(
     shape: &[u8],
     place: impl Fn(&str) -> String,
 ) -> Result<(), Escaped> {
+    // A field without a name is called by its number.
+    let called = |n: usize, name: &[u8]| match name.is_empty() {
+        true => place(&(n + 1).to_string()),
+        false => place(&quoted(name)),
+    };
     let mut real_fields = fields(real);
-    let mut last = String::from("1");
+    let mut last = (0, &b""[..]);
     for (n, shape_field) in fields(shape).enumerate() {
-        let (shape_name, _) = split(shape_field);
-        last = match shape_name.is_empty() {
-            true => (n + 1).to_string(),
-            false => quoted(shape_name),
-        };
+        last = (n, split(shape_field).0);
         let Some(real_field) = real_fields.next() else {
-            return Err(Broken::Structure.at(place(&last)));
+            return Err(Broken::Structure.at(called(last.0, last.1)));
         };
         if real_field == shape_field {
             continue;
@@ -28,20 +29,20 @@ pub(super) fn check(
         match (shape_value, real_value) {
             (Some(_), Some(value)) if real_name == shape_name => {
                 if !is_escaped_text(value) {
-                    return Err(Broken::Character.at(place(&last)));
+                    return Err(Broken::Character.at(called(n, shape_name)));
                 }
             }
             // A value that stands alone, without a name.
             (None, None) => {
                 if !is_escaped_text(real_name) {
-                    return Err(Broken::Character.at(place(&(n + 1).to_string())));
+                    return Err(Broken::Character.at(called(n, b"")));
                 }
             }
-            _ => return Err(Broken::Structure.at(place(&last))),
+            _ => return Err(Broken::Structure.at(called(n, shape_name))),
         }
     }
     match real_fields.next() {
-        Some(_) => Err(Broken::Structure.at(place(&last))),
+        Some(_) => Err(Broken::Structure.at(called(last.0, last.1))),
         None => Ok(()),
     }
 }

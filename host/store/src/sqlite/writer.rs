@@ -27,8 +27,8 @@ const GATHER: Duration = Duration::from_micros(300);
 /// below about 32 MiB; the pages it holds many times are written back once.
 const JOBS_PER_CHECKPOINT: usize = 4096;
 
-/// What an act outlives once it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an act outlives once it is answered, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outlives {
     /// The death of this process: it is in the log's file, in the system's memory. It is on the disk
     /// with the next act that asks for it.
@@ -251,11 +251,8 @@ impl Log {
             // A commit that failed may leave its transaction open.
             self.db.execute_batch("ROLLBACK")?;
         }
-        let asks = |job: &Box<dyn Job>| job.shall_outlive() == Outlives::Power;
-        self.shall_outlive(match jobs.iter().any(asks) {
-            true => Outlives::Power,
-            false => Outlives::Process,
-        })?;
+        let all = jobs.iter().map(|job| job.shall_outlive());
+        self.shall_outlive(all.max().unwrap_or(Outlives::Process))?;
         // Dropping it rolls back.
         let transaction = self
             .db
