@@ -60,8 +60,6 @@ impl Logins {
         if let Some(earlier) = earlier.as_ref().filter(same) {
             session.name.clone_from(&earlier.name);
         }
-        let taken = self.ports.logins.take(&login).await?;
-        let login = taken.ok_or(LoginError::Gone)?;
         let succeeded = AuditEvent {
             at: self.now(),
             tenant: login.tenant.clone(),
@@ -72,13 +70,12 @@ impl Logins {
                 amr: session.methods().into_iter().map(str::to_owned).collect(),
             },
         };
-        // Both before the answer; side by side, so that a store commits them together.
-        let (opened, recorded) = tokio::join!(
-            self.ports.sessions.open(&session),
-            self.ports.audit.record(succeeded)
-        );
-        opened?;
-        recorded?;
+        let ports = &self.ports;
+        let (sessions, audit) = (ports.sessions.as_ref(), ports.audit.as_ref());
+        let finished = ports
+            .logins
+            .finish(&login, &session, succeeded, sessions, audit);
+        let login = finished.await?.ok_or(LoginError::Gone)?;
         if let Some(earlier) = earlier
             && let Err(error) = self.logout(&earlier.id).await
         {

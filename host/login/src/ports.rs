@@ -107,6 +107,25 @@ pub trait LoginStore: Send + Sync {
     }
     /// Takes the login out exactly once: of two callers one gets it.
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError>;
+    /// `take`, and for the one that gets it the session opens and the event is recorded. A store that
+    /// keeps those as well writes all of it in one transaction, as for `settle`, and it outlives the
+    /// machine's power: nobody is let in without a row that says so, and no login is lost on the way to
+    /// its session. This default does one after the other.
+    async fn finish(
+        &self,
+        seen: &Login,
+        session: &Session,
+        event: AuditEvent,
+        sessions: &dyn SessionStore,
+        audit: &dyn AuditLog,
+    ) -> Result<Option<Login>, StoreError> {
+        let taken = self.take(seen).await?;
+        if taken.is_some() {
+            sessions.open(session).await?;
+            audit.record(event).await?;
+        }
+        Ok(taken)
+    }
     /// Kills every open challenge of the account (its number changed, attack B-04). Returns how many.
     async fn close_challenges_of(
         &self,

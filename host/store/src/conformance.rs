@@ -129,6 +129,7 @@ suite! {
     a_renamed_login_is_dead_under_its_old_id
     a_move_clears_the_counter_only_if_it_wins
     a_login_is_taken_by_one_of_many
+    one_of_many_who_finish_a_login_opens_a_session
     a_login_that_moved_on_is_not_taken
     the_challenges_of_an_account_die_together
     expired_logins_are_removed_in_small_batches

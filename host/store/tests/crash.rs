@@ -126,8 +126,8 @@ fn nothing_acknowledged_is_lost_by_kill_nine() {
 }
 
 /// Acts that the machine's power must not undo: an attempt (told as `paid`, then as `failed`), a login
-/// without attempts left, a session that ended.
-const DECIDING: [&str; 3] = ["paid", "exhausted", "closed"];
+/// without attempts left, a session that opened or ended.
+const DECIDING: [&str; 4] = ["paid", "exhausted", "opened", "closed"];
 
 /// The fault fsync_before_ack, by what the kernel saw: between the last byte of a commit and the line
 /// that acknowledges it the log was synced. What may be begun again waits for no sync.

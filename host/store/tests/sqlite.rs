@@ -6,11 +6,12 @@ use postern_admin::audit::{AuditTrail, Checked};
 use postern_admin::documents::{Documents, Key, Kind, Put};
 use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
-use postern_login::login::{Origin, Purpose, Started};
+use postern_login::login::{FirstFactor, Origin, Purpose, SecondFactor, Started};
 use postern_login::ports::{
-    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, Settlement, Spending,
-    TenantRecord, TenantStore,
+    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, SessionStore, Settlement,
+    Spending, TenantRecord, TenantStore,
 };
+use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use postern_store::RowKeys;
@@ -436,6 +437,25 @@ async fn the_audit_log_keeps_its_order_over_a_restart() {
     assert_eq!(page[0].0, 39);
 }
 
+fn session() -> Session {
+    Session {
+        id: SessionId::parse(&"s".repeat(43)).unwrap(),
+        name: "k3x9".into(),
+        tenant: TenantId::super_tenant(),
+        account: "alice".into(),
+        has_local_account: true,
+        display: "alice".into(),
+        first: FirstFactor::Password,
+        second: SecondFactor::BackupCode,
+        authenticated_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(8 * 3600)),
+        user_agent: String::new(),
+        address: String::new(),
+        locale: "en".into(),
+        attributes: Vec::new(),
+    }
+}
+
 /// What was heard of, and not handed to the store to be written again.
 #[derive(Default)]
 struct Ear(std::sync::Mutex<Vec<AuditEvent>>);
@@ -477,6 +497,59 @@ async fn a_move_and_its_audit_rows_are_one_write() {
         assert_eq!(ear.0.lock().unwrap().len(), 2);
         assert_eq!(store.audit(0, 10).await.unwrap().len(), 2);
     }
+}
+
+/// L-06: the same where a session opens.
+#[tokio::test]
+async fn a_finish_and_its_audit_row_are_one_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let login = login(1);
+    store.insert(&login).await.unwrap();
+    let ear = Ear::default();
+    for finishes in [true, false] {
+        let event = AuditEvent {
+            at: NOW,
+            tenant: TenantId::super_tenant(),
+            login: Some(login.name.clone()),
+            who: Some("alice".into()),
+            address: None,
+            what: What::LoginSucceeded { amr: Vec::new() },
+        };
+        let finished = store.finish(&login, &session(), event, &store, &ear).await;
+        assert_eq!(finished.unwrap().is_some(), finishes);
+        assert_eq!(ear.0.lock().unwrap().len(), 1);
+        assert_eq!(store.audit(0, 10).await.unwrap().len(), 1);
+        let session = session();
+        let opened = SessionStore::find(&store, &session.tenant, &session.id, NOW).await;
+        assert!(opened.unwrap().is_some());
+    }
+}
+
+/// A session that cannot be opened leaves the login where it was: the person goes on from there.
+#[tokio::test]
+async fn a_login_is_not_lost_on_the_way_to_its_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let login = login(1);
+    store.insert(&login).await.unwrap();
+    // Its id is taken.
+    SessionStore::open(&store, &session()).await.unwrap();
+    let event = AuditEvent {
+        at: NOW,
+        tenant: TenantId::super_tenant(),
+        login: None,
+        who: None,
+        address: None,
+        what: What::LoginSucceeded { amr: Vec::new() },
+    };
+    let finished = store
+        .finish(&login, &session(), event, &store, &store)
+        .await;
+    assert!(finished.is_err());
+    let kept = LoginStore::load(&store, &login.tenant, &login.id, NOW).await;
+    assert!(kept.unwrap().is_some());
+    assert_eq!(store.audit(0, 10).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use super::Store;
 use super::samples::{
-    NOW, assert_same, challenged, login, login_id, number_wanted, policy, started, subject, tenant,
-    unique,
+    NOW, assert_same, challenged, login, login_id, number_wanted, policy, session, started,
+    subject, tenant, unique,
 };
-use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
+use postern_login::audit::{AuditEvent, What};
+use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, SessionStore, Settlement};
 use postern_login::{Login, State};
 use postern_otp::Timestamp;
 use tokio::task::JoinSet;
@@ -125,6 +126,36 @@ pub async fn a_login_is_taken_by_one_of_many(store: &impl Store) {
     }
     let taken = racers.join_all().await.into_iter().filter(|got| *got);
     assert_eq!(taken.count(), 1);
+    let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+    assert!(after.expect("load").is_none());
+}
+
+///
+pub async fn one_of_many_who_finish_a_login_opens_a_session(store: &impl Store) {
+    let login = login("t1.example", started());
+    store.insert(&login).await.expect("insert");
+    let name = unique("alice");
+    let mut racers = JoinSet::new();
+    for _ in 0..50 {
+        let (store, seen, session) = (store.clone(), login.clone(), session(&name));
+        racers.spawn(async move {
+            let event = AuditEvent {
+                at: NOW,
+                tenant: seen.tenant.clone(),
+                login: Some(seen.name.clone()),
+                who: Some(session.account.clone()),
+                address: None,
+                what: What::LoginSucceeded { amr: Vec::new() },
+            };
+            let finished = store.finish(&seen, &session, event, &store, &store).await;
+            finished.expect("finish").map(|_| session)
+        });
+    }
+    let winners: Vec<_> = racers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1);
+    let open = store.all_of(&winners[0].subject(), NOW).await;
+    let names: Vec<_> = open.expect("list").into_iter().map(|s| s.name).collect();
+    assert_eq!(names, [winners[0].name.clone()]);
     let after = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
     assert!(after.expect("load").is_none());
 }

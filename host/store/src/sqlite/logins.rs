@@ -1,12 +1,16 @@
 //! Logins in progress.
 
 use super::audit::Row;
-use super::{Fault, Outlives, Sqlite, column, timestamp};
+use super::{Fault, Outlives, Sqlite, column, sessions, timestamp};
 use crate::close::{is_challenge_of, killed};
 use crate::{digest, row};
 use async_trait::async_trait;
+use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
-use postern_login::ports::{AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, Settlement};
+use postern_login::ports::{
+    AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, SessionStore, Settlement,
+};
+use postern_login::session::Session;
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -109,14 +113,35 @@ impl LoginStore for Sqlite {
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
         let id = digest::of(seen.id.as_str());
         let version = version_column(seen.version)?;
+        let taken = self.write_unsynced(move |db| take(db, id, version)).await?;
+        Ok(taken.then(|| seen.clone()))
+    }
+
+    async fn finish(
+        &self,
+        seen: &Login,
+        session: &Session,
+        event: AuditEvent,
+        _sessions: &dyn SessionStore,
+        audit: &dyn AuditLog,
+    ) -> Result<Option<Login>, StoreError> {
+        let id = digest::of(seen.id.as_str());
+        let version = version_column(seen.version)?;
+        let session = sessions::Row::of(session)?;
+        let row = Row::of(event.clone(), &self.parts.chain)?;
         let taken = self
-            .write_unsynced(move |db| {
-                let rows = db
-                    .prepare_cached("DELETE FROM logins WHERE id = ? AND version = ?")?
-                    .execute(params![id, version])?;
-                Ok(rows == 1)
+            .write(move |db| {
+                let taken = take(db, id, version)?;
+                if taken {
+                    session.add(db)?;
+                    row.add(db)?;
+                }
+                Ok(taken)
             })
             .await?;
+        if taken {
+            audit.heard(&event);
+        }
         Ok(taken.then(|| seen.clone()))
     }
 
@@ -134,6 +159,13 @@ impl LoginStore for Sqlite {
         self.write(move |db| remove_expired(db, now, rows_max))
             .await
     }
+}
+
+fn take(db: &Connection, id: [u8; 32], version: i64) -> Result<bool, Fault> {
+    let rows = db
+        .prepare_cached("DELETE FROM logins WHERE id = ? AND version = ?")?
+        .execute(params![id, version])?;
+    Ok(rows == 1)
 }
 
 /// What the one that wins a move writes beside it.

@@ -13,28 +13,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[async_trait]
 impl SessionStore for Sqlite {
     async fn open(&self, session: &Session) -> Result<(), StoreError> {
-        let id = digest::of(session.id.as_str());
-        let body = row::of_session(session)?;
-        let name = session.name.clone();
-        let subject = session.subject().key();
-        let expires_at = column(session.expires_at);
-        let tenant = session.tenant.clone();
-        self.write_unsynced(move |db| {
-            db.prepare_cached(
-                "INSERT INTO sessions (id, name, subject, expires_at, body, tenant)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                id,
-                name,
-                subject,
-                expires_at,
-                body,
-                tenant.as_str()
-            ])?;
-            Ok(())
-        })
-        .await
+        let row = Row::of(session)?;
+        self.write(move |db| row.add(db)).await
     }
 
     async fn find(
@@ -122,6 +102,45 @@ impl SessionStore for Sqlite {
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
         self.write(move |db| remove_expired(db, now, rows_max))
             .await
+    }
+}
+
+/// A session as it is written.
+pub(super) struct Row {
+    id: [u8; 32],
+    name: String,
+    subject: String,
+    expires_at: i64,
+    body: Vec<u8>,
+    tenant: TenantId,
+}
+
+impl Row {
+    pub(super) fn of(session: &Session) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: digest::of(session.id.as_str()),
+            name: session.name.clone(),
+            subject: session.subject().key(),
+            expires_at: column(session.expires_at),
+            body: row::of_session(session)?,
+            tenant: session.tenant.clone(),
+        })
+    }
+
+    pub(super) fn add(&self, db: &Connection) -> Result<(), Fault> {
+        db.prepare_cached(
+            "INSERT INTO sessions (id, name, subject, expires_at, body, tenant)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            self.id,
+            self.name,
+            self.subject,
+            self.expires_at,
+            self.body,
+            self.tenant.as_str()
+        ])?;
+        Ok(())
     }
 }
 
