@@ -6,7 +6,7 @@ use super::samples::{
     subject, tenant, unique,
 };
 use postern_login::audit::{AuditEvent, What};
-use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, SessionStore, Settlement};
+use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
 use postern_login::{Login, State};
 use postern_otp::Timestamp;
 use tokio::task::JoinSet;
