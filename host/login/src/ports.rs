@@ -55,9 +55,10 @@ pub trait Entropy: Send + Sync {
 // ---------------------------------------------------------------- logins
 
 /// Logins in progress. What a call wrote outlives the host's process when it returns. The machine's power
-/// is outlived by what must not be undone: the moves whose `Settlement` decides (it clears a subject, or
-/// has an event that decides a login) and the killing of challenges. A login that a power failure takes
-/// back by a step is begun again, or goes on from there with its attempts as they were paid.
+/// is outlived by what must not be undone: moves that stop a login or whose `Settlement` decides (it clears
+/// a subject, or has an event that decides a login), taking and finishing it, the killing of challenges.
+/// The rest follows within a second; a login that a power failure takes back by a step is begun again, or
+/// goes on from there with its attempts as they were paid.
 #[async_trait]
 pub trait LoginStore: Send + Sync {
     async fn insert(&self, login: &Login) -> Result<(), StoreError>;
@@ -375,7 +376,7 @@ pub enum Begins {
 #[async_trait]
 pub trait Counters: Send + Sync {
     /// Counts one on every budget if none of them is spent; otherwise counts nothing. One statement,
-    /// which outlives the host's process.
+    /// which outlives the host's process, and within a second the machine's power.
     async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError>;
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
 }

@@ -7,10 +7,13 @@
 //! may know more than the ledger, never less.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+use postern_federation::Moment;
+use postern_federation::ports::Once;
 use postern_login::audit::{AuditEvent, What};
 use postern_login::login::{Origin, Purpose, Started};
 use postern_login::ports::{
-    Advanced, AttemptStore, BackupCodeStore, LoginStore, Payment, SessionStore, Settlement, Subject,
+    AccountRef, Advanced, AttemptStore, AuditLog, BackupCodeStore, LoginStore, Payment,
+    SessionStore, Settlement, Subject,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
@@ -35,6 +38,8 @@ const ROUNDS: u64 = 1_000;
 const SECONDS: &str = "POSTERN_KILL_SECONDS";
 const SECONDS_DEFAULT: u64 = 5;
 const BACKUP_CODES: u64 = 6;
+/// What a name's number is raised by for another session and another person.
+const FINISHED: u64 = 500_000;
 
 type Test = (&'static str, fn());
 const TESTS: [Test; 3] = [
@@ -125,9 +130,22 @@ fn nothing_acknowledged_is_lost_by_kill_nine() {
     );
 }
 
-/// Acts that the machine's power must not undo: an attempt (told as `paid`, then as `failed`), a login
-/// without attempts left, a session that opened or ended.
-const DECIDING: [&str; 4] = ["paid", "exhausted", "opened", "closed"];
+/// Acts that the machine's power must not undo, by the words that tell of them. An attempt is told as `paid`,
+/// then as `failed`. `killed` finds nothing to kill, and is told behind a login that began.
+const DECIDING: [&str; 12] = [
+    "killed",
+    "paid",
+    "taken",
+    "exhausted",
+    "finished",
+    "cleared",
+    "recorded",
+    "first",
+    "replaced",
+    "used",
+    "opened",
+    "closed",
+];
 
 /// The fault fsync_before_ack, by what the kernel saw: between the last byte of a commit and the line
 /// that acknowledges it the log was synced. What may be begun again waits for no sync.
@@ -247,6 +265,8 @@ struct Ledger {
     failures: HashMap<u64, u32>,
     locked: HashMap<u64, u64>,
     used: HashSet<(u64, u64)>,
+    moved: HashSet<u64>,
+    finished: HashSet<u64>,
     opened: HashSet<u64>,
     closed: HashSet<u64>,
     /// What the store did not do, and said so.
@@ -275,7 +295,9 @@ impl Ledger {
             "locked" => {
                 self.locked.insert(number(1), number(2));
             }
-            "exhausted" => {}
+            "exhausted" | "cleared" => assert!(self.moved.insert(number(1))),
+            "finished" => assert!(self.finished.insert(number(1))),
+            "killed" | "recorded" | "first" | "replaced" => {}
             "used" => assert!(
                 self.used.insert((number(1), number(2))),
                 "a backup code was accepted twice: {line}"
@@ -295,10 +317,16 @@ impl Ledger {
             let found =
                 LoginStore::load(&store, &TenantId::super_tenant(), &login_id(*name), NOW).await;
             let found = found.unwrap();
-            if self.taken.contains(name) {
+            if self.taken.contains(name) || self.finished.contains(name) {
                 assert!(found.is_none(), "login {name} was taken and is back");
                 let again = store.take(&login(*name)).await.unwrap();
                 assert!(again.is_none(), "login {name} was taken twice");
+            } else if !name.is_multiple_of(2) {
+                assert!(found.is_some(), "login {name}, which nobody takes, is lost");
+            }
+            if self.moved.contains(name) {
+                let version = found.as_ref().map(|login| login.version);
+                assert_eq!(version, Some(2), "login {name} is back by a step");
             }
             // One more payment than acknowledged may be on disk; none fewer.
             if let (Some(_), Some(paid)) = (&found, self.paid.get(name)) {
@@ -331,6 +359,11 @@ impl Ledger {
             let found = found.unwrap();
             if self.closed.contains(name) {
                 assert!(found.is_none(), "session {name} is open again");
+            } else if !name.is_multiple_of(3) {
+                assert!(
+                    found.is_some(),
+                    "session {name}, which nobody ends, is lost"
+                );
             }
         }
     }
@@ -369,6 +402,12 @@ async fn in_turn(dir: &Path, round: u64) {
         let name = round * 1_000_000 + turn;
         let inserted = store.insert(&login(name)).await.is_ok();
         said(inserted, format_args!("inserted {name}"));
+        let nobody = AccountRef {
+            name: "nobody".into(),
+        };
+        let tenant = TenantId::super_tenant();
+        let killed = store.close_challenges_of(&tenant, &nobody).await;
+        said(killed.is_ok(), format_args!("killed {name}"));
         for _ in 0..3 {
             match try_pay(&store, &subject(name), name).await {
                 Ok(Payment::Paid(_)) => {
@@ -379,20 +418,44 @@ async fn in_turn(dir: &Path, round: u64) {
                 Err(_) => tell(format_args!("refused payment")),
             }
         }
-        if name.is_multiple_of(2) {
-            let taken = store.take(&login(name)).await;
-            said(matches!(taken, Ok(Some(_))), format_args!("taken {name}"));
-        } else {
-            let then = Settlement {
-                events: vec![exhausted()],
-                ..Settlement::default()
-            };
-            let seen = login(name);
-            let settled = store.settle(&seen, started(), then, &store, &store).await;
-            said(
-                matches!(settled, Ok(Advanced::Won(_))),
-                format_args!("exhausted {name}"),
-            );
+        let seen = login(name);
+        match name % 4 {
+            0 => {
+                let taken = store.take(&seen).await;
+                said(matches!(taken, Ok(Some(_))), format_args!("taken {name}"));
+            }
+            2 => {
+                let session = session(name + FINISHED);
+                let finished = store.finish(&seen, &session, event(), &store, &store);
+                let finished = matches!(finished.await, Ok(Some(_)));
+                said(finished, format_args!("finished {name}"));
+            }
+            rest => {
+                // Of somebody who has failed at nothing: those who have are looked at below.
+                let (clear, events, word) = match rest {
+                    1 => (None, vec![event()], "exhausted"),
+                    _ => (Some(subject(name + FINISHED)), Vec::new(), "cleared"),
+                };
+                let then = Settlement {
+                    clear,
+                    events,
+                    ..Settlement::default()
+                };
+                let settled = store.settle(&seen, started(), then, &store, &store).await;
+                let won = matches!(settled, Ok(Advanced::Won(_)));
+                said(won, format_args!("{word} {name}"));
+            }
+        }
+        let recorded = store.record(event()).await.is_ok();
+        said(recorded, format_args!("recorded {name}"));
+        let (id, until) = (name.to_string(), Moment(NOW.0 + 60_000));
+        let first = Once::first(&store, "t1.example", "test", &id, until, Moment(NOW.0)).await;
+        said(matches!(first, Ok(true)), format_args!("first {name}"));
+        if name.is_multiple_of(10) {
+            let replaced = store.replace(&subject(name), &[backup_code(1)], NOW).await;
+            said(replaced.is_ok(), format_args!("replaced {name}"));
+            let used = store.consume(&subject(name), &backup_code(1), NOW).await;
+            said(matches!(used, Ok(true)), format_args!("used {name} 1"));
         }
         let opened = SessionStore::open(&store, &session(name)).await.is_ok();
         said(opened, format_args!("opened {name}"));
@@ -514,7 +577,8 @@ fn login(name: u64) -> Login {
     }
 }
 
-fn exhausted() -> AuditEvent {
+/// One that decides a login.
+fn event() -> AuditEvent {
     AuditEvent {
         at: NOW,
         tenant: TenantId::super_tenant(),

@@ -15,8 +15,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[async_trait]
 impl AuditLog for Sqlite {
     /// All events keep the order in which they were recorded. One that decides a login is on disk
-    /// when this returns; the others get there with the next that decides, and an error says only that
-    /// they could not be queued.
+    /// when this returns; the others get there within a second, and an error says only that they could
+    /// not be queued.
     async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
         let row = Row::of(event, &self.parts.chain)?;
         let decides = row.decides();

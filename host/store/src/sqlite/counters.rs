@@ -1,7 +1,7 @@
 //! Budgets. A window begins with the first spending, or anew with each where the budget says so, and
 //! ends with everything in it: what is told to whoever must wait is exact, and a budget is one row.
 
-use super::{Fault, Sqlite, column, timestamp};
+use super::{Fault, Outlives, Sqlite, column, timestamp};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
 use postern_login::ports::{Begins, Budget, Counters, Spending};
@@ -12,8 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 impl Counters for Sqlite {
     async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError> {
         let budgets = budgets.to_vec();
-        // What a power failure takes of a budget is what was counted in the moments before it.
-        self.write_unsynced(move |db| spend(db, &budgets, now))
+        // What a power failure takes of a budget is what was counted in the second before it.
+        self.write_to_outlive(Outlives::Process, move |db| spend(db, &budgets, now))
             .await
     }
 

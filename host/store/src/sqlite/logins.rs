@@ -24,7 +24,7 @@ impl LoginStore for Sqlite {
         let account = account_column(&login.tenant, &login.state);
         let body = row::of_login(login, &login.state)?;
         let tenant = login.tenant.clone();
-        self.write_unsynced(move |db| {
+        self.write_to_outlive(Outlives::Process, move |db| {
             db.prepare_cached(
                 "INSERT INTO logins (id, version, expires_at, account, body, tenant)
                  VALUES (?, ?, ?, ?, ?, ?)",
@@ -113,7 +113,7 @@ impl LoginStore for Sqlite {
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
         let id = digest::of(seen.id.as_str());
         let version = version_column(seen.version)?;
-        let taken = self.write_unsynced(move |db| take(db, id, version)).await?;
+        let taken = self.write(move |db| take(db, id, version)).await?;
         Ok(taken.then(|| seen.clone()))
     }
 
@@ -177,7 +177,7 @@ struct Follows {
 }
 
 impl Follows {
-    /// The code is used up, or its number of tries: what must not be undone by a power failure.
+    /// A code is used up, or somebody is in: what must not be undone by a power failure.
     fn decides(&self) -> bool {
         self.clear.is_some() || self.rows.iter().any(Row::decides)
     }
@@ -205,14 +205,13 @@ impl Sqlite {
         let account = account_column(&seen.tenant, &next);
         let body = row::of_login(seen, &next)?;
         let renamed = old != new;
-        let outlives = match follows.decides() {
+        let final_move = matches!(next, State::Stopped(_)) || follows.decides();
+        let outlives = match final_move {
             true => Outlives::Power,
             false => Outlives::Process,
         };
         let won = self
-            .parts
-            .writer
-            .run(outlives, move |db| {
+            .write_to_outlive(outlives, move |db| {
                 let rows = if renamed {
                     db.prepare_cached(
                         "UPDATE logins SET id = ?, version = version + 1, account = ?, body = ?

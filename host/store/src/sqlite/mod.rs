@@ -1,7 +1,7 @@
 //! The embedded store: SQLite in the data directory, for one host.
 //!
-//! One thread writes; whoever waits shares its commit, and is answered after the commit is on
-//! disk. Reads go through a few connections of their own. The directory belongs to one host at a
+//! One thread writes; whoever waits shares its commit, and is answered after it: what must outlive the
+//! machine's power is on disk by then, the rest within a second. Reads go through a few connections of their own. The directory belongs to one host at a
 //! time, which a lock on it enforces.
 
 mod attempts;
@@ -225,8 +225,8 @@ impl Sqlite {
         .await
     }
 
-    /// What SQLite was told about durability, asked of it: the journal's mode and the level of
-    /// syncing (2 is FULL: at every commit).
+    /// What SQLite was told about durability, asked of it within a write that must outlive the machine's
+    /// power: the journal's mode and the level of syncing (2 is FULL: at this commit).
     pub async fn durability(&self) -> Result<(String, i64), StoreError> {
         // Both pragmas are read outside of any snapshot, so they may be asked within the batch.
         self.write(|db| {
@@ -250,17 +250,17 @@ impl Sqlite {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.parts.writer.run(Outlives::Power, act).await
+        self.write_to_outlive(Outlives::Power, act).await
     }
 
-    /// As `write`, for what may be forgotten with the machine's power, and only so: whoever is answered
-    /// begins again, and nothing is good a second time.
-    async fn write_unsynced<T, F>(&self, act: F) -> Result<T, StoreError>
+    /// As `write`. What need not outlive the machine's power may be forgotten with it, and only so: whoever
+    /// was answered begins again, and nothing is good a second time.
+    async fn write_to_outlive<T, F>(&self, outlives: Outlives, act: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.parts.writer.run(Outlives::Process, act).await
+        self.parts.writer.run(outlives, act).await
     }
 
     /// Queues `act` as `write` does, in the same order, without waiting for the disk.

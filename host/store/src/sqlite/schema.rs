@@ -61,7 +61,7 @@ pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<i64, Ref
         return Err(Refused::Newer { found: version });
     }
 
-    // FULL: a commit is on disk before anyone is told. 8 MiB of page cache hold the rows in use;
+    // FULL: a commit is on disk before anyone is told; the writer takes that back for some. 8 MiB of page cache hold the rows in use;
     // what does not fit is read from the system's. Checkpoints are the writer's own; SQLite's come
     // in only if those fail. What is deleted is overwritten in the pages that are written anyway.
     db.execute_batch(

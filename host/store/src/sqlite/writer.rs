@@ -3,15 +3,16 @@
 //!
 //! Knows nothing of what is written.
 
-use super::Fault;
+use super::{Fault, schema};
 use postern_login::error::StoreError;
+use rusqlite::ffi::SQLITE_IOERR_FSYNC;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Jobs of one transaction: bounds how long the first of them waits for the last. 512 take about
@@ -23,6 +24,9 @@ const BATCH_MAX: usize = 512;
 /// (an fsync) and in pages written. Whoever writes alone waits for nobody.
 const GATHER: Duration = Duration::from_micros(300);
 
+/// What no sync has followed for so long is synced without being asked for.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
+
 /// Jobs between two checkpoints. A job dirties two or three pages of 4 KiB, so the log stays
 /// below about 32 MiB; the pages it holds many times are written back once.
 const JOBS_PER_CHECKPOINT: usize = 4096;
@@ -31,7 +35,7 @@ const JOBS_PER_CHECKPOINT: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outlives {
     /// The death of this process: it is in the log's file, in the system's memory. It is on the disk
-    /// with the next act that asks for it.
+    /// with the next act that asks for it, or `SYNC_AFTER` later.
     Process,
     /// The machine's: the log was synced.
     Power,
@@ -155,17 +159,30 @@ impl Shared {
     }
 
     /// Waits for jobs, about as many as the last batch had; false when there are none and will be none.
-    fn take(&self, batch: &mut Vec<Box<dyn Job>>, last: usize) -> bool {
+    /// The batch stays empty if none came within `patience`.
+    fn take(&self, batch: &mut Vec<Box<dyn Job>>, last: usize, patience: Option<Duration>) -> bool {
         let mut queue = self.lock();
         while queue.jobs.is_empty() {
             if queue.closed {
                 return false;
             }
             queue.wakes_at = Some(1);
-            queue = self
-                .arrived
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, timed_out) = match patience {
+                None => {
+                    let woken = self.arrived.wait(queue);
+                    (woken.unwrap_or_else(PoisonError::into_inner), false)
+                }
+                Some(patience) => {
+                    let woken = self.arrived.wait_timeout(queue, patience);
+                    let (woken, wait) = woken.unwrap_or_else(PoisonError::into_inner);
+                    (woken, wait.timed_out())
+                }
+            };
+            queue = woken;
+            if timed_out && queue.jobs.is_empty() {
+                queue.wakes_at = None;
+                return true;
+            }
         }
         if queue.jobs.len() < last && !queue.closed {
             queue.wakes_at = Some(last);
@@ -186,11 +203,13 @@ fn work(shared: &Shared, db: Connection) {
     let mut log = Log {
         db,
         outlives: Outlives::Power,
+        unsynced_since: None,
+        broken: false,
     };
     let mut batch = Vec::new();
     let mut since_checkpoint = 0;
     let mut last = 0;
-    while shared.take(&mut batch, last) {
+    while shared.take(&mut batch, last, log.unsynced_since.map(|_| SYNC_AFTER)) {
         last = batch.len();
         since_checkpoint += last;
         match log.commit(&mut batch) {
@@ -198,6 +217,9 @@ fn work(shared: &Shared, db: Connection) {
                 for job in batch.drain(..) {
                     job.answer(Ok(()));
                 }
+            }
+            Err(Failed::Commit(error)) if batch.is_empty() => {
+                tracing::warn!(%error, "what is in the store's log could not be synced; it is tried again");
             }
             // Each again in a transaction of its own: one that fails takes nobody with it, and
             // none is left half done.
@@ -242,32 +264,64 @@ struct Log {
     db: Connection,
     /// What a commit of the connection outlives as it is set: FULL when the store was opened.
     outlives: Outlives,
+    /// Since when there are commits in the log that no sync has followed.
+    unsynced_since: Option<Instant>,
+    /// A sync failed that such commits waited for. The system has given up what it could not write and takes
+    /// it for written: the next sync would succeed over a hole, and a recovery stops at the hole.
+    broken: bool,
 }
 
 impl Log {
-    /// All or nothing, and as safe as the one that asks for most.
+    /// All or nothing, and as safe as the one that asks for most. Nobody at all asks for a sync.
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        if self.broken {
+            return Err(Failed::Commit(sync_failed()));
+        }
         if !self.db.is_autocommit() {
             // A commit that failed may leave its transaction open.
             self.db.execute_batch("ROLLBACK")?;
         }
+        let overdue = self
+            .unsynced_since
+            .is_some_and(|since| since.elapsed() >= SYNC_AFTER);
         let all = jobs.iter().map(|job| job.shall_outlive());
-        self.shall_outlive(all.max().unwrap_or(Outlives::Process))?;
+        let outlives = match overdue {
+            true => Outlives::Power,
+            false => all.max().unwrap_or(Outlives::Power),
+        };
+        self.set(outlives)?;
         // Dropping it rolls back.
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = transaction.total_changes();
         for job in jobs {
             if !job.run(&transaction) {
                 return Err(Failed::Job);
             }
         }
-        Ok(transaction.commit()?)
+        if outlives == Outlives::Power
+            && self.unsynced_since.is_some()
+            && transaction.total_changes() == before
+        {
+            // A commit that changed nothing writes nothing, and syncs nothing of what was there before.
+            transaction.pragma_update(None, "user_version", schema::VERSION)?;
+        }
+        let committed = transaction.commit();
+        self.notice(&committed);
+        committed?;
+        match outlives {
+            Outlives::Power => self.unsynced_since = None,
+            Outlives::Process => {
+                self.unsynced_since.get_or_insert_with(Instant::now);
+            }
+        }
+        Ok(())
     }
 
     /// NORMAL leaves out nothing but the sync of a commit: a log that a power failure cut short is read up
     /// to its last whole commit. The pragma takes effect when it is compiled, so it is no cached statement.
-    fn shall_outlive(&mut self, outlives: Outlives) -> rusqlite::Result<()> {
+    fn set(&mut self, outlives: Outlives) -> rusqlite::Result<()> {
         if self.outlives != outlives {
             self.db.execute_batch(match outlives {
                 Outlives::Process => "PRAGMA synchronous = NORMAL",
@@ -278,9 +332,35 @@ impl Log {
         Ok(())
     }
 
-    fn checkpoint(&self, sql: &str) -> rusqlite::Result<()> {
-        self.db.prepare_cached(sql)?.query_row([], |_| Ok(()))
+    fn checkpoint(&mut self, sql: &str) -> rusqlite::Result<()> {
+        let statement = self.db.prepare_cached(sql);
+        let written = statement.and_then(|mut statement| statement.query_row([], |_| Ok(())));
+        self.notice(&written);
+        written
     }
+
+    /// A sync that fails while every commit before it was synced has lost nothing that anybody was told of.
+    fn notice(&mut self, outcome: &rusqlite::Result<()>) {
+        let failed = outcome
+            .as_ref()
+            .err()
+            .and_then(|error| error.sqlite_error());
+        let of_sync = failed.is_some_and(|error| error.extended_code == SQLITE_IOERR_FSYNC);
+        if of_sync && self.unsynced_since.is_some() && !self.broken {
+            (self.broken, self.unsynced_since) = (true, None);
+            tracing::error!(
+                "the disk failed to keep what was written to the store: it takes nothing more until the host is started anew"
+            );
+        }
+    }
+}
+
+fn sync_failed() -> rusqlite::Error {
+    let text = "an earlier sync of the log failed: the host must be started anew";
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(SQLITE_IOERR_FSYNC),
+        Some(text.to_owned()),
+    )
 }
 
 struct Awaited<T, F> {
