@@ -1,4 +1,4 @@
-//! Which open challenges die with an account's number, and what they become; one answer for both
+//! Which logins die with an account's number or password, and what they become; one answer for both
 //! backends.
 
 use postern_login::login::{StopReason, Stopped};
@@ -7,15 +7,17 @@ use postern_login::{Login, State, TenantId};
 use postern_otp::challenge::Closed;
 
 pub(crate) fn is_challenge_of(login: &Login, tenant: &TenantId, account: &AccountRef) -> bool {
-    match &login.state {
-        State::Challenged(challenged) => {
-            login.tenant == *tenant && challenged.who.account.as_ref() == Some(account)
+    login.tenant == *tenant && challenged(&login.state) == Some(account)
+}
+
+/// Whose challenge is open, or begins as soon as a number is typed (attack B-01).
+pub(crate) fn challenged(state: &State) -> Option<&AccountRef> {
+    match state {
+        State::Challenged(challenged) => challenged.who.account.as_ref(),
+        State::NumberWanted(wanted) => wanted.who.account.as_ref(),
+        State::Started(_) | State::Identified(_) | State::Authenticated(_) | State::Stopped(_) => {
+            None
         }
-        State::Started(_)
-        | State::Identified(_)
-        | State::NumberWanted(_)
-        | State::Authenticated(_)
-        | State::Stopped(_) => false,
     }
 }
 

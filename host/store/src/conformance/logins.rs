@@ -152,13 +152,24 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     }
     let elsewhere = login("t2.example", challenged(&name));
     store.insert(&elsewhere).await.expect("insert");
-    let someone = login("t1.example", challenged(&unique("bob")));
-    store.insert(&someone).await.expect("insert");
+    // One that waits for its number goes with them (attack B-01).
     let earlier = login("t1.example", number_wanted(&name));
     store.insert(&earlier).await.expect("insert");
+    open.push(earlier);
+    let moved = login("t1.example", started());
+    store.insert(&moved).await.expect("insert");
+    let moved = store.advance(&moved, number_wanted(&name)).await;
+    let Advanced::Won(moved) = moved.expect("advance") else {
+        panic!("nobody else moved it");
+    };
+    open.push(moved);
+    let someone = login("t1.example", challenged(&unique("bob")));
+    store.insert(&someone).await.expect("insert");
+    let waiting = login("t1.example", number_wanted(&unique("bob")));
+    store.insert(&waiting).await.expect("insert");
 
     let closed = store.close_challenges_of(&tenant, &account).await;
-    assert_eq!(closed.expect("close"), 3);
+    assert_eq!(closed.expect("close"), 5);
     for login in &open {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
@@ -168,7 +179,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
         let late = store.advance(login, started()).await.expect("advance");
         assert!(matches!(late, Advanced::Lost), "who saw it open is late");
     }
-    for login in [&elsewhere, &someone, &earlier] {
+    for login in [&elsewhere, &someone, &waiting] {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")
