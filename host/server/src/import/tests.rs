@@ -434,6 +434,9 @@ fn each_parameter_is_taken_both_ways() {
             load(&imported);
         }
     }
+    let without_effect = step(&[("OTPBackupCodes.UseIdentityClaims", "true")]);
+    let told = about(&without_effect, "OTPBackupCodes.UseIdentityClaims");
+    assert_eq!(told[0].0, What::Changed, "{told:?}");
     for (old, new, text) in [
         ("userAttribute", "user_attribute", "email"),
         (
