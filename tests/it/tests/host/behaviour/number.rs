@@ -238,6 +238,32 @@ async fn a_number_that_breaks_the_operators_pattern_is_refused_in_the_operators_
     Ok(())
 }
 
+/// the operator's list of countries holds for a number that is typed and for one of the profile.
+#[tokio::test]
+async fn a_number_outside_the_allowed_countries_gets_no_message() -> Result<()> {
+    let scene = Scene::new().await?;
+    for (regions, sent) in [("[\"LK\"]", false), ("[]", true)] {
+        let without = scene.person_without_number().await?;
+        let (with, own) = scene.person().await?;
+        scene
+            .set(&format!("{CAPTURE}\nallowed_regions = {regions}"))
+            .await?;
+        let (_, typed) = scene.somebody();
+        let mut browser = scene.host.browser();
+        let page = browser.sign_in(&without, PASSWORD).await?;
+        let first = give(&mut browser, &page, &typed).await?;
+        let second = scene.host.browser().sign_in(&with, PASSWORD).await?;
+        for (page, number) in [(first, typed), (second, own)] {
+            assert_eq!(page.asks_for_code(), sent, "{regions}: {}", page.text());
+            assert_eq!(scene.messages_to(&number), usize::from(sent), "{regions}");
+            if !sent {
+                says(regions, &page, EN.notice_number_refused);
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn give(browser: &mut postern_kit::Browser, page: &Page, number: &str) -> Result<Page> {
     browser
         .submit(page, "/sign-in/number", &[("mobile", number)])
