@@ -107,8 +107,8 @@ pub trait LoginStore: Send + Sync {
     }
     /// Takes the login out exactly once: of two callers one gets it.
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError>;
-    /// Kills every open challenge of the account, and every wish for a number that would begin one:
-    /// its number changed (attack B-04), or its password (attack B-01). Returns how many.
+    /// Kills every login of the account behind which no more than a first step stands: its number
+    /// changed (attack B-04), or its password (attack B-01). Returns how many.
     async fn close_challenges_of(
         &self,
         tenant: &TenantId,

@@ -460,6 +460,7 @@ impl LoginStore for Inner {
             let who = match &login.state {
                 State::Challenged(challenged) => challenged.who.clone(),
                 State::NumberWanted(wanted) => wanted.who.clone(),
+                State::Identified(identified) => identified.who.clone(),
                 _ => continue,
             };
             if login.tenant == *tenant && who.account.as_ref() == Some(account) {

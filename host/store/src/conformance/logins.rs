@@ -2,12 +2,14 @@
 
 use super::Store;
 use super::samples::{
-    NOW, assert_same, challenged, login, login_id, number_wanted, policy, started, subject, tenant,
-    unique,
+    NOW, assert_same, authenticated, challenged, login, login_id, number_wanted, policy, started,
+    subject, tenant, unique,
 };
+use postern_login::login::SecondFactor;
 use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
 use postern_login::{Login, State};
 use postern_otp::Timestamp;
+use postern_otp::need::NotNeeded;
 use tokio::task::JoinSet;
 
 pub async fn a_login_is_loaded_as_it_was_inserted(store: &impl Store) {
@@ -152,10 +154,13 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     }
     let elsewhere = login("t2.example", challenged(&name));
     store.insert(&elsewhere).await.expect("insert");
-    // One that waits for its number goes with them (attack B-01).
-    let earlier = login("t1.example", number_wanted(&name));
-    store.insert(&earlier).await.expect("insert");
-    open.push(earlier);
+    // What else the first step alone opened goes with them (attack B-01).
+    let excused = SecondFactor::NotNeeded(NotNeeded::OptedOut);
+    for state in [number_wanted(&name), authenticated(&name, excused)] {
+        let login = login("t1.example", state);
+        store.insert(&login).await.expect("insert");
+        open.push(login);
+    }
     let moved = login("t1.example", started());
     store.insert(&moved).await.expect("insert");
     let moved = store.advance(&moved, number_wanted(&name)).await;
@@ -167,9 +172,11 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     store.insert(&someone).await.expect("insert");
     let waiting = login("t1.example", number_wanted(&unique("bob")));
     store.insert(&waiting).await.expect("insert");
+    let proven = login("t1.example", authenticated(&name, SecondFactor::BackupCode));
+    store.insert(&proven).await.expect("insert");
 
     let closed = store.close_challenges_of(&tenant, &account).await;
-    assert_eq!(closed.expect("close"), 5);
+    assert_eq!(closed.expect("close"), 6);
     for login in &open {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
@@ -179,7 +186,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
         let late = store.advance(login, started()).await.expect("advance");
         assert!(matches!(late, Advanced::Lost), "who saw it open is late");
     }
-    for login in [&elsewhere, &someone, &waiting] {
+    for login in [&elsewhere, &someone, &waiting, &proven] {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")

@@ -2,7 +2,7 @@
 
 use super::audit::Row;
 use super::{Fault, Outlives, Sqlite, column, timestamp};
-use crate::close::{challenged, is_challenge_of, killed};
+use crate::close::{is_challenge_of, killed, whose};
 use crate::{digest, row};
 use async_trait::async_trait;
 use postern_login::error::StoreError;
@@ -255,7 +255,7 @@ pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> 
 
 /// Only what `close_challenges_of` closes is looked up by account; the index holds nothing else.
 fn account_column(tenant: &TenantId, state: &State) -> Option<i64> {
-    challenged(state).map(|account| digest::of_account(tenant.as_str(), &account.name))
+    whose(state).map(|account| digest::of_account(tenant.as_str(), &account.name))
 }
 
 /// A row read for its state only has no id: the store does not know it.
