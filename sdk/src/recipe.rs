@@ -569,6 +569,16 @@ mod tests {
         assert_eq!(sent.headers["x-to"], "+1,X-Evil: 1");
     }
 
+    /// The original cut a value at its second colon and left a blank after a comma in the next name.
+    #[test]
+    fn a_header_value_keeps_its_colons_and_loses_the_blanks_around_it() {
+        let list = " X-Link: https://b.example:8443/a:b , X-Words :  two  words,no header";
+        let sent = send(recipe("https://a.example/", "GET", list, ""), "+1", "t");
+        assert_eq!(sent.headers.len(), 2, "{:?}", sent.headers);
+        assert_eq!(sent.headers["x-link"], "https://b.example:8443/a:b");
+        assert_eq!(sent.headers["x-words"], "two  words");
+    }
+
     /// T-01
     #[test]
     fn a_number_with_a_line_break_is_refused_as_a_header() {

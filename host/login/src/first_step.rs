@@ -4,15 +4,15 @@ use crate::audit::{AuditEvent, What};
 use crate::begin::{ClientFacts, Moved};
 use crate::deliver::event;
 use crate::error::StoreError;
-use crate::login::{FirstFactor, Login, LoginId, Notice, Started, State, Who};
+use crate::login::{FirstFactor, Login, LoginId, Notice, Started, State, StopReason, Who};
 use crate::ports::{
     AccountRef, Advanced, DirectoryError, FederatedLogin, PasswordCheck, Settlement, Subject,
     TenantSettings,
 };
 use crate::resolve::Resolved;
+use crate::second_step::locked;
 use crate::throttle::first_step_failures;
 use crate::{LoginError, Logins};
-use postern_otp::lock::Standing;
 use postern_otp::need::Refusal;
 use std::sync::Arc;
 
@@ -42,7 +42,9 @@ impl Logins {
             .await
             .map_err(unavailable)?;
         let account = match checked {
-            PasswordCheck::Right(account) if !self.bars(&login, &account, &settings).await? => {
+            PasswordCheck::Right(account)
+                if self.bars(&login, &account, &settings).await?.is_none() =>
+            {
                 account
             }
             PasswordCheck::Right(_) | PasswordCheck::Wrong | PasswordCheck::Locked(_) => {
@@ -84,9 +86,9 @@ impl Logins {
         let settings = self.settings_of(&login).await?;
         // What was said to one tenant is nothing to another (attack A-13).
         if said.tenant != login.tenant {
-            let refusal = Refusal::TenantMismatch;
+            let reason = StopReason::Refused(Refusal::TenantMismatch);
             return self
-                .refused_at_first_step(login, &settings, client, refusal, "tenant-mismatch")
+                .stopped_at_first_step(login, &settings, client, reason, "tenant-mismatch")
                 .await;
         }
         let first = FirstFactor::Federated {
@@ -113,6 +115,11 @@ impl Logins {
             }
             Resolved::Refused => return self.refused_by_resolver(login, &settings, client).await,
         };
+        if let Some(reason) = self.bars(&login, &account, &settings).await? {
+            return self
+                .stopped_at_first_step(login, &settings, client, reason, "account-locked")
+                .await;
+        }
         let profile = self
             .ports
             .directory
@@ -156,19 +163,20 @@ impl Logins {
         }
     }
 
-    /// Where failures lock the whole account, a locked one is refused here, like a wrong password.
+    /// Where failures lock the whole account, a locked one is refused here, whoever vouches for it and
+    /// whether or not a code would follow; a password for it is like a wrong one.
     async fn bars(
         &self,
         login: &Login,
         account: &AccountRef,
         settings: &Arc<TenantSettings>,
-    ) -> Result<bool, LoginError> {
+    ) -> Result<Option<StopReason>, LoginError> {
         if !settings.factor.lock_account {
-            return Ok(false);
+            return Ok(None);
         }
         let subject = subject_of(login, account);
         let ledger = self.ports.attempts.ledger(&subject).await?;
-        Ok(ledger.standing(self.now()) != Standing::Free)
+        Ok(locked(ledger.standing(self.now())))
     }
 
     async fn first_step_again(

@@ -127,7 +127,8 @@ pub trait LoginStore: Send + Sync {
         }
         Ok(taken)
     }
-    /// Kills every open challenge of the account (its number changed, attack B-04). Returns how many.
+    /// Kills every login of the account behind which no more than a first step stands: its number
+    /// changed (attack B-04), or its password (attack B-01). Returns how many.
     async fn close_challenges_of(
         &self,
         tenant: &TenantId,

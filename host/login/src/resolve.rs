@@ -54,28 +54,25 @@ impl Logins {
         settings: &TenantSettings,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
-        let refusal = Refusal::NoLocalAccount;
-        self.refused_at_first_step(login, settings, client, refusal, "resolver-refused")
+        let reason = StopReason::Refused(Refusal::NoLocalAccount);
+        self.stopped_at_first_step(login, settings, client, reason, "resolver-refused")
             .await
     }
 
-    /// The login ends before anybody is known here.
-    pub(crate) async fn refused_at_first_step(
+    /// The login ends before anybody is known here: not even a backup code is asked for.
+    pub(crate) async fn stopped_at_first_step(
         &self,
         login: Login,
         settings: &TenantSettings,
         client: &ClientFacts,
-        refusal: Refusal,
+        reason: StopReason,
         word: &str,
     ) -> Result<Moved, LoginError> {
         let what = What::LoginStopped {
             reason: word.to_owned(),
         };
         let stopped = event(&login, self.now(), Some(client.address.clone()), what);
-        let next = State::Stopped(Stopped {
-            reason: StopReason::Refused(refusal),
-            who: None,
-        });
+        let next = State::Stopped(Stopped { reason, who: None });
         let then = Settlement {
             rename: Some(self.fresh_id()?),
             events: vec![stopped],

@@ -120,6 +120,33 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let settings = self.settings_of(&login).await?;
+        let profile = self
+            .facts_of(&login.tenant, wanted.who.account.as_ref())
+            .await?;
+        // Locked since the page was shown, or given a number from elsewhere: the table decides anew.
+        if let Some(reason) = profile.as_ref().and_then(|it| no_number(&settings, it)) {
+            let stopped = AuditEvent {
+                who: Some(wanted.who.display.clone()),
+                ..event(
+                    &login,
+                    self.now(),
+                    Some(client.address.clone()),
+                    stop_event(reason),
+                )
+            };
+            let next = State::Stopped(Stopped {
+                reason,
+                who: Some(wanted.who.clone()),
+            });
+            let then = Settlement {
+                events: vec![stopped],
+                ..Settlement::default()
+            };
+            return match self.settle(&login, next, then).await? {
+                Advanced::Won(login) => Ok(self.moved(&login, &settings)),
+                Advanced::Lost => Err(LoginError::Conflict),
+            };
+        }
         let number = match read_number(&settings, typed) {
             Ok(number) => number,
             Err(notice) => {
@@ -133,9 +160,6 @@ impl Logins {
                 };
             }
         };
-        let profile = self
-            .facts_of(&login.tenant, wanted.who.account.as_ref())
-            .await?;
         let begin = Begin {
             who: wanted.who.clone(),
             keep: wanted.keep,
@@ -249,6 +273,16 @@ impl Logins {
             app_hash: None,
             notice,
         }))
+    }
+}
+
+/// Why an account is asked for no number any more, if it is not.
+fn no_number(settings: &TenantSettings, profile: &Profile) -> Option<StopReason> {
+    let facts = facts(Some(profile), default_region(settings).as_ref());
+    match need(&settings.factor, &facts) {
+        Need::AskNumber => None,
+        Need::Refuse(refusal) => Some(StopReason::Refused(refusal)),
+        Need::Send(_) | Need::Skip(_) => Some(StopReason::Failed),
     }
 }
 

@@ -60,8 +60,6 @@ pub struct FactorSettings {
     /// `redirectToMultiOptionPageOnFailure`: where there was a choice of first steps, a failure leads
     /// back to it.
     pub choose_again_on_failure: bool,
-    /// `OTPBackupCodes.UseIdentityClaims`: which claim the codes of a user store are taken over from.
-    pub backup_codes_in_identity_claim: bool,
     pub challenge: ChallengePolicy,
 }
 
@@ -183,7 +181,6 @@ impl Default for FactorSettings {
             show_error_detail: false,
             masked_in_errors: Vec::new(),
             choose_again_on_failure: false,
-            backup_codes_in_identity_claim: false,
             challenge: ChallengePolicy::default(),
         }
     }

@@ -168,6 +168,7 @@ suite! {
     names_and_looks_are_taken_once
     a_change_touches_only_what_it_names
     one_of_many_first_numbers_is_kept
+    a_mark_without_a_number_is_taken_back
     a_password_is_replaced_only_if_it_is_the_one_seen
     users_are_listed_in_order_and_deleted_with_their_links
     an_association_belongs_to_one_user

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use postern_login::TenantId;
-use postern_login::ports::{AccountRef, Directory, DirectoryError, PasswordCheck};
+use postern_login::ports::{AccountRef, Directory, DirectoryError, FirstNumber, PasswordCheck};
 use postern_store::conformance::directory::Subject;
 use postern_store::directory::sql::{NewHashes, Queries, Scheme, Settings, Wso2Digest};
 use postern_store::directory::{Draft, Local, Mapping, Sql, UserStore};
@@ -378,6 +378,45 @@ async fn a_change_without_its_query_changes_nothing() {
     let changed = store.change(&tenant(), "alice", &draft).await;
     assert!(matches!(changed, Err(DirectoryError::ReadOnly)));
     assert_eq!(table.text("SELECT mobile FROM people"), None);
+}
+
+/// sms-otp 3.9: a number that the store does not take is nobody's, and another one is still a first one.
+#[tokio::test]
+async fn a_first_number_that_is_refused_leaves_the_way_to_another() {
+    let table = Table::new();
+    let checked = SCHEMA.replace("mobile TEXT", "mobile TEXT CHECK (mobile LIKE '+44%')");
+    table.run(&format!("DROP TABLE people; DROP TABLE facts; {checked}"));
+    table.run(WSO2);
+    let number = |text: &str| postern_otp::PhoneNumber::parse(text, None).unwrap();
+    let (foreign, good) = (number("+12025550143"), number("+447700900123"));
+    let (tenant, account) = (tenant(), alice("JDBC"));
+    let read_only = Settings {
+        read_only: true,
+        ..wso2(NewHashes::AsStored)
+    };
+    let store = table.store("jdbc", read_only);
+    let saved = store.save_first_number(&tenant, &account, &good).await;
+    assert!(matches!(saved, Err(DirectoryError::ReadOnly)), "{saved:?}");
+
+    let store = table.store("jdbc", wso2(NewHashes::AsStored));
+    let saved = store.save_first_number(&tenant, &account, &foreign).await;
+    assert!(
+        matches!(saved, Err(DirectoryError::Refused(_))),
+        "{saved:?}"
+    );
+    let profile = store.profile(&tenant, &account).await.unwrap();
+    assert!(profile.number.is_none() && !profile.had_factor);
+    let saved = store.save_first_number(&tenant, &account, &good).await;
+    assert!(matches!(saved, Ok(FirstNumber::Saved)), "{saved:?}");
+    assert_eq!(
+        table.text("SELECT mobile FROM people").as_deref(),
+        Some("+447700900123")
+    );
+
+    // B-01: one that was taken, and went, stays the first one.
+    table.run("UPDATE people SET mobile = NULL");
+    let saved = store.save_first_number(&tenant, &account, &good).await;
+    assert!(matches!(saved, Ok(FirstNumber::Taken)), "{saved:?}");
 }
 
 /// What has no attribute Postern keeps itself, even where the table cannot be written.

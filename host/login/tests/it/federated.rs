@@ -226,6 +226,39 @@ async fn a_locked_account_is_stopped() {
     assert_eq!(world.calls(), 0);
 }
 
+/// `EnableAccountLockingForFailedAttempts` governs the whole account: also where no code would follow.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_no_identity_provider_lets_it_in() {
+    for lock_account in [true, false] {
+        let world = World::with(|settings| settings.factor.lock_account = lock_account);
+        for _ in 0..2 {
+            let (id, code) = world.at_code("alice").await;
+            for _ in 0..5 {
+                world.submit(&id, wrong(&code)).await;
+            }
+        }
+        let sent = world.calls();
+        resolves_to(&world, alice());
+        let mut content = application();
+        content.sequence.second_step = SecondStep::None;
+        let id = at_first_step(&world, content).await;
+        let moved = world.logins.federated(&id, said(), &facts()).await.unwrap();
+        if lock_account {
+            let locked = matches!(
+                moved.step,
+                Step::Stopped {
+                    reason: StopReason::Locked { .. },
+                    backup_codes: false
+                }
+            );
+            assert!(locked, "{:?}", moved.step);
+        } else {
+            assert_eq!(moved.step, Step::Authenticated, "only the factor is locked");
+        }
+        assert_eq!(world.calls(), sent);
+    }
+}
+
 /// what an identity provider said to one tenant is nothing to another.
 #[tokio::test]
 async fn another_tenants_federated_login_is_stopped_and_says_so() {

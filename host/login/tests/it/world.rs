@@ -457,13 +457,16 @@ impl LoginStore for Inner {
     ) -> Result<u64, StoreError> {
         let mut closed = 0;
         for (login, _) in self.held().logins.values_mut() {
-            let State::Challenged(challenged) = &login.state else {
-                continue;
+            let who = match &login.state {
+                State::Challenged(challenged) => challenged.who.clone(),
+                State::NumberWanted(wanted) => wanted.who.clone(),
+                State::Identified(identified) => identified.who.clone(),
+                _ => continue,
             };
-            if login.tenant == *tenant && challenged.who.account.as_ref() == Some(account) {
+            if login.tenant == *tenant && who.account.as_ref() == Some(account) {
                 login.state = State::Stopped(Stopped {
                     reason: StopReason::Closed(Closed::Abandoned),
-                    who: Some(challenged.who.clone()),
+                    who: Some(who),
                 });
                 login.version += 1;
                 closed += 1;

@@ -49,8 +49,7 @@ impl SmsOtp {
         let who = read_who(s);
         let retry = s.flag("retry_enable", true);
         let backup_codes = s.flag("backup_code", true);
-        let backup_codes_in_identity_claim = s.flag("backup_codes_use_identity_claims", false);
-        if backup_codes_in_identity_claim {
+        if s.flag("backup_codes_use_identity_claims", false) {
             s.warning(
                 "backup_codes_use_identity_claims",
                 "without effect: codes are taken over from whichever of the two claims holds them, and both are emptied",
@@ -126,7 +125,6 @@ impl SmsOtp {
             show_error_detail,
             masked_in_errors,
             choose_again_on_failure,
-            backup_codes_in_identity_claim,
             challenge,
         };
         let entries = entry::read_all(s.table("identity_provider"), limits);

@@ -121,6 +121,33 @@ fn a_misspelt_key_is_refused_with_the_one_that_was_meant() {
     );
 }
 
+/// The older step stopped every login with such a value.
+#[test]
+fn a_maximum_of_resends_that_is_no_number_of_them_is_refused() {
+    for value in ["-2", "11", "\"test\"", "1.5"] {
+        let found = problems(&format!("[sms_otp]\nmaximum_resend_attempts = {value}\n"));
+        assert_eq!(found[0].0, "sms_otp.maximum_resend_attempts", "{value}");
+    }
+    for (line, resends) in [
+        ("maximum_resend_attempts = 0", 0),
+        ("maximum_resend_attempts = 10", 10),
+        ("", 3),
+    ] {
+        let config = load(&format!("[sms_otp]\n{line}\n")).unwrap();
+        let resend = config.sms_otp.factor.challenge.resend;
+        assert_eq!(resend.resends_max, resends, "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_says_nothing_of_the_step_has_its_defaults() {
+    let silent = load("").unwrap().sms_otp.factor;
+    assert_eq!(silent, load("[sms_otp]\n").unwrap().sms_otp.factor);
+    let orderly = load(ORDERLY).unwrap().sms_otp.factor;
+    assert_eq!(silent.challenge, orderly.challenge);
+    assert!(silent.mandatory && silent.senders.is_empty());
+}
+
 /// NIST SP 800-63B-4, 3.1.3.2
 #[test]
 fn a_code_that_lives_longer_than_ten_minutes_is_refused_with_the_reason() {

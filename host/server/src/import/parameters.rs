@@ -17,6 +17,8 @@ pub(super) struct Parameters {
     pub(super) of_others: Vec<(String, Vec<(String, String)>)>,
 }
 
+const IDENTITY_CLAIMS: &str = "OTPBackupCodes.UseIdentityClaims";
+
 /// On or off; absent is off.
 const FLAGS: &[(&str, &str)] = &[
     ("SMSOTPMandatory", "mandatory"),
@@ -44,10 +46,7 @@ const FLAGS: &[(&str, &str)] = &[
         "redirectToMultiOptionPageOnFailure",
         "redirect_to_multi_option_page_on_failure",
     ),
-    (
-        "OTPBackupCodes.UseIdentityClaims",
-        "backup_codes_use_identity_claims",
-    ),
+    (IDENTITY_CLAIMS, "backup_codes_use_identity_claims"),
 ];
 
 /// A text that is taken as it stands.
@@ -166,7 +165,13 @@ impl Step<'_> {
                 Some(text) => {
                     let value = text.eq_ignore_ascii_case("true");
                     self.set(new, value);
-                    if value || text.eq_ignore_ascii_case("false") {
+                    if value && *old == IDENTITY_CLAIMS {
+                        self.report.changed(
+                            old,
+                            new,
+                            "true has no effect: codes are taken over from either claim",
+                        );
+                    } else if value || text.eq_ignore_ascii_case("false") {
                         self.report
                             .taken(old, new, if value { "true" } else { "false" });
                     } else {

@@ -434,6 +434,9 @@ fn each_parameter_is_taken_both_ways() {
             load(&imported);
         }
     }
+    let without_effect = step(&[("OTPBackupCodes.UseIdentityClaims", "true")]);
+    let told = about(&without_effect, "OTPBackupCodes.UseIdentityClaims");
+    assert_eq!(told[0].0, What::Changed, "{told:?}");
     for (old, new, text) in [
         ("userAttribute", "user_attribute", "email"),
         (
@@ -686,7 +689,17 @@ fn each_property_of_an_entry_is_taken_both_ways() {
 #[test]
 fn each_number_and_list_of_the_step_is_taken_both_ways() {
     let factor = |name: &str, value: &str| load(&step(&[(name, value)])).sms_otp.factor;
-    for (value, minutes) in [("10", 10), ("0", 5), ("-1", 5), ("x", 5), ("9999", 1440)] {
+    for (value, minutes) in [
+        ("10", 10),
+        (" 42 ", 42),
+        ("+7", 7),
+        ("", 5),
+        (" ", 5),
+        ("0", 5),
+        ("-1", 5),
+        ("x", 5),
+        ("9999", 1440),
+    ] {
         let pairs = [
             ("EnableUserBasedResendBlocking", "true"),
             ("ResendBlockDuration", value),

@@ -2,13 +2,15 @@
 
 use super::Store;
 use super::samples::{
-    NOW, assert_same, challenged, login, login_id, number_wanted, policy, session, started,
-    subject, tenant, unique,
+    NOW, assert_same, authenticated, challenged, login, login_id, number_wanted, policy, session,
+    started, subject, tenant, unique,
 };
 use postern_login::audit::{AuditEvent, What};
+use postern_login::login::SecondFactor;
 use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
 use postern_login::{Login, State};
 use postern_otp::Timestamp;
+use postern_otp::need::NotNeeded;
 use tokio::task::JoinSet;
 
 pub async fn a_login_is_loaded_as_it_was_inserted(store: &impl Store) {
@@ -183,13 +185,29 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
     }
     let elsewhere = login("t2.example", challenged(&name));
     store.insert(&elsewhere).await.expect("insert");
+    // What else the first step alone opened goes with them (attack B-01).
+    let excused = SecondFactor::NotNeeded(NotNeeded::OptedOut);
+    for state in [number_wanted(&name), authenticated(&name, excused)] {
+        let login = login("t1.example", state);
+        store.insert(&login).await.expect("insert");
+        open.push(login);
+    }
+    let moved = login("t1.example", started());
+    store.insert(&moved).await.expect("insert");
+    let moved = store.advance(&moved, number_wanted(&name)).await;
+    let Advanced::Won(moved) = moved.expect("advance") else {
+        panic!("nobody else moved it");
+    };
+    open.push(moved);
     let someone = login("t1.example", challenged(&unique("bob")));
     store.insert(&someone).await.expect("insert");
-    let earlier = login("t1.example", number_wanted(&name));
-    store.insert(&earlier).await.expect("insert");
+    let waiting = login("t1.example", number_wanted(&unique("bob")));
+    store.insert(&waiting).await.expect("insert");
+    let proven = login("t1.example", authenticated(&name, SecondFactor::BackupCode));
+    store.insert(&proven).await.expect("insert");
 
     let closed = store.close_challenges_of(&tenant, &account).await;
-    assert_eq!(closed.expect("close"), 3);
+    assert_eq!(closed.expect("close"), 6);
     for login in &open {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
@@ -199,7 +217,7 @@ pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
         let late = store.advance(login, started()).await.expect("advance");
         assert!(matches!(late, Advanced::Lost), "who saw it open is late");
     }
-    for login in [&elsewhere, &someone, &earlier] {
+    for login in [&elsewhere, &someone, &waiting, &proven] {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")

@@ -6,7 +6,8 @@ use postern_federation::Moment;
 use postern_federation::ports::{Parked, ParkingKey};
 use postern_login::application::Application;
 use postern_login::login::{
-    Challenge, Challenged, FirstFactor, NumberWanted, Origin, Purpose, SecondFactor, Started, Who,
+    Authenticated, Challenge, Challenged, FirstFactor, NumberWanted, Origin, Purpose, SecondFactor,
+    Started, Who,
 };
 use postern_login::ports::{AccountRef, ApiClient, Begins, Budget, Scope, Subject};
 use postern_login::session::{Session, SessionId};
@@ -104,6 +105,14 @@ pub(super) fn number_wanted(name: &str) -> State {
         who: who(name),
         keep: true,
         notice: None,
+    })
+}
+
+pub(super) fn authenticated(name: &str, second: SecondFactor) -> State {
+    State::Authenticated(Authenticated {
+        who: who(name),
+        second,
+        at: NOW,
     })
 }
 

@@ -171,6 +171,45 @@ pub async fn one_of_many_first_numbers_is_kept(store: &impl Store) {
     assert_eq!(nobody.expect("save"), None);
 }
 
+/// A number that was claimed for another store and refused there is as if it had never been.
+pub async fn a_mark_without_a_number_is_taken_back(store: &impl Store) {
+    let user = user("t1.example", &unique("alice"));
+    assert!(store.create_user(&user).await.expect("create"));
+    let claim = || async {
+        let saved = store
+            .save_first_number(&user.tenant, "", &user.key, "+12025550100")
+            .await;
+        saved.expect("save")
+    };
+    let unmark = |tenant: TenantId, domain: &'static str| {
+        let key = user.key.clone();
+        async move {
+            let unmarked = store.unmark_factor(&tenant, domain, &key).await;
+            unmarked.expect("unmark");
+        }
+    };
+    assert_eq!(claim().await, Some(FirstNumber::Saved));
+    unmark(user.tenant.clone(), "").await;
+    assert_eq!(
+        claim().await,
+        Some(FirstNumber::Known),
+        "the number is there, and so is the mark"
+    );
+    let change = Change {
+        number: Some(None),
+        ..Change::default()
+    };
+    let changed = store
+        .change_user(&user.tenant, "", &user.key, &change)
+        .await;
+    assert!(changed.expect("change"));
+    unmark(tenant("t2.example"), "").await;
+    unmark(user.tenant.clone(), "JDBC").await;
+    assert_eq!(claim().await, Some(FirstNumber::Taken), "somebody else's");
+    unmark(user.tenant.clone(), "").await;
+    assert_eq!(claim().await, Some(FirstNumber::Saved));
+}
+
 pub async fn a_password_is_replaced_only_if_it_is_the_one_seen(store: &impl Store) {
     let user = User {
         password: Some("old".into()),

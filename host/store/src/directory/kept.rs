@@ -10,7 +10,7 @@ use super::users::{Change, User, Users};
 use postern_federation::scim::Condition;
 use postern_login::TenantId;
 use postern_login::error::StoreError;
-use postern_login::ports::{Association, FirstNumber};
+use postern_login::ports::{Association, DirectoryError, FirstNumber};
 use std::sync::Arc;
 
 /// No name of a store begins with it.
@@ -90,8 +90,8 @@ impl Kept {
     }
 
     /// Of two first numbers that are proven at once one may go on to be written into the foreign
-    /// store: the mark is set in one statement. Should that write fail the mark stays, and an
-    /// administrator sets the number (attack B-01).
+    /// store: the mark is set in one statement (attack B-01). What becomes of it is
+    /// `settle_first_number`'s to say.
     pub(super) async fn claim_first_number(
         &self,
         key: &str,
@@ -113,6 +113,21 @@ impl Kept {
             self.change(key, name, &change).await?;
         }
         Ok(claimed)
+    }
+
+    /// The claimed number was refused: it is nobody's, and another one may be proven. Should the write
+    /// have failed otherwise it may be there: the mark stays, and an administrator sets the number.
+    pub(super) async fn settle_first_number(
+        &self,
+        key: &str,
+        written: Result<(), DirectoryError>,
+    ) -> Result<FirstNumber, DirectoryError> {
+        if let Err(DirectoryError::Refused(_) | DirectoryError::ReadOnly) = &written {
+            self.users
+                .unmark_factor(&self.tenant, &self.domain, key)
+                .await?;
+        }
+        written.map(|()| FirstNumber::Saved)
     }
 
     /// The names of those of whom something is kept that fits; `None` if that cannot be asked for, or

@@ -88,6 +88,13 @@ pub trait Users: Send + Sync {
         key: &str,
         number: &str,
     ) -> Result<Option<FirstNumber>, StoreError>;
+    /// Takes the mark of `save_first_number` back, where there is no number: as if there never was one.
+    async fn unmark_factor(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+    ) -> Result<(), StoreError>;
     /// Only if the hash is still the one seen: an upgrade must not undo a change of password.
     async fn replace_password(
         &self,

@@ -107,6 +107,21 @@ impl Users for Memory {
         Ok(Some(FirstNumber::Saved))
     }
 
+    async fn unmark_factor(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        if let Some(user) = tables.users.get_mut(&whose(tenant, domain, key))
+            && user.number.is_none()
+        {
+            user.had_factor = false;
+        }
+        Ok(())
+    }
+
     async fn replace_password(
         &self,
         tenant: &TenantId,

@@ -2,7 +2,7 @@
 
 use super::audit::Row;
 use super::{Fault, Outlives, Sqlite, column, sessions, timestamp};
-use crate::close::{is_challenge_of, killed};
+use crate::close::{is_challenge_of, killed, whose};
 use crate::{digest, row};
 use async_trait::async_trait;
 use postern_login::audit::AuditEvent;
@@ -284,20 +284,9 @@ pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> 
     Ok(rows as u64)
 }
 
-/// Only open challenges can be looked up by account; the index holds nothing else.
+/// Only what `close_challenges_of` closes is looked up by account; the index holds nothing else.
 fn account_column(tenant: &TenantId, state: &State) -> Option<i64> {
-    match state {
-        State::Challenged(challenged) => challenged
-            .who
-            .account
-            .as_ref()
-            .map(|account| digest::of_account(tenant.as_str(), &account.name)),
-        State::Started(_)
-        | State::Identified(_)
-        | State::NumberWanted(_)
-        | State::Authenticated(_)
-        | State::Stopped(_) => None,
-    }
+    whose(state).map(|account| digest::of_account(tenant.as_str(), &account.name))
 }
 
 /// A row read for its state only has no id: the store does not know it.

@@ -62,6 +62,24 @@ impl Users for Sqlite {
             .await
     }
 
+    async fn unmark_factor(
+        &self,
+        tenant: &TenantId,
+        domain: &str,
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let whose = Whose::of(tenant, domain, key);
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE users SET had_factor = 0
+                 WHERE tenant = ? AND domain = ? AND key = ? AND number IS NULL",
+            )?
+            .execute(params![whose.tenant, whose.domain, whose.key])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn replace_password(
         &self,
         tenant: &TenantId,

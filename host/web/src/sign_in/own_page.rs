@@ -118,7 +118,9 @@ fn told(
         }
         Step::AskCode(ask) => {
             if let Some(number) = &ask.number {
+                // Newer pages read the second spelling, older ones the first.
                 pairs.push(("screenvalue", number.clone()));
+                pairs.push(("screenValue", number.clone()));
             }
             pairs.push(("resendCode", ask.resend_at.is_some().to_string()));
             let notice = ask.notice.and_then(message_key::of_notice);

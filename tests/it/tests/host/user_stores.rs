@@ -4,6 +4,7 @@ use crate::{ALICE, BOB, PASSWORD};
 use postern_kit::anyhow::Result;
 use postern_kit::peers::slapd::{PEOPLE, person};
 use postern_kit::peers::{Postgres, Proxy, Slapd};
+use postern_kit::postern_web::texts::EN;
 use postern_kit::{Browser, Builder, Installation, Page, Provider, TestHost};
 
 fn host() -> Builder {
@@ -250,6 +251,53 @@ async fn a_number_that_was_proven_is_written_into_the_directory() -> Result<()> 
     ))?;
     let (_, page) = code_page(&host, "lena", PASSWORD).await?;
     assert!(!page.has_form("/sign-in/number"), "{}", page.text());
+    Ok(())
+}
+
+/// sms-otp 3.9: the store's own policy takes no such number; another one may be proven in its place.
+#[tokio::test]
+async fn a_number_that_the_store_does_not_take_may_be_replaced_by_another() -> Result<()> {
+    const REFUSED: &str = ALICE;
+    const TAKEN: &str = "+447700900123";
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("people.db");
+    let db = rusqlite::Connection::open(&file)?;
+    // The password is "pässwörd 1".
+    db.execute_batch(
+        "CREATE TABLE people (name TEXT, hash TEXT, salt TEXT, mobile TEXT CHECK (mobile LIKE '+44%'));
+         INSERT INTO people VALUES ('berta', '+KmWLUKyVqwOiJzE08HwD1fltAuI0xOzlemB+nyOoyA=', 'Zm9vYmFyc2FsdA==', NULL);",
+    )?;
+    let section = format!(
+        r#"
+[user_store.jdbc]
+kind = "sql"
+url = "sqlite://{}"
+read_only = false
+password_scheme = "wso2-sha256"
+new_hashes = "as-stored"
+attributes = {{ mobile = "mobile" }}
+
+[user_store.jdbc.queries]
+find = "SELECT name, hash AS password, salt, mobile FROM people WHERE name = $1"
+set_number = "UPDATE people SET mobile = $2 WHERE name = $1"
+"#,
+        file.display()
+    );
+    let settings = "secondary_userstore = [\"jdbc\"]\ncapture_and_update_mobile_number = true";
+    let host = host().sms_otp(settings).config(&section).start().await?;
+    let (mut browser, mut page) = code_page(&host, "berta", "pässwörd 1").await?;
+    for number in [REFUSED, TAKEN] {
+        assert!(page.asks_for_number(), "{number}: {}", page.text());
+        let given = [("mobile", number)];
+        page = browser.submit(&page, "/sign-in/number", &given).await?;
+        let code = host.phone(number).next_code().await?;
+        page = browser.enter_code(&page, &code).await?;
+        let refused = page.text().contains(EN.notice_number_not_saved);
+        assert_eq!(refused, number == REFUSED, "{number}: {}", page.text());
+    }
+    assert!(page.has_form("/sign-out"), "{}", page.text());
+    let stored: String = db.query_row("SELECT mobile FROM people", [], |row| row.get(0))?;
+    assert_eq!(stored, TAKEN);
     Ok(())
 }
 

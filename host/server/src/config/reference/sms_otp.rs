@@ -39,7 +39,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("mobile_number_pattern_failure_error_message", Example("\"Expected a number of Sri Lanka.\""), "what is said to one that does not").formerly("mobile_number_pattern_failure_error_message"),
             Key::new("enable_account_locking_for_failed_attempts", Default("false"), "wrong codes lock the whole account; its factor they lock in any case").formerly("EnableAccountLockingForFailedAttempts"),
             Key::new("show_auth_failure_reason", Default("false"), "who is locked is told so, and for how long").formerly("showAuthFailureReason"),
-            Key::new("use_internal_error_codes", Default("true"), "a failed sending shows a code such as SMSOTP-60002, not the provider's status").formerly("UseInternalErrorCodes"),
+            Key::new("use_internal_error_codes", Default("true"), "a failed sending shows a code such as SMSOTP-60002; false: only that nothing was sent").formerly("UseInternalErrorCodes"),
             Key::new("show_detailed_error_info", Default("false"), "what the provider says about a failed sending is shown, cleaned").formerly("show_detailed_error_info"),
             Key::new("values_to_be_masked", Default("[]"), "texts that are hidden in it, letter by letter").formerly("values_to_be_masked"),
             Key::new("redirect_to_multi_option_page_on_failure", Default("false"), "a sign-in that wrong codes ended goes back to the choice of first steps, where there was one").formerly("redirectToMultiOptionPageOnFailure"),

@@ -496,10 +496,11 @@ impl Directory for Sql {
             .kept()
             .claim_first_number(name, name, number.e164())
             .await?;
-        if claimed == FirstNumber::Saved {
-            self.save_number(tenant, account, number).await?;
+        if claimed != FirstNumber::Saved {
+            return Ok(claimed);
         }
-        Ok(claimed)
+        let written = self.save_number(tenant, account, number).await;
+        self.kept().settle_first_number(name, written).await
     }
 
     async fn save_number(

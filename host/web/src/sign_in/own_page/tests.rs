@@ -116,22 +116,22 @@ fn each_step_has_its_page_and_is_told_what_it_always_was() {
         (
             code(true, None),
             "code",
-            "screenvalue=******5231&resendCode=true",
+            "screenvalue=******5231&screenValue=******5231&resendCode=true",
         ),
         (
             code(true, Some(Notice::CodeWrong)),
             "code",
-            "screenvalue=******5231&resendCode=true&authFailure=true&authFailureMsg=authentication.fail.message",
+            "screenvalue=******5231&screenValue=******5231&resendCode=true&authFailure=true&authFailureMsg=authentication.fail.message",
         ),
         (
             code(true, Some(Notice::CodeExpired)),
             "code",
-            "screenvalue=******5231&resendCode=true&authFailure=true&authFailureMsg=token.expired",
+            "screenvalue=******5231&screenValue=******5231&resendCode=true&authFailure=true&authFailureMsg=token.expired",
         ),
         (
             code(false, Some(Notice::NotSent)),
             "error",
-            "screenvalue=******5231&resendCode=false&authFailure=true&authFailureMsg=unable.send.code",
+            "screenvalue=******5231&screenValue=******5231&resendCode=false&authFailure=true&authFailureMsg=unable.send.code",
         ),
         (
             Step::AskNumber { notice: None },

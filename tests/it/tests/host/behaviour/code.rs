@@ -1,7 +1,7 @@
 //! The code comes in: right, wrong, late, twice; with another try and without.
 
 use super::{EN, Scene, another_code, says};
-use postern_kit::anyhow::Result;
+use postern_kit::anyhow::{Context, Result};
 
 const RETRY: &str = "retry_enable = true";
 const NO_RETRY: &str = "retry_enable = false";
@@ -281,6 +281,37 @@ async fn codes_have_the_length_and_the_letters_of_the_settings() -> Result<()> {
             assert!(at.enter(&typed).await?.is_account(), "case does not matter");
         }
         assert_eq!(any_letter, letters, "{settings}");
+    }
+    Ok(())
+}
+
+/// `notificationTemplate`, and the line that binds the code to this host.
+#[tokio::test]
+async fn the_message_says_what_the_settings_say_around_the_code() -> Result<()> {
+    let scene = Scene::new().await?;
+    for (settings, before, bound) in [
+        ("", "Your Postern code is ", true),
+        (
+            "notification_template = \"Acme.\"",
+            "Acme. Verification Code: ",
+            true,
+        ),
+        (
+            "notification_template = \"Acme.\"\norigin_bound_line = false",
+            "Acme. Verification Code: ",
+            false,
+        ),
+    ] {
+        scene.set(settings).await?;
+        let (name, number) = scene.person().await?;
+        let code = scene.at_the_code(&name, &number).await?.code;
+        let message = scene.host.outbox().newest_to(&number);
+        let text = message.context("a message")?.text;
+        let said = format!("{before}{code}");
+        assert!(text.starts_with(&said), "{settings}: {text}");
+        let last = text.lines().last().unwrap_or_default();
+        let binds = last.starts_with('@') && last.ends_with(&format!(" #{code}"));
+        assert_eq!(binds, bound, "{settings}: {text}");
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Who is it, and is it anybody at all: the first step, the rules that map a federated person to an
 //! account, and the second factor asked for without a first.
 
-use super::{EN, Scene, another_code, said, says};
+use super::{EN, Scene, another_code, go_on, said, says};
 use crate::PASSWORD;
+use postern_admin::Password;
 use postern_kit::anyhow::Result;
 use postern_kit::{Change, FederatedLogin};
 use std::collections::BTreeMap;
@@ -295,5 +296,34 @@ async fn a_claim_that_says_false_disables_nothing() -> Result<()> {
         .set("mandatory = false\nenable_by_user_claim = true")
         .await?;
     scene.at_the_code(&name, &number).await?;
+    Ok(())
+}
+
+/// B-01: a new password ends a sign-in that needs no code and has not opened its session yet.
+#[tokio::test]
+async fn a_new_password_ends_a_sign_in_that_needs_no_code() -> Result<()> {
+    let scene = Scene::with(|builder| builder.plugin("local")).await?;
+    scene.set("mandatory = false").await?;
+    for changes in [false, true] {
+        let (name, number) = scene.somebody();
+        let opted_out = Change {
+            number: Some(Some(number)),
+            opted_out: Some(true),
+            ..Change::default()
+        };
+        scene.host.add_person(&name, PASSWORD, opted_out).await?;
+        let mut browser = scene.host.browser();
+        let page = scene.host.federated(&mut browser, said(&name)).await?;
+        assert!(page.has_form("/sign-in/finish"), "{}", page.text());
+        if changes {
+            let change = Change {
+                password: Some(Password::new("another one altogether".to_owned())),
+                ..Change::default()
+            };
+            scene.host.change_user(&name, change).await?;
+        }
+        let page = go_on(&mut browser, page).await?;
+        assert_eq!(page.is_account(), !changes, "{}", page.text());
+    }
     Ok(())
 }

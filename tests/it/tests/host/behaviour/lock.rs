@@ -1,8 +1,9 @@
 //! Too many wrong codes: the factor is locked, longer each time; the reason is told where the settings
 //! say so.
 
-use super::{EN, Scene, another_code, says};
+use super::{EN, Scene, another_code, go_on, said, says};
 use crate::PASSWORD;
+use postern_kit::Change;
 use postern_kit::anyhow::Result;
 
 /// Two logins of five wrong codes each: the tenth locks.
@@ -113,6 +114,34 @@ async fn where_the_account_locks_the_password_is_refused_as_well() -> Result<()>
     scene.pass(15 * 60);
     let mut at = scene.at_the_code(&name, &number).await?;
     assert!(at.enter_right().await?.is_account());
+    Ok(())
+}
+
+/// The same whoever vouches for the account, and although it opted out of codes meanwhile.
+#[tokio::test]
+async fn where_the_account_locks_no_identity_provider_lets_it_in() -> Result<()> {
+    let scene = Scene::with(|builder| builder.plugin("local")).await?;
+    for locks in [true, false] {
+        scene
+            .set(&format!(
+                "mandatory = false\nenable_account_locking_for_failed_attempts = {locks}"
+            ))
+            .await?;
+        let (name, number) = scene.person().await?;
+        lock(&scene, &name, &number).await?;
+        let opted_out = Change {
+            opted_out: Some(true),
+            ..Change::default()
+        };
+        scene.host.change_user(&name, opted_out).await?;
+        let mut browser = scene.host.browser();
+        let page = scene.host.federated(&mut browser, said(&name)).await?;
+        if locks {
+            says("locked", &page, EN.stopped_failed);
+        }
+        let page = go_on(&mut browser, page).await?;
+        assert_eq!(page.is_account(), !locks, "{locks}: {}", page.text());
+    }
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use super::{EN, Scene, another_code, said, says};
 use crate::PASSWORD;
-use postern_kit::Page;
+use postern_admin::Password;
 use postern_kit::anyhow::Result;
+use postern_kit::{Change, Page};
 
 const CAPTURE: &str = "capture_and_update_mobile_number = true";
 const DIRECT: &str = "send_otp_directly_to_mobile = true";
@@ -85,6 +86,35 @@ async fn a_pending_number_is_not_stored_by_a_backup_code() -> Result<()> {
     let page = browser.enter_backup_code(&page, &codes[0]).await?;
     assert!(page.is_account(), "{}", page.text());
     assert_eq!(stored(&scene, &name).await?, None);
+    Ok(())
+}
+
+/// B-01: who came to the number page before the password was changed, or the account was locked, goes no
+/// further.
+#[tokio::test]
+async fn a_lock_and_a_new_password_end_an_open_number_page() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.set(CAPTURE).await?;
+    let locked = Change {
+        locked: Some(true),
+        ..Change::default()
+    };
+    let password = Change {
+        password: Some(Password::new("another one altogether".to_owned())),
+        ..Change::default()
+    };
+    for change in [locked, password] {
+        let name = scene.person_without_number().await?;
+        let (_, number) = scene.somebody();
+        let mut browser = scene.host.browser();
+        let page = browser.sign_in(&name, PASSWORD).await?;
+        assert!(page.asks_for_number(), "{}", page.text());
+        scene.host.change_user(&name, change).await?;
+        let page = give(&mut browser, &page, &number).await?;
+        assert!(!page.asks_for_code(), "{}", page.text());
+        assert_eq!(scene.messages_to(&number), 0);
+        assert_eq!(stored(&scene, &name).await?, None);
+    }
     Ok(())
 }
 
@@ -204,6 +234,32 @@ async fn a_number_that_breaks_the_operators_pattern_is_refused_in_the_operators_
             .submit(&page, "/account/number", &[("mobile", &next)])
             .await?;
         assert_eq!(scene.messages_to(&next), 1);
+    }
+    Ok(())
+}
+
+/// the operator's list of countries holds for a number that is typed and for one of the profile.
+#[tokio::test]
+async fn a_number_outside_the_allowed_countries_gets_no_message() -> Result<()> {
+    let scene = Scene::new().await?;
+    for (regions, sent) in [("[\"LK\"]", false), ("[]", true)] {
+        let without = scene.person_without_number().await?;
+        let (with, own) = scene.person().await?;
+        scene
+            .set(&format!("{CAPTURE}\nallowed_regions = {regions}"))
+            .await?;
+        let (_, typed) = scene.somebody();
+        let mut browser = scene.host.browser();
+        let page = browser.sign_in(&without, PASSWORD).await?;
+        let first = give(&mut browser, &page, &typed).await?;
+        let second = scene.host.browser().sign_in(&with, PASSWORD).await?;
+        for (page, number) in [(first, typed), (second, own)] {
+            assert_eq!(page.asks_for_code(), sent, "{regions}: {}", page.text());
+            assert_eq!(scene.messages_to(&number), usize::from(sent), "{regions}");
+            if !sent {
+                says(regions, &page, EN.notice_number_refused);
+            }
+        }
     }
     Ok(())
 }

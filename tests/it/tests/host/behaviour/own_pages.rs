@@ -20,6 +20,8 @@ mobile_number_reg_page = "http://localhost:1/number.html"
 
 /// What every page is told.
 const ALWAYS: [&str; 2] = ["authenticators", "sessionDataKey"];
+/// The spellings of older and newer pages.
+const SHOWN: [&str; 2] = ["screenvalue", "screenValue"];
 const FAILED: [&str; 2] = ["authFailure", "authFailureMsg"];
 
 async fn scene(more: &str) -> Result<Scene> {
@@ -120,12 +122,13 @@ async fn the_code_page_is_told_how_the_step_stands_and_signs_somebody_in() -> Re
     let scene = scene("").await?;
     let (name, number) = scene.person().await?;
     let mut at = AtPage::after_password(&scene, &name).await?;
-    let asks = [&["theme"][..], &ALWAYS, &["screenvalue", "resendCode"]];
-    let failed = [asks[0], asks[1], asks[2], &FAILED];
+    let asks = [&["theme"][..], &ALWAYS, &SHOWN, &["resendCode"]];
+    let failed = [asks[0], asks[1], asks[2], asks[3], &FAILED];
     at.is("code.html", &asks);
     assert_eq!(at.told("theme"), "dark");
     assert_eq!(at.told("resendCode"), "true");
     let shown = at.told("screenvalue");
+    assert_eq!(shown, at.told("screenValue"));
     assert!(shown.ends_with(&number[number.len() - 4..]), "{shown}");
     assert!(!shown.contains(&number[1..]), "{shown}");
 
@@ -210,7 +213,7 @@ async fn the_error_page_is_told_why_nothing_was_sent() -> Result<()> {
         let (name, _) = scene.person().await?;
         let at = AtPage::after_password(&scene, &name).await?;
         let info: &[&str] = if detailed { &["authFailureInfo"] } else { &[] };
-        let names = [&ALWAYS[..], &["screenvalue", "resendCode"], &FAILED, info];
+        let names = [&ALWAYS[..], &SHOWN, &["resendCode"], &FAILED, info];
         at.is("error.html", &names);
         assert_eq!(at.told("authFailureMsg"), "SMSOTP-60005");
         if detailed {

@@ -8,7 +8,7 @@ use postern_kit::{Change, OutboxAnswer};
 
 const MOBILE: &str = "http://wso2.org/claims/mobile";
 
-/// Case 37 to 39: which characters stay visible, counted in characters.
+/// Case 37 to 39, `screenUserAttributeMaskRegex`: which characters stay visible, counted in characters.
 #[tokio::test]
 async fn the_code_page_shows_the_operators_attribute_masked_by_the_operators_rule() -> Result<()> {
     let scene = Scene::new().await?;
@@ -31,6 +31,12 @@ async fn the_code_page_shows_the_operators_attribute_masked_by_the_operators_rul
         ("no_of_digits = 8\norder = \"backward\"", "077", "077"),
         ("no_of_digits = 2\norder = \"backward\"", "añb€😀", "***€😀"),
         ("no_of_digits = 2\norder = \"forward\"", "éa<b>", "éa***"),
+        // An expression in place of both.
+        (
+            "no_of_digits = 2\nscreen_user_attribute_mask_regex = '\\d(?=\\d{4})'",
+            "0778965231",
+            "******5231",
+        ),
     ] {
         scene
             .set(&format!(
