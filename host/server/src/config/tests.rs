@@ -456,7 +456,7 @@ fn identity_providers_and_applications_are_read_with_their_defaults() {
     };
     assert_eq!(openid.client.scopes, ["openid"]);
     assert_eq!(openid.subject, "sub");
-    assert!(openid.userinfo && !openid.trust_email);
+    assert!(openid.userinfo && !openid.trust_email && openid.client.pkce);
     assert!(!format!("{corp:?}").contains("s3cret-value"), "L-04");
     let shop = &federation.relying_parties[0];
     assert!(!shop.first_step.password);
@@ -487,6 +487,7 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
         token_endpoint = "https://face.example/token"
         userinfo_endpoint = "https://face.example/me"
         client_id = "x"
+        pkce = false
 
         [relying_party.shop]
         first_step = ["nobody"]
@@ -512,6 +513,7 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
         "identity_provider.Corp.scopes",
         "identity_provider.face.authorization_endpoint",
         "identity_provider.face.subject",
+        "identity_provider.face.pkce",
         "relying_party.shop.first_step",
         "relying_party.shop.claims",
         "relying_party.shop.oidc.client_secret",
