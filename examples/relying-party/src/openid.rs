@@ -28,6 +28,7 @@ fn provider(app: &App) -> IdentityProvider {
                 client_id: settings.client_id.clone(),
                 client_secret: settings.client_secret.clone(),
                 authentication: ClientAuthentication::ClientSecretBasic,
+                pkce: true,
                 scopes: ["openid", "profile", "phone"].map(str::to_owned).to_vec(),
                 parameters: Vec::new(),
             },

@@ -98,9 +98,12 @@ impl OwnKeys for FileSamlKeys {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use postern_federation::saml::Certificate;
+
+    const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 
     #[test]
-    fn the_keys_are_made_once_and_the_next_one_is_published_beside_them() {
+    fn the_keys_are_made_once_and_the_next_one_is_published_until_it_signs() {
         let folder = tempfile::tempdir().unwrap();
         let keys = || Keys::open(folder.path()).unwrap();
         let now = Moment::from_seconds(1_795_310_100);
@@ -120,5 +123,27 @@ mod tests {
         assert_eq!(published[0], signed_by[0]);
         assert_eq!(published[1], *next.certificate());
         assert_eq!(both.name_key().unwrap(), again.name_key().unwrap());
+
+        // Renamed, the next one signs, and the former one is there for whoever has not read of it yet.
+        for (from, to) in [("saml", "saml-former"), ("saml-next", "saml")] {
+            for kind in ["key", "crt"] {
+                let at = |name: &str| keys().path(&format!("{name}.{kind}"));
+                std::fs::rename(at(from), at(to)).unwrap();
+            }
+        }
+        let rolled = FileSamlKeys::new(keys(), "login.example");
+        let rolled = rolled.security(now).unwrap();
+        let published = rolled.certificates();
+        assert_eq!(
+            published,
+            [next.certificate().clone(), signed_by[0].clone()]
+        );
+        let signature = rolled.sign_octets(b"octets").unwrap();
+        let signs = |certificate: &Certificate| {
+            let trusted = std::slice::from_ref(certificate);
+            rolled.verify_octets(RSA_SHA256, b"octets", &signature, trusted)
+        };
+        assert!(signs(next.certificate()).is_ok());
+        assert!(signs(&signed_by[0]).is_err());
     }
 }

@@ -216,6 +216,13 @@ pub(crate) async fn outbound(host: &Host, extent: Extent) -> Result<Vec<Figure>>
         Figure::plain(name("memory at the beginning"), first, "MiB"),
         Figure::plain(name("memory in the middle"), middle, "MiB"),
         Figure::plain(name("memory at the end"), last, "MiB"),
+        // A kilobyte kept of each user would be ten of them.
+        Figure::at_most(
+            name("more memory at the end"),
+            (last - first).max(0.0),
+            "MiB",
+            8.0,
+        ),
     ])
 }
 

@@ -304,7 +304,11 @@ impl IdentityProvider {
                     || request.attribute_index == provider.attribute_index),
             context: request.context,
         };
-        let status = if name_id == Some(None) {
+        // There are no affiliations here: a name is made for the one who asks (core, 3.4.1.1).
+        let for_others = request
+            .sp_name_qualifier
+            .is_some_and(|name| name != provider.entity_id);
+        let status = if name_id == Some(None) || for_others {
             Some(Status::InvalidNameIdPolicy)
         } else if request.names_subject
             || request

@@ -21,6 +21,8 @@ pub(crate) struct AuthnRequest {
     pub(crate) force_authn: bool,
     pub(crate) is_passive: bool,
     pub(crate) name_id_format: Option<String>,
+    /// Among whom the name shall hold: the issuer, or an affiliation that it belongs to.
+    pub(crate) sp_name_qualifier: Option<String>,
     pub(crate) context: Option<RequestedContext>,
     /// It names the person it expects (core, 3.3.2.2), which we do not do.
     pub(crate) names_subject: bool,
@@ -68,6 +70,10 @@ impl AuthnRequest {
             is_passive: boolean(root.attribute("IsPassive"))?,
             name_id_format: policy
                 .and_then(|p| p.attribute("Format"))
+                .map(str::to_owned),
+            sp_name_qualifier: policy
+                .and_then(|p| p.attribute("SPNameQualifier"))
+                .filter(|name| !name.is_empty())
                 .map(str::to_owned),
             context: root
                 .only(PROTOCOL, "RequestedAuthnContext")?

@@ -501,9 +501,17 @@ mod tests {
             ),
         ];
         for (text, expected) in cases {
-            let begun = std::time::Instant::now();
-            check(&text, Err(expected));
-            assert!(begun.elapsed() < std::time::Duration::from_millis(500));
+            // The shortest of three: other tests run beside it.
+            let took = (0..3).map(|_| {
+                let begun = std::time::Instant::now();
+                check(&text, Err(expected.clone()));
+                begun.elapsed()
+            });
+            let took = took.min().unwrap();
+            assert!(
+                took < std::time::Duration::from_millis(100),
+                "{expected:?}: {took:?}"
+            );
         }
     }
 

@@ -32,8 +32,14 @@ pub fn orderly(resource: Resource, body: &Object) -> Result<Object, ScimError> {
     Ok(kept)
 }
 
-/// The resource after the operations of a PATCH body; `current` as `orderly` leaves it.
-pub fn apply(resource: Resource, current: Object, body: &Object) -> Result<Object, ScimError> {
+/// The resource after the operations of a PATCH body; `current` as `orderly` leaves it. `id` is its own, which a client
+/// may say among what it changes.
+pub fn apply(
+    resource: Resource,
+    id: Option<&str>,
+    current: Object,
+    body: &Object,
+) -> Result<Object, ScimError> {
     let ours = member(body, "schemas").is_some_and(|schemas| {
         schemas
             .as_array()
@@ -54,6 +60,7 @@ pub fn apply(resource: Resource, current: Object, body: &Object) -> Result<Objec
     }
     let mut patched = Patched {
         resource,
+        id,
         object: current,
     };
     for operation in operations {
@@ -69,12 +76,13 @@ enum Act {
     Remove,
 }
 
-struct Patched {
+struct Patched<'a> {
     resource: Resource,
+    id: Option<&'a str>,
     object: Object,
 }
 
-impl Patched {
+impl Patched<'_> {
     fn operate(&mut self, operation: &Value) -> Result<(), ScimError> {
         let operation = operation
             .as_object()
@@ -106,7 +114,10 @@ impl Patched {
             .and_then(Value::as_object)
             .ok_or_else(|| ScimError::value("without a `path`, `value` must be an object"))?;
         for (name, value) in value {
-            if name.eq_ignore_ascii_case("schemas") {
+            // Okta says of what it renames which one that is.
+            let named = name.eq_ignore_ascii_case("id")
+                && value.as_str().is_some_and(|said| self.id == Some(said));
+            if named || name.eq_ignore_ascii_case("schemas") {
                 continue;
             }
             // An extension's object, or our own schema's.
@@ -535,6 +546,7 @@ mod tests {
         let body = json!({ "schemas": [PATCH], "Operations": operations });
         apply(
             resource,
+            Some("7"),
             before.as_object().unwrap().clone(),
             body.as_object().unwrap(),
         )
@@ -570,6 +582,10 @@ mod tests {
             (
                 json!([{"op": "Replace", "value": {"active": "False", "name.givenName": "Al"}}]),
                 json!({"userName": "alice", "emails": emails, "active": false, "name": {"givenName": "Al"}}),
+            ),
+            (
+                json!([{"op": "replace", "value": {"id": "7", "title": "boss"}}]),
+                json!({"userName": "alice", "emails": emails, "title": "boss"}),
             ),
             (
                 json!([{"op": "remove", "path": "emails[type eq \"work\"]"}]),
@@ -645,6 +661,11 @@ mod tests {
         for (operations, status, scim_type) in [
             (
                 json!([{"op": "replace", "path": "id", "value": "1"}]),
+                400,
+                Some("mutability"),
+            ),
+            (
+                json!([{"op": "replace", "value": {"id": "1", "title": "boss"}}]),
                 400,
                 Some("mutability"),
             ),

@@ -114,7 +114,7 @@ pub fn patch(resource: Resource, current: Object, body: &Object) -> Result<Objec
     }
     let body = json!({ "schemas": [PATCH], "Operations": operations });
     match body {
-        Value::Object(body) => apply(resource, current, &body),
+        Value::Object(body) => apply(resource, None, current, &body),
         _ => Err(ScimError::syntax("an operation must be an object")),
     }
 }

@@ -55,8 +55,7 @@ fn verify(document: &str, signer: &str) -> Result<String, String> {
     )
 }
 
-#[track_caller]
-fn valid(schema: &str, document: &str) {
+fn judged(schema: &str, document: &str) -> Result<String, String> {
     let mut command = Command::new("xmllint");
     command
         .env("XML_CATALOG_FILES", folder().join("catalog.xml"))
@@ -64,7 +63,12 @@ fn valid(schema: &str, document: &str) {
         .arg(format!(
             "/usr/share/xml/opensaml/saml-schema-{schema}-2.0.xsd"
         ));
-    if let Err(problem) = run(&mut command, document) {
+    run(&mut command, document)
+}
+
+#[track_caller]
+fn valid(schema: &str, document: &str) {
+    if let Err(problem) = judged(schema, document) {
         panic!("not valid: {problem}\n{document}");
     }
 }
@@ -243,5 +247,15 @@ fn what_we_send_is_valid_by_the_oasis_schemas() {
     ] {
         valid("protocol", &logout_response(status));
     }
-    valid("metadata", &crate::metadata::own());
+    let metadata = crate::metadata::own();
+    valid("metadata", &metadata);
+    // The judge does judge.
+    for (schema, document, part) in [
+        ("protocol", authn_request(), " Version=\"2.0\""),
+        ("metadata", metadata, " entityID=\"https://idp.example/\""),
+    ] {
+        let broken = document.replacen(part, "", 1);
+        assert_ne!(broken, document);
+        assert!(judged(schema, &broken).is_err(), "{part}");
+    }
 }

@@ -278,6 +278,13 @@ fn what_is_asked_and_cannot_be_given_is_said_to_the_service_provider() {
         status(format("urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos")),
         Status::InvalidNameIdPolicy
     );
+    let name_for = |whom: &str| {
+        let policy = format!("<samlp:NameIDPolicy SPNameQualifier=\"{whom}\"");
+        edited(|xml| xml.replace("<samlp:NameIDPolicy", &policy))
+    };
+    let affiliation = name_for("https://affiliation.example/");
+    assert_eq!(status(affiliation), Status::InvalidNameIdPolicy);
+    grant(&name_for(SP), &unsigned_application());
     assert_eq!(
         status(edited(|xml| xml.replace(
             "<samlp:NameIDPolicy",

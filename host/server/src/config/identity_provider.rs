@@ -124,6 +124,7 @@ fn registration(
                 ("client_secret_post", ClientAuthentication::ClientSecretPost),
             ],
         ),
+        pkce: s.flag("pkce", true),
         scopes: s.or("scopes", "a list of words", scopes),
         parameters: read_claims(s.table("parameters")),
     }

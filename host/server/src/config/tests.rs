@@ -483,7 +483,7 @@ fn identity_providers_and_applications_are_read_with_their_defaults() {
     };
     assert_eq!(openid.client.scopes, ["openid"]);
     assert_eq!(openid.subject, "sub");
-    assert!(openid.userinfo && !openid.trust_email);
+    assert!(openid.userinfo && !openid.trust_email && openid.client.pkce);
     assert!(!format!("{corp:?}").contains("s3cret-value"), "L-04");
     let shop = &federation.relying_parties[0];
     assert!(!shop.first_step.password);
@@ -495,6 +495,53 @@ fn identity_providers_and_applications_are_read_with_their_defaults() {
     let told: Vec<_> = config.warnings.iter().map(|w| w.key.as_str()).collect();
     assert!(told.contains(&"relying_party.shop.oidc.client_secret"));
     assert!(!told.contains(&"identity_provider.corp.client_secret"));
+}
+
+/// Enable Single Logout: nowhere without it; else what is written, else where the other messages go.
+#[test]
+fn logout_messages_go_where_the_others_go_unless_an_address_is_written() {
+    use postern_federation::identity_provider::Protocol;
+    use postern_federation::saml::Binding;
+    let pem = include_str!("../../../federation/tests/saml/keys/sp.crt");
+    let told = |more: &str| {
+        let text = format!(
+            r#"{ORDERLY}
+            [identity_provider.partner]
+            protocol = "saml"
+            entity_id = "partner"
+            sso_url = "https://partner.example/sso"
+            certificates = ["partner.pem"]
+            {more}
+            [relying_party.shop.saml]
+            entity_id = "shop"
+            consumer_services = ["https://shop.example/acs", "https://shop.example/other"]
+            {more}
+            "#
+        );
+        let config = load_with(&text, &[("/etc/postern/partner.pem", pem)]).unwrap();
+        let federation = &config.federation;
+        let Protocol::Saml(partner) = &federation.identity_providers[0].protocol else {
+            panic!("it speaks SAML");
+        };
+        let shop = federation.relying_parties[0].saml.as_ref().unwrap();
+        [&partner.logout, &shop.logout]
+            .map(|logout| logout.as_ref().map(|to| (to.binding, to.url.clone())))
+    };
+    let at = |binding, url: &str| Some((binding, url.to_owned()));
+    let nowhere: [Option<(Binding, String)>; 2] = [None, None];
+    assert_eq!(told(""), nowhere);
+    let by_default = [
+        at(Binding::Redirect, "https://partner.example/sso"),
+        at(Binding::Post, "https://shop.example/acs"),
+    ];
+    assert_eq!(told("single_logout = true"), by_default);
+    let address = "logout_url = \"https://x.example/slo\"\nlogout_binding = \"post\"";
+    let written = at(Binding::Post, "https://x.example/slo");
+    assert_eq!(
+        told(&format!("single_logout = true\n{address}")),
+        [written.clone(), written]
+    );
+    assert_eq!(told(address), nowhere);
 }
 
 #[test]
@@ -514,6 +561,7 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
         token_endpoint = "https://face.example/token"
         userinfo_endpoint = "https://face.example/me"
         client_id = "x"
+        pkce = false
 
         [relying_party.shop]
         first_step = ["nobody"]
@@ -539,6 +587,7 @@ fn every_problem_of_a_peer_is_told_at_once_by_its_key() {
         "identity_provider.Corp.scopes",
         "identity_provider.face.authorization_endpoint",
         "identity_provider.face.subject",
+        "identity_provider.face.pkce",
         "relying_party.shop.first_step",
         "relying_party.shop.claims",
         "relying_party.shop.oidc.client_secret",

@@ -26,6 +26,13 @@ fn registration() -> Vec<Field> {
         text("client_authentication", "Client authentication", "")
             .of(choice(&["client_secret_basic", "client_secret_post"]))
             .or("client_secret_basic"),
+        text(
+            "pkce",
+            "PKCE",
+            "Off only for a provider that refuses it of a client with a secret.",
+        )
+        .of(FieldKind::Boolean)
+        .or("true"),
         text("scopes", "Scopes", "").of(FieldKind::List),
         text("parameters", "Further parameters", "Sent with the request.").of(FieldKind::Pairs),
     ]

@@ -61,7 +61,7 @@ pub(super) async fn change(
         Change::Part(body) => {
             let current = group::attributes(&known);
             let patched = match asked.dialect {
-                Dialect::Two => patch::apply(Resource::Group, current, body)?,
+                Dialect::Two => patch::apply(Resource::Group, Some(id), current, body)?,
                 Dialect::One => v1::patch(Resource::Group, current, body)?,
             };
             Wanted::read(&patched)?

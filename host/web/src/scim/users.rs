@@ -82,7 +82,7 @@ pub(super) async fn change(
         Change::Whole(body) => (Wanted::read(body)?, true),
         Change::Part(body) => {
             let patched = match asked.dialect {
-                Dialect::Two => patch::apply(Resource::User, current, body)?,
+                Dialect::Two => patch::apply(Resource::User, Some(id), current, body)?,
                 Dialect::One => v1::patch(Resource::User, current, body)?,
             };
             (Wanted::read(&patched)?, false)

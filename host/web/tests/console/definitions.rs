@@ -209,6 +209,7 @@ async fn the_resident_providers_have_their_pages_and_one_rule() {
         "https://login.example/samlsso",
         "https://login.example/.well-known/openid-configuration",
         "https://login.example/oauth2/token",
+        "https://login.example/wso2/scim/Users",
         &"0a1b".repeat(16),
         "2026-11-22",
         "unknown",
@@ -218,7 +219,13 @@ async fn the_resident_providers_have_their_pages_and_one_rule() {
     let home = "/console/resident-service-provider";
     let page = browser.get(home).await;
     let new = "/console/inbound/new/scim";
-    assert!(page.body.contains(new), "{}", page.body);
+    for shown in [
+        new,
+        "https://login.example/scim/v2",
+        "https://login.example/wso2/scim/Users",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
     let form = browser.get(new).await;
     let hidden = "name=\"name\" value=\"resident\"";
     assert!(form.body.contains(hidden), "{}", form.body);

@@ -191,6 +191,32 @@ async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
     signs_in(&host, &provider).await
 }
 
+/// LinkedIn is one: the entry says so, and nothing that the provider does leaves PKCE out.
+#[tokio::test]
+async fn pkce_is_left_out_by_the_operators_word_alone() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"data": {"login": "alice"}}));
+    provider.know_no_pkce();
+    for pkce in [true, false] {
+        let host = TestHost::builder()
+            .provider(Provider::Outbox)
+            .plugin("local")
+            .config(&format!("{}pkce = {pkce}\n{BOTH}", plain(&provider)))
+            .start()
+            .await?;
+        host.add_user("alice", PASSWORD, ALICE).await?;
+        if pkce {
+            let page = through(&mut host.browser(), &provider).await?;
+            assert!(!page.asks_for_code(), "{}", page.text());
+            assert_eq!(provider.tokens_given(), 0);
+        } else {
+            signs_in(&host, &provider).await?;
+        }
+        assert_eq!(provider.asked("code_challenge").is_some(), pkce);
+    }
+    Ok(())
+}
+
 /// Where there is nothing to choose, nobody is asked; and what the provider refuses does not run in
 /// circles.
 #[tokio::test]

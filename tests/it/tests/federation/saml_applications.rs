@@ -8,6 +8,7 @@ use crate::saml::{
 use crate::{ALICE, PASSWORD};
 use postern_federation::saml::context::{Comparison, RequestedContext};
 use postern_federation::saml::response::Attribute;
+use postern_federation::saml::sp::Wish;
 use postern_federation::saml::{AuthnContext, Binding, Refusal};
 use postern_kit::anyhow::Result;
 use postern_kit::postern_web::texts::EN;
@@ -127,6 +128,29 @@ async fn whoever_begins_both_factors_are_asked_for_and_the_application_is_told_t
         );
         assert_eq!(accepted.context(), AuthnContext::TwoFactors, "{begins}");
         assert_eq!(relay_state.as_deref(), PLAIN.relay_state, "{begins}");
+    }
+    host.stop().await
+}
+
+/// whoever has given both factors, and is known by them, gives both again.
+#[tokio::test]
+async fn a_forced_sign_in_asks_for_both_factors_again() -> Result<()> {
+    let host = host().await?;
+    let mut phone = host.phone(ALICE);
+    let mut visitor = visitor(&host);
+    let app = webapp(&host);
+    let force = Wish {
+        force_authn: true,
+        ..PLAIN
+    };
+    for (wish, asked) in [(PLAIN, true), (PLAIN, false), (force, true)] {
+        let mut stop = visitor.open(&app.link(wish)?).await?;
+        if asked {
+            stop = gives_password(&host, &mut visitor, stop).await?;
+            stop = gives_code(&host, &mut visitor, &mut phone, stop).await?;
+        }
+        let accepted = app.accept(stop, true)?.0?;
+        assert_eq!(accepted.context(), AuthnContext::TwoFactors);
     }
     host.stop().await
 }

@@ -39,6 +39,9 @@ pub struct Registration {
     /// `None`: we are a public client there.
     pub client_secret: Option<Secret>,
     pub authentication: ClientAuthentication,
+    /// Off only for a provider that takes the verifier of a client with a secret for a wrong secret (LinkedIn): then a
+    /// code that was stolen on its way can be brought by whoever stole it, unless an ID token with our nonce follows.
+    pub pkce: bool,
     pub scopes: Vec<String>,
     /// Further parameters of the authorization request: `hd`, `resource`. One that a request says itself, as
     /// `login_hint` where an application names somebody, is left out of that one.
@@ -70,6 +73,12 @@ impl Registration {
             problems.push(Problem::new(
                 "client_secret",
                 "empty: expected the secret, or no such key for a public client",
+            ));
+        }
+        if !self.pkce && self.client_secret.is_none() {
+            problems.push(Problem::new(
+                "pkce",
+                "nothing else ties a code to a public client: expected `client_secret` beside it, or no such key",
             ));
         }
         let orderly = |scope: &String| {

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Every answer is believed only for the trip it belongs to: one use of `state`, the browser's own
-//! login, the provider that was asked (by path, by `iss`), the `nonce`, and the PKCE verifier.
+//! login, the provider that was asked (by path, by `iss`), the `nonce`, and the PKCE verifier (unless the
+//! provider's entry goes without).
 
 mod attributes;
 mod discovery;

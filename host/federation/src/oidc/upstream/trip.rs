@@ -176,8 +176,6 @@ impl Upstreams {
         let state = ParkingKey::from_entropy(&part(0));
         let nonce = URL_SAFE_NO_PAD.encode(part(1));
         let verifier = URL_SAFE_NO_PAD.encode(part(2));
-        let challenge =
-            PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(verifier.clone()));
         let client = client(provider, registration, &endpoints, traveller.redirect_uri)?;
         let auth_url = AuthUrl::new(endpoints.authorization.clone())
             .map_err(|error| broken(provider, format!("its authorization endpoint: {error}")))?;
@@ -185,8 +183,12 @@ impl Upstreams {
         let key = state.as_str().to_owned();
         let mut request = client
             .authorize_url(|| CsrfToken::new(key))
-            .set_pkce_challenge(challenge)
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
+        if registration.pkce {
+            let verifier = PkceCodeVerifier::new(verifier.clone());
+            request =
+                request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        }
         let mut ours: Vec<(&str, &str)> = Vec::new();
         if matches!(provider.protocol, Protocol::Oidc(_)) {
             ours.extend([("nonce", nonce.as_str()), ("ui_locales", traveller.locale)]);
@@ -308,9 +310,10 @@ impl Upstreams {
             provider,
         };
         let client = client.set_token_uri(token_url);
-        let request = client
-            .exchange_code(AuthorizationCode::new(code))
-            .set_pkce_verifier(PkceCodeVerifier::new(trip.verifier.clone()));
+        let mut request = client.exchange_code(AuthorizationCode::new(code));
+        if registration.pkce {
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(trip.verifier.clone()));
+        }
         request
             .request_async(&fetch)
             .await

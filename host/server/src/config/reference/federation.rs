@@ -66,6 +66,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("client_id", Example("\"postern\""), "what it calls this host"),
             Key::new("client_secret", Example("{ env = \"GOOGLE_SECRET\" }"), "the secret it gave; without it this host is a public client"),
             Key::new("client_authentication", Default("\"client_secret_basic\""), "how the secret is sent: `client_secret_basic` or `client_secret_post`"),
+            Key::new("pkce", Default("true"), "false for one that refuses PKCE of a client with a secret; a stolen code is then worth a sign-in, unless it is `oidc`"),
             Key::new("scopes", Default("[\"openid\"]"), "what is asked for"),
             Key::new("subject", Default("\"sub\""), "the member that names the person for good"),
             Key::new("userinfo", Default("true"), "`oidc`: attributes are also asked of its userinfo address"),

@@ -1,10 +1,11 @@
-//! SCIM 1.1, as the older peers speak it to us.
+//! How systems speak that are likely to look after our users: SCIM 1.1 of the older peers, and what Entra and Okta
+//! make of 2.0.
 
-use super::{ALL, at, made};
-use crate::PASSWORD;
+use super::{ALL, GROUP, GROUPS, USER, USERS, at, client, host, made, patch};
+use crate::{ALICE, PASSWORD};
 use postern_kit::anyhow::Result;
 use postern_kit::{Provider, Scim, TestHost};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_older_peers_find_their_own_dialect() -> Result<()> {
@@ -66,5 +67,128 @@ async fn the_older_peers_find_their_own_dialect() -> Result<()> {
     assert_eq!(again.status, 409);
     assert_eq!(scim.delete(&path).await?.status, 204);
     assert_eq!(scim.get(&path).await?.status, 404);
+    Ok(())
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// What is there after these operations.
+async fn patched(scim: &Scim, path: &str, operations: Value) -> Result<Value> {
+    let answer = scim.patch(path, &patch(operations)).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+/// The requests that its documentation shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_entra_asks_is_understood() -> Result<()> {
+    let host = host().await?;
+    let scim = client(&host, "entra", &ALL).await?;
+    // Its test of the connection.
+    let nobody = format!("{USERS}?filter=userName+eq+%228e4c2b6a-nobody%22");
+    assert_eq!(scim.get(&nobody).await?.json()?["totalResults"], 0);
+    let body = json!({
+        "schemas": [USER, ENTERPRISE],
+        "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
+        "userName": "alice@corp.example",
+        "active": true,
+        "emails": [{ "primary": true, "type": "work", "value": "alice@corp.example" }],
+        "meta": { "resourceType": "User" },
+        "name": { "formatted": "Alice Liddell", "familyName": "Liddell", "givenName": "Alice" },
+        "roles": [],
+        (ENTERPRISE): { "department": "Wonderland" },
+    });
+    let alice = made(&scim, USERS, &body).await?;
+    let path = at(USERS, &alice);
+    let changed = patched(
+        &scim,
+        &path,
+        json!([
+            { "op": "Replace", "path": "emails[type eq \"work\"].value", "value": "a@corp.example" },
+            { "op": "Replace", "path": "name.familyName", "value": "Hargreaves" },
+            { "op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "+1 2025550142" },
+        ]),
+    )
+    .await?;
+    assert_eq!(changed["emails"][0]["value"], "a@corp.example");
+    assert_eq!(changed["name"]["familyName"], "Hargreaves");
+    assert_eq!(changed["phoneNumbers"][0]["value"], ALICE);
+    let off = json!([{ "op": "Replace", "path": "active", "value": "False" }]);
+    assert_eq!(patched(&scim, &path, off).await?["active"], false);
+
+    let body = json!({
+        "schemas": [GROUP, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],
+        "externalId": "8aa1a0c0-c4c3-4bc0-b4a5-2ef676900159",
+        "displayName": "Staff",
+        "meta": { "resourceType": "Group" },
+    });
+    let staff = made(&scim, GROUPS, &body).await?;
+    let group = at(GROUPS, &staff);
+    let who = json!([{ "$ref": null, "value": alice["id"] }]);
+    let join = json!([{ "op": "Add", "path": "members", "value": who }]);
+    let with = patched(&scim, &group, join).await?;
+    assert_eq!(with["members"][0]["value"], alice["id"]);
+    let found = format!("{GROUPS}?excludedAttributes=members&filter=displayName+eq+%22Staff%22");
+    assert_eq!(scim.get(&found).await?.json()?["totalResults"], 1);
+    let leave = json!([{ "op": "Remove", "path": "members", "value": who }]);
+    assert!(
+        patched(&scim, &group, leave)
+            .await?
+            .get("members")
+            .is_none()
+    );
+    assert_eq!(scim.delete(&path).await?.status, 204);
+    Ok(())
+}
+
+/// The same of Okta: users whole, groups in parts, and the group's own id among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_okta_asks_is_understood() -> Result<()> {
+    let host = host().await?;
+    let scim = client(&host, "okta", &ALL).await?;
+    let nobody = format!("{USERS}?filter=userName%20eq%20%22bob%40corp.example%22");
+    let page = format!("{nobody}&startIndex=1&count=100");
+    assert_eq!(scim.get(&page).await?.json()?["totalResults"], 0);
+    let mut body = json!({
+        "schemas": [USER],
+        "userName": "bob@corp.example",
+        "name": { "givenName": "Bob", "familyName": "Dormouse" },
+        "emails": [{ "primary": true, "value": "bob@corp.example", "type": "work", "display": "bob@corp.example" }],
+        "displayName": "Bob Dormouse",
+        "locale": "en-US",
+        "externalId": "00ujl29u0le5T6Aj10h7",
+        "groups": [],
+        "password": PASSWORD,
+        "active": true,
+    });
+    let bob = made(&scim, USERS, &body).await?;
+    let path = at(USERS, &bob);
+    body["id"] = bob["id"].clone();
+    body["meta"] = json!({ "resourceType": "User" });
+    body["name"]["givenName"] = "Robert".into();
+    body.as_object_mut().unwrap().remove("password");
+    let answer = scim.put(&path, &body).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()?["name"]["givenName"], "Robert");
+
+    let body = json!({ "schemas": [GROUP], "displayName": "Staff", "members": [] });
+    let staff = made(&scim, GROUPS, &body).await?;
+    let group = at(GROUPS, &staff);
+    let rename = json!({ "id": staff["id"], "displayName": "All staff" });
+    let renamed = json!([{ "op": "replace", "value": rename }]);
+    let renamed = patched(&scim, &group, renamed).await?;
+    assert_eq!(renamed["displayName"], "All staff");
+    assert_eq!(renamed["id"], staff["id"]);
+    let who = json!([{ "value": bob["id"], "display": "bob@corp.example" }]);
+    let gone = format!("members[value eq {}]", bob["id"]);
+    let join = json!([
+        { "op": "remove", "path": gone },
+        { "op": "add", "path": "members", "value": who },
+    ]);
+    let with = patched(&scim, &group, join).await?;
+    assert_eq!(with["members"][0]["value"], bob["id"]);
+    let off = json!([{ "op": "replace", "value": { "active": false } }]);
+    assert_eq!(patched(&scim, &path, off).await?["active"], false);
+    assert_eq!(scim.delete(&group).await?.status, 204);
     Ok(())
 }

@@ -64,6 +64,13 @@ async fn scim_sanity_finds_no_fault() -> Result<()> {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    let report: Value = serde_json::from_str(&said)?;
+    let summary = &report["summary"];
+    assert!(
+        summary["passed"].as_u64() > Some(20),
+        "it tested little: {summary}"
+    );
+    assert_eq!(summary["failed"], 0, "{said}");
     Ok(())
 }
 
