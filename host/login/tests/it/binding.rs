@@ -3,7 +3,6 @@
 use crate::world::*;
 use postern_login::audit::What;
 use postern_login::login::{Notice, StopReason};
-use postern_login::ports::Profile;
 use postern_login::{LoginError, Step};
 use postern_otp::need::Refusal;
 
@@ -113,22 +112,15 @@ async fn a_second_capture_does_not_replace_the_first() {
 /// What an administrator says while the number page is open holds there: no message, nothing is kept.
 #[tokio::test]
 async fn an_open_number_page_ends_with_what_led_to_it() {
-    let cases: [(fn(&mut Profile), StopReason); 2] = [
-        (
-            |profile| profile.locked = true,
-            StopReason::Refused(Refusal::Locked),
-        ),
-        (
-            |profile| profile.number = Some(ALICE.to_owned()),
-            StopReason::Failed,
-        ),
-    ];
-    for (change, reason) in cases {
+    for reason in [StopReason::Refused(Refusal::Locked), StopReason::Failed] {
         let world = capturing();
         let (id, step) = world.password_of("bob").await;
         assert_eq!(step, Step::AskNumber { notice: None });
         if let Some(bob) = world.held().users.get_mut("bob") {
-            change(&mut bob.profile);
+            match reason {
+                StopReason::Failed => bob.profile.number = Some(ALICE.to_owned()),
+                _ => bob.profile.locked = true,
+            }
         }
         let moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
         let backup_codes = false;
