@@ -21,7 +21,7 @@ pub struct Message {
     pub validity: u32,
     /// 1 for the first send of a challenge, then counting resends.
     pub attempt: u32,
-    /// BCP 47 language tag of the text.
+    /// BCP 47 language tag of what the person reads; empty where an application named none.
     pub locale: String,
     /// `login`, `verify-number` or another purpose.
     pub purpose: String,

@@ -67,9 +67,9 @@ impl fmt::Display for Class {
 /// Which addresses beyond the global ones the operator lets a sender reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Private {
-    /// `allow_private_networks`: loopback, private, shared and link-local addresses.
+    /// `allow_private_networks = true`: loopback, private, shared and link-local addresses.
     pub networks: bool,
-    /// Networks by name, whatever they are.
+    /// `allow_private_networks = [...]`: networks by name, whatever they are.
     pub listed: Vec<Network>,
 }
 

@@ -421,11 +421,19 @@ impl Folder {
             Err(ReadError::Refused(reason)) => {
                 // It may be the reading that failed: try again, but not soon.
                 known.not_before = now + BACK_OFF.1;
-                known.standing = Standing::Refused(Refused {
+                let standing = Standing::Refused(Refused {
                     sha256: None,
                     stage: "file".into(),
-                    reason,
+                    reason: reason.clone(),
                 });
+                // Once, and not at every try.
+                if known.standing != standing {
+                    tracing::warn!(
+                        { plugin.file = name, plugin.stage = "file" },
+                        "{name} refused at file: {reason}"
+                    );
+                    known.standing = standing;
+                }
                 return;
             }
         };

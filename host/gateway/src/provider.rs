@@ -39,8 +39,9 @@ pub struct SenderConfig {
     pub secrets: Vec<(String, Zeroizing<String>)>,
     /// Origins, perhaps with a path prefix: `https://api.example.com/v1`, `https://*.example.com`.
     pub allow: Vec<String>,
-    /// Whether its provider may be in a private network or on this machine.
-    pub allow_private_networks: bool,
+    /// Where its provider may be beside addresses that everybody reaches: on this machine, in a private
+    /// network.
+    pub private: Private,
     /// Further certificate authorities, in PEM.
     pub ca_pems: Vec<Vec<u8>>,
     /// The only content of the plugin file this sender accepts.
@@ -112,18 +113,7 @@ pub(crate) fn agree(
         problems: Vec::new(),
     };
     let (settings, secrets) = sort_settings(config, manifest, &mut findings);
-    let private = Private {
-        networks: config.allow_private_networks,
-        listed: Vec::new(),
-    };
-    let entries = grant(
-        config,
-        manifest,
-        &settings,
-        shipped,
-        &private,
-        &mut findings,
-    );
+    let entries = grant(config, manifest, &settings, shipped, &mut findings);
     let bound: Vec<OriginPattern> = entries.iter().map(|entry| entry.origin.clone()).collect();
     let named = secrets
         .into_iter()
@@ -147,7 +137,10 @@ pub(crate) fn agree(
             route: Route {
                 sender: config.name.as_str().into(),
                 tenant: config.tenant.as_str().into(),
-                grant: Arc::new(Grant { entries, private }),
+                grant: Arc::new(Grant {
+                    entries,
+                    private: config.private.clone(),
+                }),
                 trust,
             },
         }),
@@ -331,7 +324,7 @@ fn judge_value(setting: &Setting, value: &str, findings: &mut Findings<'_>) -> b
 /// when it is called.
 fn unreachable(origin: &Origin, private: &Private) -> Option<String> {
     let address = match &origin.host {
-        Host::Address(address) => *address,
+        Host::Address(address) => address.to_canonical(),
         // RFC 6761, section 6.3.
         Host::Name(name) if &**name == "localhost" || name.ends_with(".localhost") => {
             Ipv4Addr::LOCALHOST.into()
@@ -341,12 +334,14 @@ fn unreachable(origin: &Origin, private: &Private) -> Option<String> {
     if private.permits(address) {
         return None;
     }
-    let class = classify(address.to_canonical());
+    let class = classify(address);
     Some(match class.is_local_network() {
         true => format!(
-            "`{origin}` is {class}, which takes `allow_private_networks = true` for this sender"
+            "`{origin}` is {class}, which takes `allow_private_networks` for this sender: true, or a list with `{address}`"
         ),
-        false => format!("`{origin}` is {class}, which no sender reaches"),
+        false => {
+            format!("`{origin}` is {class}, which no sender reaches that does not list `{address}`")
+        }
     })
 }
 
@@ -386,7 +381,6 @@ fn grant(
     manifest: &Manifest,
     settings: &[Pair],
     shipped: &Shipped,
-    private: &Private,
     findings: &mut Findings<'_>,
 ) -> Vec<Entry> {
     let unasked = shipped.0.get(&manifest.id);
@@ -409,7 +403,7 @@ fn grant(
     for text in &manifest.origins {
         match split_url(text) {
             Ok(named) => {
-                if let Some(problem) = unreachable(&named.origin, private) {
+                if let Some(problem) = unreachable(&named.origin, &config.private) {
                     findings.add(None, problem);
                 }
                 asked.push(named);
@@ -450,7 +444,7 @@ fn grant(
                 if written && unasked.is_some_and(|plugin| plugin.origin_settings.contains(name)) {
                     allowed.push((Entry::from(named.origin.clone()), String::new()));
                 }
-                if let Some(problem) = unreachable(&named.origin, private) {
+                if let Some(problem) = unreachable(&named.origin, &config.private) {
                     findings.add(Some(name), problem);
                 }
                 asked.push(named);

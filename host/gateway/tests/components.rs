@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use postern_egress::address::Private;
 use postern_egress::{Client, SystemResolver};
 use postern_gateway::{FileState, Gateway, HealthPolicy, Outbox, SenderConfig, Setup, Shipped};
 use postern_login::TenantId;
@@ -247,7 +248,7 @@ fn sender() -> SenderConfig {
         settings: Vec::new(),
         secrets: Vec::new(),
         allow: Vec::new(),
-        allow_private_networks: false,
+        private: Private::default(),
         ca_pems: Vec::new(),
         expected_sha256: None,
     }

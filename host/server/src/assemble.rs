@@ -555,7 +555,7 @@ pub(crate) fn sender(sender: &Sender, tenant: &TenantId) -> anyhow::Result<Sende
             .map(|(name, value)| (name.clone(), Zeroizing::new(value.expose().to_owned())))
             .collect(),
         allow: sender.allow.clone(),
-        allow_private_networks: sender.allow_private_networks,
+        private: sender.private.clone(),
         ca_pems,
         expected_sha256: sender.sha256,
     })

@@ -224,4 +224,25 @@ mod tests {
         }
         assert_eq!(commands.into_iter().collect::<Vec<_>>(), NO_ACT);
     }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        let root = Arguments::command();
+        let mut groups = vec![(root.get_name().to_owned(), &root)];
+        let (mut commands, mut without) = (0, Vec::new());
+        while let Some((name, command)) = groups.pop() {
+            if command.has_subcommands() {
+                let below = command.get_subcommands();
+                groups.extend(below.map(|one| (format!("{name} {}", one.get_name()), one)));
+                continue;
+            }
+            commands += 1;
+            let help = command.get_after_help().map(ToString::to_string);
+            if !help.is_some_and(|help| help.contains("Example")) {
+                without.push(name);
+            }
+        }
+        assert_eq!(without, Vec::<String>::new());
+        assert!(commands > 50, "{commands}");
+    }
 }

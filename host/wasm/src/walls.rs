@@ -253,3 +253,83 @@ const PLAIN: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_arch_prctl,
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rustix::io::Errno;
+    use rustix::process::{getppid, getrlimit, test_kill_process};
+    use std::fs::File;
+    use std::io::{self, ErrorKind};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::process::Command;
+
+    const TEST: &str = "walls::tests::behind_the_walls_nothing_is_opened_reached_started_or_ended";
+    const INSIDE: &str = "POSTERN_TEST_BEHIND_WALLS";
+    /// How a test program ends neither when its tests pass nor when one fails.
+    const DONE: i32 = 42;
+
+    /// P-31: what code that got out of the sandbox would find. The walls stand for good, so they are built in a
+    /// process of their own: this test, started once more.
+    #[test]
+    fn behind_the_walls_nothing_is_opened_reached_started_or_ended() {
+        if std::env::var_os(INSIDE).is_some() {
+            knock_at_the_walls();
+            std::process::exit(DONE);
+        }
+        let inside = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST])
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&inside.stdout);
+        assert_eq!(inside.status.code(), Some(DONE), "{said}");
+    }
+
+    fn knock_at_the_walls() {
+        let program = std::env::current_exe().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let parent = getppid().unwrap();
+        // All of it can be done before.
+        drop(File::open(&program).unwrap());
+        drop(TcpStream::connect(address).unwrap());
+        test_kill_process(parent).unwrap();
+
+        let walls = build(Work::Run, &Limits::default());
+        for wall in [
+            "resource limits: on",
+            "no new privileges: on",
+            "not dumpable: on",
+        ] {
+            assert!(walls.iter().any(|built| built == wall), "{walls:?}");
+        }
+        for (resource, most) in [
+            (Resource::Core, 0),
+            (Resource::Nofile, 4_096),
+            (Resource::Fsize, 256 << 20),
+            (Resource::Data, 4 << 30),
+        ] {
+            let hard = getrlimit(resource).maximum;
+            assert!(hard.is_some_and(|hard| hard <= most), "{hard:?}");
+        }
+        // What landlock holds off by itself, where the kernel has all of it.
+        if walls.iter().any(|built| built == "landlock: on") {
+            denied("a file", File::open(&program));
+            denied("a port", TcpStream::connect(address));
+        }
+
+        assert_eq!(filter(), "seccomp: on");
+        denied("a file", File::open(&program));
+        denied("a port", TcpStream::connect(address));
+        denied("a socket", UdpSocket::bind("127.0.0.1:0"));
+        denied("a program", Command::new(&program).arg("--list").spawn());
+        assert_eq!(test_kill_process(parent), Err(Errno::PERM));
+    }
+
+    fn denied<T>(what: &str, outcome: io::Result<T>) {
+        let kind = outcome.err().map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
+    }
+}

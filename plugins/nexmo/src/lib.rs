@@ -87,8 +87,8 @@ fn meaning(status: &str) -> Reason {
     match status {
         "1" | "10" => Reason::Throttled,
         "5" => Reason::ProviderDown,
-        "2" | "3" | "22" | "23" | "32" => Reason::Misconfigured,
-        "4" | "14" => Reason::AuthFailed,
+        "2" | "3" | "22" | "23" => Reason::Misconfigured,
+        "4" | "14" | "32" => Reason::AuthFailed,
         "8" | "11" => Reason::AccountSuspended,
         "9" => Reason::InsufficientFunds,
         "6" => Reason::Unroutable,

@@ -5,6 +5,7 @@ use crate::guest::Trial;
 use crate::outbox::Outbox;
 use crate::report::{FileState, PluginReport};
 use crate::scripted::*;
+use postern_egress::address::Private;
 use postern_login::ports::{
     FailureReason, FederatedLogin, Message, Resolution, Senders, UserResolver,
 };
@@ -142,7 +143,7 @@ fn config(allow: &[&str]) -> SenderConfig {
         settings: vec![("from".into(), "Acme".into()), ("key".into(), KEY.into())],
         secrets: Vec::new(),
         allow: allow.iter().map(|line| (*line).into()).collect(),
-        allow_private_networks: false,
+        private: Private::default(),
         ca_pems: Vec::new(),
         expected_sha256: None,
     }

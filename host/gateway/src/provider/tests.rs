@@ -32,7 +32,7 @@ fn config(settings: &[(&str, &str)], allow: &[&str]) -> SenderConfig {
             .collect(),
         secrets: Vec::new(),
         allow: allow.iter().map(|line| (*line).into()).collect(),
-        allow_private_networks: false,
+        private: Private::default(),
         ca_pems: Vec::new(),
         expected_sha256: None,
     }
@@ -183,7 +183,7 @@ fn an_address_that_no_connection_may_go_to_is_said_before_anybody_sends() {
             &[("from", "Acme"), ("token", "t"), ("base_url", url)],
             &[&BOTH[..], &[url]].concat(),
         );
-        config.allow_private_networks = private;
+        config.private.networks = private;
         match agree(&config, &manifest(), &Shipped::default()) {
             Ok(_) => String::new(),
             Err(found) => found.problems[0].to_string(),
@@ -219,6 +219,36 @@ fn an_address_that_no_connection_may_go_to_is_said_before_anybody_sends() {
     ] {
         assert_eq!(found(public, false), "", "{public}");
     }
+}
+
+/// What the list does not name stays out of reach, be it as near.
+#[test]
+fn of_addresses_in_a_network_of_ones_own_the_listed_ones_are_reached() {
+    let agreed = |url: &str| {
+        let mut config = config(
+            &[("from", "Acme"), ("token", "t"), ("base_url", url)],
+            &[&BOTH[..], &[url]].concat(),
+        );
+        config.private.listed = vec!["10.1.2.0/24".parse().unwrap()];
+        agree(&config, &manifest(), &Shipped::default())
+    };
+    let terms = agreed("https://10.1.2.3").unwrap();
+    let private = &terms.route.grant.private;
+    for (address, reached) in [
+        ("10.1.2.3", true),
+        ("10.1.3.3", false),
+        ("127.0.0.1", false),
+        ("169.254.169.254", false),
+    ] {
+        assert_eq!(
+            private.permits(address.parse().unwrap()),
+            reached,
+            "{address}"
+        );
+    }
+    let found = agreed("https://[::ffff:10.1.3.3]").unwrap_err();
+    let said = found.problems[0].to_string();
+    assert!(said.contains("a list with `10.1.3.3`"), "{said}");
 }
 
 #[test]

@@ -75,6 +75,29 @@ async fn a_challenge_is_created_and_verified() {
     assert!(matches!(verified, Verification::Accepted));
 }
 
+/// N-04: the same challenge, sent again at the same time, has another code where other randomness comes. One made
+/// of ids, counters or the time would be the same.
+#[tokio::test]
+async fn a_code_is_made_of_randomness_and_of_nothing_that_a_client_sees() {
+    let sent_again = async |other: bool| {
+        let world = World::new();
+        let (id, first) = created(&world, alice()).await;
+        world.pass(30_000);
+        if other {
+            world.other_randomness();
+        }
+        let resent = world.logins.resend_challenge(&client("shop"), &id).await;
+        let _wait = resent.unwrap();
+        (id.as_str().to_owned(), first, world.last_code())
+    };
+    let (id, first, second) = sent_again(false).await;
+    let again = (id.clone(), first.clone(), second.clone());
+    assert_eq!(sent_again(false).await, again, "the world repeats itself");
+    let (other_id, other_first, other_second) = sent_again(true).await;
+    assert_eq!((other_id, other_first), (id, first));
+    assert_ne!(other_second, second);
+}
+
 ///
 #[tokio::test]
 async fn a_code_is_accepted_once_and_used_afterwards() {

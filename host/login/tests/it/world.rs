@@ -171,6 +171,11 @@ impl World {
         self.inner.now.fetch_sub(millis, Ordering::SeqCst);
     }
 
+    /// From here on other randomness comes than would have come.
+    pub fn other_randomness(&self) {
+        self.inner.random.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub fn time(&self) -> Timestamp {
         Timestamp(self.inner.now.load(Ordering::SeqCst))
     }

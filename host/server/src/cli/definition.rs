@@ -11,6 +11,7 @@ use postern_admin::form::Values;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say which forms there are, or the fields of one.
+    #[command(after_help = "Example: postern idp form oidc --json")]
     Form {
         form: Option<String>,
         #[arg(long)]
@@ -28,6 +29,7 @@ pub(super) enum Command {
         file: ConfigFile,
     },
     /// Show one, without its secrets, as JSON.
+    #[command(after_help = "Example: postern sp show shop")]
     Show {
         name: String,
         #[command(flatten)]
@@ -58,6 +60,7 @@ pub(super) enum Command {
         file: ConfigFile,
     },
     /// Delete one; refused while something refers to it.
+    #[command(after_help = "Example: postern connector delete external")]
     Delete {
         name: String,
         #[command(flatten)]

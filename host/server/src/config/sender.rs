@@ -5,6 +5,7 @@ use super::credential::{holds_a_credential, names_a_secret};
 use super::problems::Findings;
 use super::secret::{self, Surroundings};
 use super::section::Section;
+use postern_egress::address::{Network, Private};
 use postern_federation::Secret;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,9 @@ pub struct Sender {
     pub secrets: Vec<(String, Secret)>,
     /// Origins beside those the plugin asks for itself.
     pub allow: Vec<String>,
-    /// Lets it reach loopback and private addresses: for test gateways.
-    pub allow_private_networks: bool,
+    /// What it may reach beside the addresses that everybody does: all loopback and private ones, or
+    /// those listed.
+    pub private: Private,
     /// Further certificate authorities, PEM.
     pub ca_files: Vec<PathBuf>,
     /// The only content of the plugin file this sender accepts.
@@ -165,13 +167,7 @@ pub(super) fn read(
         "a list of origins such as [\"https://sms.example\"]",
         Vec::new(),
     );
-    let allow_private_networks = s.flag("allow_private_networks", false);
-    if allow_private_networks {
-        s.warning(
-            "allow_private_networks",
-            "this sender may reach loopback and private addresses: meant for test gateways",
-        );
-    }
+    let private = private(s);
     let ca_files: Vec<PathBuf> = s.or("ca_files", "a list of PEM files", Vec::new());
     let sha256 = s
         .optional::<String>("sha256", "64 hexadecimal digits")
@@ -193,10 +189,38 @@ pub(super) fn read(
         settings,
         secrets,
         allow,
-        allow_private_networks,
+        private,
         ca_files: ca_files.into_iter().map(|file| base.join(file)).collect(),
         sha256,
     })
+}
+
+/// `true` for everything near, or a list of networks.
+fn private(s: &mut Section<'_>) -> Private {
+    const NAME: &str = "allow_private_networks";
+    const EXPECTED: &str = "true, false, or a list of networks such as [\"10.1.2.0/24\"]";
+    let mut private = Private::default();
+    match s.optional::<toml::Value>(NAME, EXPECTED) {
+        None => {}
+        Some(toml::Value::Boolean(networks)) => private.networks = networks,
+        Some(toml::Value::Array(listed)) => {
+            for network in &listed {
+                match network.as_str().map(str::parse::<Network>) {
+                    Some(Ok(network)) => private.listed.push(network),
+                    Some(Err(error)) => s.problem(NAME, error.to_string()),
+                    None => s.problem(NAME, format!("expected {EXPECTED}")),
+                }
+            }
+        }
+        Some(_) => s.problem(NAME, format!("expected {EXPECTED}")),
+    }
+    if private.networks {
+        s.warning(
+            NAME,
+            "this sender may reach all loopback and private addresses: meant for test gateways; a provider in your own network is let in by a list",
+        );
+    }
+    private
 }
 
 fn read_values(

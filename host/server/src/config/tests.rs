@@ -289,6 +289,44 @@ fn what_weakens_a_check_is_warned_of() {
     }
 }
 
+#[test]
+fn a_sender_reaches_the_networks_that_it_lists() {
+    let text = |near: &str| {
+        format!("{ORDERLY}\n[sender.near]\nplugin = \"acme\"\nallow_private_networks = {near}\n")
+    };
+    let config = load(&text("[\"10.1.2.0/24\", \"fd00::7\"]")).unwrap();
+    let private = &config.senders["near"].private;
+    for (address, reached) in [
+        ("10.1.2.3", true),
+        ("fd00::7", true),
+        ("10.1.3.3", false),
+        ("127.0.0.1", false),
+    ] {
+        let address = address.parse().unwrap();
+        assert_eq!(private.permits(address), reached, "{address}");
+    }
+    let key = "sender.near.allow_private_networks";
+    assert!(config.warnings.iter().all(|warning| warning.key != key));
+    let nothing = load(&text("[]")).unwrap();
+    assert_eq!(
+        nothing.senders["near"].private,
+        load(&text("false")).unwrap().senders["near"].private
+    );
+    for wrong in [
+        "[\"10.1.2.0/33\"]",
+        "[\"sms.example\"]",
+        "[7]",
+        "\"yes\"",
+        "1",
+    ] {
+        let found = problems(&text(wrong));
+        assert!(
+            found.iter().any(|(named, _)| named == key),
+            "{wrong}: {found:?}"
+        );
+    }
+}
+
 /// Wherever in a recipe it stands, and by whatever name, also beside one that stands where it should.
 #[test]
 fn a_recipe_that_holds_a_credential_is_warned_of_and_one_that_names_it_is_not() {

@@ -4,13 +4,15 @@ use crate::ALICE;
 use postern_kit::host::stand_in_senders;
 use postern_kit::sms_gateway::{Answer, Behaviour, Gateway};
 use postern_kit::{Api, Browser, Installation, anyhow::Result, http};
+use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// L-02
+/// L-02, and C-01: of the backup codes that are left there is no hash without a salt either, which would be
+/// found again from all that there may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_written_down() -> Result<()> {
     let gateway = Gateway::default();
@@ -91,6 +93,12 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
     secrets.extend([accounts.twilio_token, accounts.vonage_secret]);
     secrets.extend(backup.iter().map(|code| (*code).to_owned()));
     secrets.extend(backup.iter().map(|code| code.replace('-', "")));
+    let shown = backup.iter().map(|code| (*code).to_owned());
+    let plain = backup.iter().map(|code| code.replace('-', ""));
+    let unsalted: Vec<[u8; 32]> = shown
+        .chain(plain)
+        .map(|code| Sha256::digest(code).into())
+        .collect();
     let log = installation.log();
     assert!(
         log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""),
@@ -112,6 +120,11 @@ async fn no_secret_is_ever_written_down() -> Result<()> {
                 !text.contains(secret.as_str()),
                 "{place} holds the secret {secret}"
             );
+        }
+        for hash in &unsalted {
+            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            let raw = bytes.windows(hash.len()).any(|window| window == hash);
+            assert!(!raw && !text.contains(&hex), "{place} holds a bare hash");
         }
         // The data folder holds the directory, and a directory knows its people's numbers.
         if !place.contains("postern.db") {

@@ -71,10 +71,9 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
 }
 
 /// What an operator reads after dropping in something that is no plugin: the stage and the reason, the
-/// same in the admin API and at the command line.
+/// same in the admin API and at the command line, and the reason in the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_bad_file_has_its_one_reason_in_the_admin_api_and_at_the_command_line() -> Result<()>
-{
+async fn every_bad_file_has_its_one_reason_in_log_admin_api_and_command_line() -> Result<()> {
     let token = "0123456789abcdef0123456789abcdef";
     let configuration = format!(
         "admin_token = \"{token}\"\n[sms_otp]\nsenders = [\"outbox\"]\n[outbox]\n[sender.outbox]\nplugin = \"fake\"\n"
@@ -175,6 +174,7 @@ async fn every_bad_file_has_its_one_reason_in_the_admin_api_and_at_the_command_l
             .body(String::new().into())?;
         let plugins = exchange(installation.admin, request).await?.json()?;
         let listed = installation.postern(&["plugin", "list"], "")?;
+        let log = installation.log();
         wrong = expected
             .iter()
             .filter(|(name, stage, words)| {
@@ -185,9 +185,12 @@ async fn every_bad_file_has_its_one_reason_in_the_admin_api_and_at_the_command_l
                 let told = refused.is_some_and(|refused| refused["stage"] == *stage)
                     && reason.is_some_and(|reason| !reason.is_empty() && reason.contains(words));
                 let same = format!("{name}: refused at {stage}: {}", reason.unwrap_or_default());
-                !told || !listed.contains(&same)
+                let logged = log
+                    .lines()
+                    .any(|line| line.contains(name) && line.contains(words));
+                !told || !listed.contains(&same) || !logged
             })
-            .map(|(name, ..)| format!("{name}: {plugins}\n{listed}"))
+            .map(|(name, ..)| format!("{name}: {plugins}\n{listed}\n{log}"))
             .collect();
         if wrong.is_empty() {
             return Ok(());

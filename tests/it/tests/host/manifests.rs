@@ -125,3 +125,50 @@ fn host_and_sdk_refuse_the_same_documents() {
         );
     }
 }
+
+/// What a plugin's page says of a provider's codes, its vectors show, with the same reason.
+#[test]
+fn every_code_on_a_plugins_page_is_in_a_vector_with_its_reason() -> Result<()> {
+    let (mut codes, mut missing) = (0, Vec::new());
+    for entry in std::fs::read_dir(paths::workspace().join("plugins"))? {
+        let folder = entry?.path();
+        // A resolver gives no verdicts.
+        let Ok(vectors) = std::fs::read_to_string(folder.join("vectors/verdict.json")) else {
+            continue;
+        };
+        let vectors: serde_json::Value = serde_json::from_str(&vectors)?;
+        let vectors = vectors["vectors"].as_array().unwrap();
+        let page = std::fs::read_to_string(folder.join("README.md"))?;
+        let (_, verdicts) = page.split_once("## Verdicts").unwrap();
+        for row in verdicts.lines() {
+            // Other rows are about what is accepted, or about whatever has no code.
+            let Some((cell, after)) = row.split_once(" | `") else {
+                continue;
+            };
+            if cell.contains("another") {
+                continue;
+            }
+            let reason = after.split('`').next().unwrap_or_default();
+            for code in numbers(cell) {
+                codes += 1;
+                let shown = vectors.iter().any(|vector| {
+                    vector["expect"]["refused"]["reason"] == reason
+                        && numbers(&vector["reply"].to_string()).contains(&code)
+                });
+                if !shown {
+                    missing.push(format!("{}: {code} is {reason}", folder.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(codes > 100, "the pages were read: {codes}");
+    Ok(())
+}
+
+/// The whole numbers among the words of a text, without the zeros before them.
+fn numbers(text: &str) -> Vec<u32> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}

@@ -21,6 +21,15 @@ senders = ["fake", "second"]
 default_region = "US"
 "#;
 
+/// Neither may go unnoticed where real people sign in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_the_outbox_on_or_over_plain_http_says_so() -> Result<()> {
+    let installation = Installation::lay_out(&["fake"], &format!("{TOKEN}\n{OUTBOX}"))?;
+    let _host = installation.serve().await?;
+    installation.logged("the test outbox is on").await?;
+    installation.logged("cookies go without `Secure`").await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tester_reads_what_was_sent_and_says_what_comes_next() -> Result<()> {
     let installation = Installation::lay_out(&["fake"], &format!("{TOKEN}\n{OUTBOX}"))?;

@@ -9,6 +9,7 @@ use crate::entropy::SystemEntropy;
 use anyhow::{Context, bail};
 use postern_egress::Client;
 use postern_egress::SystemResolver;
+use postern_egress::address::Private;
 use postern_gateway::{Gateway, HealthPolicy, Rehearsal, SenderConfig};
 use postern_login::TenantId;
 use postern_login::login::Purpose;
@@ -230,7 +231,10 @@ async fn send(
                 .map(|(name, value)| (name, Zeroizing::new(value)))
                 .collect(),
             allow: arguments.allow.clone(),
-            allow_private_networks: arguments.allow_private_networks,
+            private: Private {
+                networks: arguments.allow_private_networks,
+                listed: Vec::new(),
+            },
             ca_pems: Vec::new(),
             expected_sha256: None,
         }])
