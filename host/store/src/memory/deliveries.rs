@@ -26,6 +26,13 @@ impl Row {
             told.subject.clone(),
         )
     }
+
+    /// From the first attempt on.
+    fn anew(&mut self) {
+        self.delivery.attempts = 0;
+        self.delivery.refusals = 0;
+        self.delivery.faults = 0;
+    }
 }
 
 #[async_trait]
@@ -94,9 +101,7 @@ impl Deliveries for Memory {
                 if given_up && !gone {
                     row.delivery.due_at = now;
                     row.delivery.given_up = false;
-                    row.delivery.attempts = 0;
-                    row.delivery.refusals = 0;
-                    row.delivery.faults = 0;
+                    row.anew();
                 }
                 !(given_up && gone)
             });
@@ -113,7 +118,7 @@ impl Deliveries for Memory {
         by: Moment,
     ) -> Result<(), PortError> {
         for row in self.tables().deliveries.values_mut() {
-            let told = &mut row.delivery;
+            let told = &row.delivery;
             if row.tenant == tenant
                 && told.connector == connector
                 && told.what == what
@@ -122,10 +127,9 @@ impl Deliveries for Memory {
                 && told.due_at > by
                 && !told.given_up
             {
-                told.due_at = by;
-                told.attempts = 1;
-                told.refusals = 0;
-                told.faults = 0;
+                row.anew();
+                row.delivery.due_at = by;
+                row.delivery.attempts = 1;
             }
         }
         Ok(())
@@ -233,9 +237,7 @@ impl Deliveries for Memory {
             if let Some(row) = tables.deliveries.get_mut(&seq) {
                 row.delivery.due_at = failed.ended_at;
                 row.delivery.given_up = false;
-                row.delivery.attempts = 0;
-                row.delivery.refusals = 0;
-                row.delivery.faults = 0;
+                row.anew();
             }
         } else {
             for (_, row) in tables.deliveries.range_mut(seq..) {
@@ -289,9 +291,7 @@ impl Deliveries for Memory {
             if row.tenant == tenant && row.delivery.connector == connector && meant {
                 row.delivery.due_at = now;
                 row.delivery.given_up = false;
-                row.delivery.attempts = 0;
-                row.delivery.refusals = 0;
-                row.delivery.faults = 0;
+                row.anew();
                 count += 1;
             }
         }
@@ -399,9 +399,7 @@ impl Deliveries for Memory {
                 Some(rest) => {
                     row.delivery.subject = rest.to_owned();
                     row.delivery.due_at = next_at;
-                    row.delivery.attempts = 0;
-                    row.delivery.refusals = 0;
-                    row.delivery.faults = 0;
+                    row.anew();
                     row.delivery.trouble = None;
                 }
                 None => {
