@@ -360,8 +360,7 @@ impl Provisioning {
         let failed = Failed {
             trouble,
             outlook: failure.outlook,
-            began_at,
-            ended_at,
+            attempt: Some(began_at..=ended_at),
             due_at: ended_at.plus(wait),
             given_up,
         };

@@ -5,6 +5,7 @@ use super::outbound::Outlook;
 use crate::ports::PortError;
 use crate::{Moment, Secret};
 use async_trait::async_trait;
+use std::ops::RangeInclusive;
 
 /// A user as provisioning takes them. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,10 +199,9 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
-    /// As of when it was looked up what is due, and when nothing had come of it. A change that became due in
-    /// between was not told with it.
-    pub began_at: Moment,
-    pub ended_at: Moment,
+    /// From when it was looked up what is due until nothing had come of it: a change that became due in
+    /// between was not told with it. `None`: it could not even be tried.
+    pub attempt: Option<RangeInclusive<Moment>>,
     /// When it is tried again.
     pub due_at: Moment,
     /// Unless it is not.

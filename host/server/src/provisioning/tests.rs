@@ -296,8 +296,7 @@ async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
         let fault = Failed {
             trouble: "a fault here".to_owned(),
             outlook: Outlook::Ours,
-            began_at: engine.now(),
-            ended_at: engine.now(),
+            attempt: Some(engine.now()..=engine.now()),
             due_at: engine.now(),
             given_up: false,
         };
@@ -514,8 +513,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let missing = Failed {
         trouble: "carol is missing".to_owned(),
         outlook: Outlook::Ours,
-        began_at: engine.now(),
-        ended_at: engine.now(),
+        attempt: Some(engine.now()..=engine.now()),
         due_at: later,
         given_up: false,
     };

@@ -29,8 +29,7 @@ fn failed(outlook: Outlook, due_at: Moment) -> Failed {
     Failed {
         trouble: "why".to_owned(),
         outlook,
-        began_at: later(1),
-        ended_at: later(3),
+        attempt: Some(later(1)..=later(3)),
         due_at,
         given_up: false,
     }

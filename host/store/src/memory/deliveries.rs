@@ -7,6 +7,7 @@ use postern_federation::scim::outbound::Outlook;
 use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// Tenant, connector, kind and subject.
 pub(super) type Whose = (String, String, What, String);
@@ -223,19 +224,23 @@ impl Deliveries for Memory {
             return Ok(());
         }
         let whose = row.whose();
-        let attempt = failed.began_at..=failed.ended_at;
         let (mut deleted, mut changed) = (false, false);
         for (number, row) in tables.deliveries.range(seq + 1..) {
             if row.whose() == whose {
                 deleted |= row.delivery.gone;
-                changed |= *number > delivery.through && attempt.contains(&row.delivery.due_at);
+                changed |= *number > delivery.through
+                    && failed
+                        .attempt
+                        .as_ref()
+                        .is_some_and(|attempt| attempt.contains(&row.delivery.due_at));
             }
         }
+        let ended_at = failed.attempt.as_ref().map(RangeInclusive::end);
         if deleted {
             tables.deliveries.remove(&seq);
-        } else if changed {
+        } else if let Some(ended_at) = ended_at.filter(|_| changed) {
             if let Some(row) = tables.deliveries.get_mut(&seq) {
-                row.delivery.due_at = failed.ended_at;
+                row.delivery.due_at = *ended_at;
                 row.delivery.given_up = false;
                 row.anew();
             }

@@ -247,6 +247,10 @@ impl Deliveries for Sqlite {
             let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
                                       (SELECT connector, kind, subject FROM deliveries
                                        WHERE tenant = ?1 AND seq = ?2)";
+            let attempt = failed.attempt.as_ref();
+            let (began_at, ended_at) = attempt
+                .map(|attempt| (*attempt.start(), *attempt.end()))
+                .unzip();
             let (deleted, changed): (bool, bool) = db
                 .prepare_cached(&format!(
                     "SELECT EXISTS (SELECT 1 FROM deliveries
@@ -260,23 +264,19 @@ impl Deliveries for Sqlite {
                         tenant,
                         number(seq),
                         number(through),
-                        millis(failed.began_at),
-                        millis(failed.ended_at)
+                        began_at.map(millis),
+                        ended_at.map(millis)
                     ],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?;
             if deleted {
                 remove(db, &tenant, seq)?;
-            } else if changed {
+            } else if let Some(ended_at) = ended_at.filter(|_| changed) {
                 db.prepare_cached(&format!(
                     "UPDATE deliveries SET due_at = ?, given_up = 0, {ANEW}
                      WHERE tenant = ? AND seq = ?"
                 ))?
-                .execute(params![
-                    millis(failed.ended_at),
-                    tenant,
-                    number(seq)
-                ])?;
+                .execute(params![millis(ended_at), tenant, number(seq)])?;
             } else {
                 db.prepare_cached(&format!(
                     "UPDATE deliveries SET password = NULL
@@ -622,9 +622,7 @@ impl Sqlite {
                     let failed = Failed {
                         trouble: trouble.to_owned(),
                         outlook: Outlook::Never,
-                        // No attempt, so nothing came during it.
-                        began_at: Moment(u64::MAX),
-                        ended_at: Moment(u64::MAX),
+                        attempt: None,
                         due_at: closed.due_at,
                         given_up: true,
                     };
