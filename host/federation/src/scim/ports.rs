@@ -199,8 +199,8 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
-    /// From when it was looked up what is due until nothing had come of it: a change that became due in
-    /// between was not told with it. `None`: it could not even be tried.
+    /// From when it was looked up what is due until nothing had come of it. `None`: it could not even be
+    /// tried, so nothing came meanwhile.
     pub attempt: Option<RangeInclusive<Moment>>,
     /// When it is tried again.
     pub due_at: Moment,
@@ -274,8 +274,9 @@ pub trait Deliveries: Send + Sync {
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
     /// Tried once more. With what is given up its subject's passwords go: nobody knows whether they are
     /// ever asked for. It goes itself if its subject was deleted since: that waits for nothing that was
-    /// given up. If its subject was changed during the attempt, it is not given up and due with that at
-    /// once, from the first attempt on.
+    /// given up. What came of its subject and was not told with it is a change during the attempt: it is
+    /// not given up then, and due as soon as that is, from the first attempt on. Behind a deletion that is
+    /// only what became due after the look-up: what waits there for long would have it tried for ever.
     async fn failed(
         &self,
         tenant: &str,

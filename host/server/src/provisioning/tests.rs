@@ -929,11 +929,14 @@ async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
     assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }
 
-/// Refuses everything, and alice is changed while it thinks about her for the last time.
+/// Refuses everything, a second after it was asked, and alice is changed while it thinks about her for the
+/// last time.
 struct Slow {
     store: Memory,
     clock: Arc<Now>,
     asked: AtomicU32,
+    /// The time that her change bears, in milliseconds after the attempt began.
+    changed_after: i64,
 }
 
 #[async_trait]
@@ -946,7 +949,9 @@ impl Outbound for Slow {
         _: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, PortError> {
         if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == REFUSALS_MAX {
-            let (peer, now) = (["peer".to_owned()], Moment(self.clock.now().0));
+            let began_at = self.clock.now().0;
+            let now = Moment(began_at.saturating_add_signed(self.changed_after));
+            let peer = ["peer".to_owned()];
             let due = now.plus(ANNOUNCED_FOR);
             let announced = self
                 .store
@@ -955,34 +960,41 @@ impl Outbound for Slow {
             let done = self.store.confirm(TENANT, &announced, false, None, now);
             done.await?;
         }
+        self.clock.pass(Duration::from_secs(1));
         Ok(Response::builder().status(400).body(Vec::new()).unwrap())
     }
 }
 
+/// Whenever it is written down: it may bear a time before the attempt began, or after it ended.
 #[tokio::test]
 async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
-    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
-    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
-    let peer = Arc::new(Slow {
-        store: store.clone(),
-        clock: Arc::clone(&clock),
-        asked: AtomicU32::new(0),
-    });
-    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
-    changed(&engine, "alice").await;
-    for _ in 1..REFUSALS_MAX {
+    for changed_after in [-1, 0, 500, 1_500] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+        let peer = Arc::new(Slow {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            asked: AtomicU32::new(0),
+            changed_after,
+        });
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        changed(&engine, "alice").await;
+        for _ in 1..REFUSALS_MAX {
+            worked_off(&engine).await;
+            clock.pass(LONGEST_WAIT);
+        }
+        // The last attempt, and the first one of what came during it.
         worked_off(&engine).await;
-        clock.pass(LONGEST_WAIT);
-    }
-    // The last attempt, and the first one of what came during it.
-    worked_off(&engine).await;
-    assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
-    for refusals in 1..=REFUSALS_MAX {
-        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
-        let expected = (refusals, refusals == REFUSALS_MAX);
-        assert_eq!((row.refusals, row.given_up), expected);
-        clock.pass(LONGEST_WAIT);
+        clock.pass(Duration::from_secs(1));
         worked_off(&engine).await;
+        assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
+        for refusals in 1..=REFUSALS_MAX {
+            let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+            let expected = (refusals, refusals == REFUSALS_MAX);
+            assert_eq!((row.refusals, row.given_up), expected, "{changed_after}");
+            clock.pass(LONGEST_WAIT);
+            worked_off(&engine).await;
+        }
+        assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
     }
-    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }

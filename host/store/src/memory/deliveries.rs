@@ -7,7 +7,6 @@ use postern_federation::scim::outbound::Outlook;
 use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Waits, What};
 use postern_federation::{Moment, Secret};
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
 /// Tenant, connector, kind and subject.
 pub(super) type Whose = (String, String, What, String);
@@ -15,6 +14,8 @@ pub(super) type Whose = (String, String, What, String);
 pub(super) struct Row {
     tenant: String,
     delivery: Delivery,
+    /// Not only announced.
+    made: bool,
 }
 
 impl Row {
@@ -68,8 +69,12 @@ impl Deliveries for Memory {
                 trouble: None,
                 given_up: false,
             };
-            let tenant = tenant.to_owned();
-            tables.deliveries.insert(seq, Row { tenant, delivery });
+            let row = Row {
+                tenant: tenant.to_owned(),
+                delivery,
+                made: due_at <= now,
+            };
+            tables.deliveries.insert(seq, row);
             announced.push(seq);
         }
         Ok(announced)
@@ -91,6 +96,7 @@ impl Deliveries for Memory {
             if row.tenant != tenant {
                 continue;
             }
+            row.made = true;
             row.delivery.due_at = now;
             row.delivery.gone = gone;
             row.delivery.password = password
@@ -224,31 +230,42 @@ impl Deliveries for Memory {
             return Ok(());
         }
         let whose = row.whose();
-        let (mut deleted, mut changed) = (false, false);
-        for (number, row) in tables.deliveries.range(seq + 1..) {
-            if row.whose() == whose {
-                deleted |= row.delivery.gone;
-                changed |= *number > delivery.through
-                    && failed
-                        .attempt
-                        .as_ref()
-                        .is_some_and(|attempt| attempt.contains(&row.delivery.due_at));
-            }
-        }
-        let ended_at = failed.attempt.as_ref().map(RangeInclusive::end);
-        if deleted {
+        let later = tables.deliveries.range(seq + 1..).map(|(_, row)| row);
+        let mut later = later.filter(|row| row.whose() == whose);
+        if later.any(|row| row.delivery.gone) {
             tables.deliveries.remove(&seq);
-        } else if let Some(ended_at) = ended_at.filter(|_| changed) {
+            return Ok(());
+        }
+        let behind = tables.deliveries.range(delivery.through + 1..);
+        let behind = behind
+            .map(|(_, row)| row)
+            .filter(|row| row.whose() == whose);
+        let anew = failed.attempt.and_then(|attempt| {
+            let mut by = *attempt.end();
+            for row in behind {
+                let due_at = row.delivery.due_at;
+                if row.delivery.given_up {
+                    return None;
+                }
+                by = by.max(due_at);
+                let came = row.made || due_at <= *attempt.end();
+                if came && (!delivery.gone || due_at > *attempt.start()) {
+                    return Some(by);
+                }
+            }
+            None
+        });
+        if let Some(by) = anew {
             if let Some(row) = tables.deliveries.get_mut(&seq) {
-                row.delivery.due_at = *ended_at;
+                row.delivery.due_at = by;
                 row.delivery.given_up = false;
                 row.anew();
             }
-        } else {
-            for (_, row) in tables.deliveries.range_mut(seq..) {
-                if row.whose() == whose {
-                    row.delivery.password = None;
-                }
+            return Ok(());
+        }
+        for (_, row) in tables.deliveries.range_mut(seq..) {
+            if row.whose() == whose {
+                row.delivery.password = None;
             }
         }
         Ok(())

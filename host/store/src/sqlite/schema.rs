@@ -427,9 +427,11 @@ UPDATE sessions SET body = x'06' || substr(body, 2);
 ";
 
 /// What was no matter of the peer's is counted apart from the peer's failures. How many there were of what
-/// waits nobody knows: all were the peer's.
+/// waits nobody knows: all were the peer's. And a change that was made is told from one that is only
+/// announced.
 const FAULTS: &str = "
 ALTER TABLE deliveries ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN made INTEGER NOT NULL DEFAULT 1;
 ";
 
 #[cfg(test)]
