@@ -277,12 +277,13 @@ pub trait Deliveries: Send + Sync {
     /// given up. What came of its subject and was not told with it is a change during the attempt: it is
     /// not given up then, and due as soon as that is, from the first attempt on. Behind a deletion that is
     /// only what became due after the look-up: what waits there for long would have it tried for ever.
+    /// Answers what became of it.
     async fn failed(
         &self,
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError>;
+    ) -> Result<Waits, PortError>;
     /// By number, those after `after`; without passwords.
     async fn waiting(
         &self,

@@ -965,19 +965,24 @@ impl Outbound for Slow {
     }
 }
 
+fn slow(store: &Memory, clock: &Arc<Now>, changed_after: i64) -> (Provisioning, Arc<Slow>) {
+    let engine = Provisioning::new(parts(store, Arc::clone(clock)), vec![connector()]);
+    let peer = Arc::new(Slow {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        asked: AtomicU32::new(0),
+        changed_after,
+    });
+    engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    (engine, peer)
+}
+
 /// Whenever it is written down: it may bear a time before the attempt began, or after it ended.
 #[tokio::test]
 async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
     for changed_after in [-1, 0, 500, 1_500] {
         let (store, clock) = (Memory::new(), Arc::new(Now::default()));
-        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
-        let peer = Arc::new(Slow {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            asked: AtomicU32::new(0),
-            changed_after,
-        });
-        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        let (engine, peer) = slow(&store, &clock, changed_after);
         changed(&engine, "alice").await;
         for _ in 1..REFUSALS_MAX {
             worked_off(&engine).await;
@@ -997,4 +1002,43 @@ async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
         }
         assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
     }
+}
+
+/// A log of its own.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_of_nothing_that_is_tried_anew_that_it_is_given_up() {
+    let (store, clock, lines) = (Memory::new(), Arc::new(Now::default()), Lines::default());
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(log);
+    let (engine, _) = slow(&store, &clock, 500);
+    changed(&engine, "alice").await;
+    let said = |words: &str| {
+        let said = lines.0.lock().unwrap();
+        String::from_utf8_lossy(&said).matches(words).count()
+    };
+    let most = usize::try_from(REFUSALS_MAX).unwrap();
+    for attempt in 1..2 * most {
+        worked_off(&engine).await;
+        clock.pass(LONGEST_WAIT);
+        let given_up = usize::from(attempt + 1 == 2 * most);
+        assert_eq!(said("given_up=true"), given_up, "{attempt}");
+    }
+    assert_eq!(said("given_up=false"), 2 * most - 1);
 }

@@ -511,8 +511,10 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
         announced.extend(one);
     }
     let row = row(store, tenant, announced[0]).await;
-    let tried = store.failed(tenant, &row, given_up()).await;
-    tried.expect("failed");
+    for _ in 0..2 {
+        let tried = store.failed(tenant, &row, given_up()).await;
+        assert_eq!(tried.expect("failed"), Waits::Nothing);
+    }
     let due = async || {
         let due = store.due_of(tenant, "peer", What::User, "alice", later(3));
         due.await.expect("due").expect("it is due")
@@ -589,9 +591,9 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
             }
         }
         let failed = store.failed(tenant, &tried, given_up()).await;
-        failed.expect("failed");
         let waits = store.waits(tenant, "peer", What::User, subject).await;
         let waits = waits.expect("waits");
+        assert_eq!(failed.expect("failed"), waits, "{subject}");
         let Some(again) = due(subject, later(4)).await else {
             assert_eq!((waits, anew), (Waits::GivenUp, false), "{subject}");
             continue;
@@ -702,7 +704,7 @@ pub async fn what_a_peer_refuses_and_what_fails_here_are_counted_apart_until_it_
     ] {
         let row = row(store, tenant, seq).await;
         let tried = store.failed(tenant, &row, failed(outlook, now())).await;
-        tried.expect("failed");
+        assert_eq!(tried.expect("failed"), Waits::Comes);
         assert_eq!(counted().await, counts);
     }
     let retried = store.retry(tenant, "peer", None, now()).await;

@@ -211,14 +211,14 @@ impl Deliveries for Memory {
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError> {
+    ) -> Result<Waits, PortError> {
         let seq = delivery.seq;
         let mut tables = self.tables();
         let Some(row) = tables.deliveries.get_mut(&seq) else {
-            return Ok(());
+            return Ok(Waits::Nothing);
         };
         if row.tenant != tenant {
-            return Ok(());
+            return Ok(Waits::Nothing);
         }
         row.delivery.attempts += 1;
         row.delivery.refusals += u32::from(failed.outlook == Outlook::Refused);
@@ -227,14 +227,14 @@ impl Deliveries for Memory {
         row.delivery.due_at = failed.due_at;
         row.delivery.given_up = failed.given_up;
         if !failed.given_up {
-            return Ok(());
+            return Ok(Waits::Comes);
         }
         let whose = row.whose();
         let later = tables.deliveries.range(seq + 1..).map(|(_, row)| row);
         let mut later = later.filter(|row| row.whose() == whose);
         if later.any(|row| row.delivery.gone) {
             tables.deliveries.remove(&seq);
-            return Ok(());
+            return Ok(Waits::Nothing);
         }
         let behind = tables.deliveries.range(delivery.through + 1..);
         let behind = behind
@@ -261,14 +261,14 @@ impl Deliveries for Memory {
                 row.delivery.given_up = false;
                 row.anew();
             }
-            return Ok(());
+            return Ok(Waits::Comes);
         }
         for (_, row) in tables.deliveries.range_mut(seq..) {
             if row.whose() == whose {
                 row.delivery.password = None;
             }
         }
-        Ok(())
+        Ok(Waits::GivenUp)
     }
 
     async fn waiting(

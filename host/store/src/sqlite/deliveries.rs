@@ -232,26 +232,30 @@ impl Deliveries for Sqlite {
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError> {
+    ) -> Result<Waits, PortError> {
         let tenant = tenant.to_owned();
         let (seq, through, gone) = (delivery.seq, delivery.through, delivery.gone);
         self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
+            let rows = db
+                .prepare_cached(
+                    "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
                         faults = faults + ?, trouble = ?, due_at = ?, given_up = ?
-                 WHERE tenant = ? AND seq = ?",
-            )?
-            .execute(params![
-                failed.outlook == Outlook::Refused,
-                failed.outlook == Outlook::Ours,
-                failed.trouble,
-                millis(failed.due_at),
-                failed.given_up,
-                tenant,
-                number(seq)
-            ])?;
+                     WHERE tenant = ? AND seq = ?",
+                )?
+                .execute(params![
+                    failed.outlook == Outlook::Refused,
+                    failed.outlook == Outlook::Ours,
+                    failed.trouble,
+                    millis(failed.due_at),
+                    failed.given_up,
+                    tenant,
+                    number(seq)
+                ])?;
+            if rows == 0 {
+                return Ok(Waits::Nothing);
+            }
             if !failed.given_up {
-                return Ok(());
+                return Ok(Waits::Comes);
             }
             let deleted: bool = db
                 .prepare_cached(&format!(
@@ -261,7 +265,7 @@ impl Deliveries for Sqlite {
                 .query_row(params![tenant, number(seq)], |row| row.get(0))?;
             if deleted {
                 remove(db, &tenant, seq)?;
-                return Ok(());
+                return Ok(Waits::Nothing);
             }
             let anew = match &failed.attempt {
                 Some(attempt) => anew_by(db, &tenant, seq, through, gone, attempt)?,
@@ -273,14 +277,14 @@ impl Deliveries for Sqlite {
                      WHERE tenant = ? AND seq = ?"
                 ))?
                 .execute(params![millis(by), tenant, number(seq)])?;
-                return Ok(());
+                return Ok(Waits::Comes);
             }
             db.prepare_cached(&format!(
                 "UPDATE deliveries SET password = NULL
                  WHERE {OF_ITS_SUBJECT} AND seq >= ?2 AND password IS NOT NULL"
             ))?
             .execute(params![tenant, number(seq)])?;
-            Ok(())
+            Ok(Waits::GivenUp)
         })
         .await
         .map_err(to_port)
