@@ -272,12 +272,13 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// Tried once more. With what is given up its subject's passwords go: nobody knows whether they are
-    /// ever asked for. It goes itself if its subject was deleted since: that waits for nothing that was
-    /// given up. What came of its subject and was not told with it is a change during the attempt: it is
-    /// not given up then, and due as soon as that is, from the first attempt on. Behind a deletion that is
-    /// only what became due after the look-up: what waits there for long would have it tried for ever.
-    /// Answers what became of it.
+    /// Tried once more, and what became of it. With what is given up its subject's passwords go: nobody
+    /// knows whether they are ever asked for. It goes itself if its subject was deleted since, with the
+    /// passwords of before that: a deletion waits for nothing that was given up.
+    ///
+    /// What came of its subject and was not told with it is a change during the attempt: it is not given
+    /// up then, and due as soon as that is, from the first attempt on. Behind a deletion that is only what
+    /// became due after the look-up: what waits there for long would have it tried for ever.
     async fn failed(
         &self,
         tenant: &str,

@@ -502,7 +502,7 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
     let peer = [String::from("peer")];
     let secret = Secret::new("pass word");
     let mut announced = Vec::new();
-    for gone in [false, true, false] {
+    for gone in [false, false, true, false] {
         let one = store.announce(tenant, &peer, What::User, "alice", later(120), now());
         let one = one.await.expect("announce");
         let password = Some((&secret, &peer[..])).filter(|_| !gone);
@@ -519,11 +519,15 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
         let due = store.due_of(tenant, "peer", What::User, "alice", later(3));
         due.await.expect("due").expect("it is due")
     };
+    let before = due().await;
+    assert_eq!((before.seq, before.gone), (announced[1], false));
+    assert_eq!(before.password, None, "whoever set it is deleted");
+    store.told(tenant, &before).await.expect("told");
     let gone = due().await;
-    assert_eq!((gone.seq, gone.gone), (announced[1], true));
+    assert_eq!((gone.seq, gone.gone), (announced[2], true));
     store.told(tenant, &gone).await.expect("told");
     let again = due().await;
-    assert_eq!(again.seq, announced[2]);
+    assert_eq!(again.seq, announced[3]);
     assert_eq!(again.password, Some(secret), "it was never given up");
 }
 

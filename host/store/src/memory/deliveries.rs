@@ -230,9 +230,14 @@ impl Deliveries for Memory {
             return Ok(Waits::Comes);
         }
         let whose = row.whose();
-        let later = tables.deliveries.range(seq + 1..).map(|(_, row)| row);
-        let mut later = later.filter(|row| row.whose() == whose);
-        if later.any(|row| row.delivery.gone) {
+        let mut later = tables.deliveries.range(seq + 1..);
+        let deletion = later.find(|(_, row)| row.delivery.gone && row.whose() == whose);
+        if let Some(deletion) = deletion.map(|(deletion, _)| *deletion) {
+            for (_, row) in tables.deliveries.range_mut(seq..deletion) {
+                if row.whose() == whose {
+                    row.delivery.password = None;
+                }
+            }
             tables.deliveries.remove(&seq);
             return Ok(Waits::Nothing);
         }

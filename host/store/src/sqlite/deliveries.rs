@@ -257,13 +257,22 @@ impl Deliveries for Sqlite {
             if !failed.given_up {
                 return Ok(Waits::Comes);
             }
-            let deleted: bool = db
+            let deletion: Option<i64> = db
                 .prepare_cached(&format!(
-                    "SELECT EXISTS (SELECT 1 FROM deliveries
-                                    WHERE {OF_ITS_SUBJECT} AND seq > ?2 AND gone = 1)"
+                    "SELECT min(seq) FROM deliveries
+                     WHERE {OF_ITS_SUBJECT} AND seq > ?2 AND gone = 1"
                 ))?
                 .query_row(params![tenant, number(seq)], |row| row.get(0))?;
-            if deleted {
+            let no_passwords = |below: i64| -> Result<(), Fault> {
+                db.prepare_cached(&format!(
+                    "UPDATE deliveries SET password = NULL
+                     WHERE {OF_ITS_SUBJECT} AND seq >= ?2 AND seq < ?3 AND password IS NOT NULL"
+                ))?
+                .execute(params![tenant, number(seq), below])?;
+                Ok(())
+            };
+            if let Some(deletion) = deletion {
+                no_passwords(deletion)?;
                 remove(db, &tenant, seq)?;
                 return Ok(Waits::Nothing);
             }
@@ -279,11 +288,7 @@ impl Deliveries for Sqlite {
                 .execute(params![millis(by), tenant, number(seq)])?;
                 return Ok(Waits::Comes);
             }
-            db.prepare_cached(&format!(
-                "UPDATE deliveries SET password = NULL
-                 WHERE {OF_ITS_SUBJECT} AND seq >= ?2 AND password IS NOT NULL"
-            ))?
-            .execute(params![tenant, number(seq)])?;
+            no_passwords(i64::MAX)?;
             Ok(Waits::GivenUp)
         })
         .await
