@@ -109,7 +109,7 @@ impl Provisioning {
     }
 
     /// Groups name their members by the peer's ids: it hears of a new one from each that it has, and soon
-    /// from each that waits.
+    /// from each that waits, or waits no more for it was given up.
     async fn tell_groups_of(
         &self,
         telling: &Telling<'_>,
@@ -134,12 +134,17 @@ impl Provisioning {
                         .hasten(tenant, name, What::Group, group, due)
                         .await?;
                 }
-                Waits::Nothing if there.is_some() => {
-                    deliveries
+                Waits::Nothing if there.is_none() => {}
+                // What was given up, for it waited too long for them or had an id of theirs that is no
+                // more, is tried anew as with any other change.
+                Waits::Nothing | Waits::GivenUp => {
+                    let announced = deliveries
                         .announce(tenant, &one, What::Group, group, due, now)
                         .await?;
+                    deliveries
+                        .confirm(tenant, &announced, false, None, due)
+                        .await?;
                 }
-                Waits::Nothing | Waits::GivenUp => {}
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Credentials, Outlook, Version};
-use postern_federation::scim::ports::{Deliveries, Failed, What};
+use postern_federation::scim::ports::{Deliveries, Failed, Waits, What};
 use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -525,6 +525,33 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     worked_off(&engine).await;
     assert_eq!(peer.members(), [json!(["1"])]);
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+/// For it waited for them too long, or the peer refused it without them.
+#[tokio::test]
+async fn a_group_that_is_given_up_is_told_after_a_member_of_it_came() {
+    for outlook in [Outlook::Ours, Outlook::Refused] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+        grouped(&engine, &store, &["alice"]).await;
+        let staff = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let given_up = Failed {
+            trouble: "alice is missing".to_owned(),
+            outlook,
+            attempt: Some(engine.now()..=engine.now()),
+            due_at: engine.now(),
+            given_up: true,
+        };
+        let became = store.failed(TENANT, &staff, given_up).await;
+        assert_eq!(became.unwrap(), Waits::GivenUp);
+        changed(&engine, "alice").await;
+        worked_off(&engine).await;
+        assert_eq!(peer.members(), [] as [Value; 0]);
+        clock.pass(JOINED_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(peer.members(), [json!([peer.id("EXT/alice")])]);
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
 }
 
 #[tokio::test]
