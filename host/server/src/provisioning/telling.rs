@@ -253,6 +253,9 @@ impl<'a> Telling<'a> {
     async fn group_is_gone(mut self) -> Result<Result<(), Failure>, PortError> {
         let subject = self.delivery.subject.as_str();
         if self.remote.is_none() {
+            if self.peer.connector.group_endpoint.is_none() {
+                return Ok(Ok(()));
+            }
             let found = match self.peer.group_of(subject).await {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(Ok(())),

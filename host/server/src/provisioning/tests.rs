@@ -759,6 +759,19 @@ async fn a_group_whose_creation_got_no_answer_is_deleted_there_and_no_other_of_i
     }
 }
 
+/// Nobody could do anything about it but drop it.
+#[tokio::test]
+async fn a_group_that_was_never_told_is_nothing_to_a_connector_that_is_told_of_groups_no_more() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    grouped(&engine, &store, &[]).await;
+    ungrouped(&engine, &store).await;
+    engine.replace(vec![connector()]);
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert_eq!(peer.asked.lock().unwrap().len(), 0);
+}
+
 /// The next group of the name was told in its place, at a peer that keeps what it was told first.
 #[tokio::test]
 async fn a_group_there_that_another_one_of_ours_has_by_now_is_not_deleted() {
