@@ -4,7 +4,9 @@ use super::{JOINED_WAIT, Provisioning, printable};
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
-use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Outlook, Peer};
+use postern_federation::scim::outbound::{
+    Connector, Done, Failure, Holders, Outlook, Peer, usable,
+};
 use postern_federation::scim::ports::{Deliveries, Delivery, Person, Remote, Waits, What};
 
 /// A peer, what it is to be told of, and what is remembered of that there.
@@ -29,7 +31,9 @@ impl Provisioning {
         let deliveries = self.parts.deliveries.as_ref();
         let remote = deliveries
             .remote(tenant, name, delivery.what, &delivery.subject)
-            .await?;
+            .await?
+            // One that cannot be asked for is as good as none: it is looked for.
+            .filter(|known| usable(&known.id));
         Ok(Telling {
             peer: Peer {
                 connector,
@@ -58,13 +62,13 @@ impl Provisioning {
             people.person_named(telling.tenant, account).await?
         };
         let others = telling.others(account);
-        let done = match &person {
-            Some(person) => {
+        let done = match (&person, remote) {
+            (Some(person), _) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
                 peer.put_user(person, password, remote, &others).await
             }
-            None if remote.is_some() => peer.delete_user(account, remote).await,
-            None => match peer.user_id(account).await {
+            (None, Some(there)) => peer.delete_user(there).await,
+            (None, None) => match peer.user_id(account).await {
                 Ok(Some(found)) if others.another_holds(&found).await? => {
                     // Another one's of ours by that name: this one was never there.
                     return Ok(Ok(()));
@@ -77,7 +81,7 @@ impl Provisioning {
                         id,
                         told: String::new(),
                     };
-                    peer.delete_user(account, Some(&there)).await
+                    peer.delete_user(&there).await
                 }
                 Ok(None) => return Ok(Ok(())),
                 Err(failure) => Err(failure),
@@ -252,26 +256,28 @@ impl<'a> Telling<'a> {
     /// looked for, and known before it goes, so that whoever takes it over meanwhile sees whose it is.
     async fn group_is_gone(mut self) -> Result<Result<(), Failure>, PortError> {
         let subject = self.delivery.subject.as_str();
-        if self.remote.is_none() {
-            if self.peer.connector.group_endpoint.is_none() {
-                return Ok(Ok(()));
+        let there = match self.remote.take() {
+            Some(known) => known,
+            None if self.peer.connector.group_endpoint.is_none() => return Ok(Ok(())),
+            None => {
+                let found = match self.peer.group_of(subject).await {
+                    Ok(Some(found)) => found,
+                    Ok(None) => return Ok(Ok(())),
+                    Err(failure) => return Ok(Err(failure)),
+                };
+                let name = self.peer.connector.name.as_str();
+                let kept =
+                    self.deliveries
+                        .remember(self.tenant, name, What::Group, subject, Some(&found));
+                if !kept.await? {
+                    // Another one of ours is told in its place.
+                    return Ok(Ok(()));
+                }
+                found
             }
-            let found = match self.peer.group_of(subject).await {
-                Ok(Some(found)) => found,
-                Ok(None) => return Ok(Ok(())),
-                Err(failure) => return Ok(Err(failure)),
-            };
-            let name = self.peer.connector.name.as_str();
-            let kept =
-                self.deliveries
-                    .remember(self.tenant, name, What::Group, subject, Some(&found));
-            if !kept.await? {
-                // Another one of ours is told in its place.
-                return Ok(Ok(()));
-            }
-            self.remote = Some(found);
-        }
-        let done = self.peer.delete_group(subject, self.remote.as_ref()).await;
+        };
+        let done = self.peer.delete_group(&there).await;
+        self.remote = Some(there);
         self.concluded(done).await
     }
 

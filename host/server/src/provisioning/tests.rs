@@ -10,7 +10,7 @@ use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Credentials, Outlook, Version};
-use postern_federation::scim::ports::{Deliveries, Failed, Waits, What};
+use postern_federation::scim::ports::{Deliveries, Failed, Remote, Waits, What};
 use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -618,6 +618,35 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
         let asked = peer.asked.lock().unwrap();
         let changes = asked.iter().filter(|method| **method == Method::PATCH);
         assert_eq!(changes.count(), n - 1, "made first, and known from then on");
+    }
+}
+
+/// As an older version may have kept one.
+#[tokio::test]
+async fn whose_remembered_id_cannot_be_asked_for_is_looked_for_by_name() {
+    let long = "x".repeat(257);
+    for bad in ["", "..", long.as_str()] {
+        let store = Memory::new();
+        let (engine, peer) = engine(&store, vec![connector()]);
+        peer.has(&[("1", "EXT/alice"), ("2", "EXT/left-bob")]);
+        for account in ["alice", "left-bob"] {
+            let kept = Remote {
+                id: bad.to_owned(),
+                told: String::new(),
+            };
+            let remembered = store.remember(TENANT, "peer", What::User, account, Some(&kept));
+            assert!(remembered.await.unwrap());
+            if account == "alice" {
+                changed(&engine, account).await;
+            } else {
+                deleted(&engine, account).await;
+            }
+            worked_off(&engine).await;
+        }
+        let alice = store.remote(TENANT, "peer", What::User, "alice").await;
+        assert_eq!(alice.unwrap().unwrap().id, "1");
+        assert_eq!(peer.users.lock().unwrap().len(), 1, "bob is gone");
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
     }
 }
 

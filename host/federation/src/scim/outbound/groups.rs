@@ -1,6 +1,6 @@
 //! A group at the peer as here. Groups are told whole.
 
-use super::lookup::{below, usable};
+use super::lookup::below;
 use super::{Done, Failure, Outlook, Peer, changed, created};
 use crate::scim::Group;
 use crate::scim::ports::Remote;
@@ -17,7 +17,7 @@ impl Peer<'_> {
         remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        let known = match remote.filter(|known| usable(&known.id)) {
+        let known = match remote {
             Some(known) => Some(known.clone()),
             None => {
                 self.find(endpoint, "displayName", &group.display_name)
@@ -58,10 +58,9 @@ impl Peer<'_> {
         self.find(self.group_endpoint()?, "externalId", id).await
     }
 
-    pub async fn delete_group(&self, id: &str, remote: Option<&Remote>) -> Result<Done, Failure> {
+    pub async fn delete_group(&self, remote: &Remote) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        self.delete(endpoint, "externalId", id, remote, "delete group")
-            .await
+        self.delete(endpoint, remote, "delete group").await
     }
 
     fn group_endpoint(&self) -> Result<&str, Failure> {

@@ -104,7 +104,7 @@ fn same_in_store(a: &str, b: &str) -> bool {
 }
 
 /// An id that can be remembered and asked for.
-pub(super) fn usable(id: &str) -> bool {
+pub fn usable(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 256
         && id != "."
