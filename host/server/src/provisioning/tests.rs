@@ -709,8 +709,8 @@ async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_our
     assert_eq!(peer.members().len(), 3);
 }
 
-/// Keeps groups as it was first told of them, each under a name that others there may have as well, and
-/// says nothing to a creation while it is silent.
+/// Keeps groups, each under a name that others there may have as well, and says nothing to a creation or a
+/// change while it is silent.
 #[derive(Default)]
 struct Registry {
     groups: Mutex<Vec<Value>>,
@@ -729,12 +729,12 @@ impl Outbound for Registry {
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, PortError> {
         let mut groups = self.groups.lock().unwrap();
+        let silent = self.silent.load(Ordering::SeqCst);
         let id = request.uri().path().rsplit('/').next();
         let there = groups.iter().position(|group| group["id"].as_str() == id);
         let (status, body) = match (request.method().clone(), there) {
             (Method::GET, _) => (200, json!({ "Resources": *groups })),
             (Method::POST, _) => {
-                let silent = self.silent.load(Ordering::SeqCst);
                 let mut group: Value = serde_json::from_slice(request.body()).unwrap();
                 group["id"] = json!(format!("g-{}", groups.len()));
                 if !(silent && self.idle.load(Ordering::SeqCst)) {
@@ -747,7 +747,15 @@ impl Outbound for Registry {
             }
             (_, None) => (404, json!({})),
             (Method::DELETE, Some(at)) => (200, groups.remove(at)),
-            (_, Some(at)) => (200, groups[at].clone()),
+            (_, Some(at)) => {
+                let mut group: Value = serde_json::from_slice(request.body()).unwrap();
+                group["id"] = groups[at]["id"].clone();
+                groups[at] = group.clone();
+                if silent {
+                    return Err(PortError::new("the peer did not answer in time"));
+                }
+                (200, group)
+            }
         };
         let answer = Response::builder().status(status);
         Ok(answer.body(body.to_string().into_bytes()).unwrap())
@@ -801,7 +809,32 @@ async fn a_group_that_was_never_told_is_nothing_to_a_connector_that_is_told_of_g
     assert_eq!(peer.asked.lock().unwrap().len(), 0);
 }
 
-/// The next group of the name was told in its place, at a peer that keeps what it was told first.
+/// One that was there already was changed, and the answer was lost: nobody knows here that it was.
+#[tokio::test]
+async fn a_strangers_group_of_the_name_is_not_deleted_with_ours_before_it_is_known_to_be_it() {
+    for theirs in [
+        json!({ "id": "theirs", "displayName": "Staff", "externalId": "STAFF" }),
+        json!({ "id": "theirs", "displayName": "Staff" }),
+    ] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+        let peer = Arc::new(Registry::default());
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        peer.groups.lock().unwrap().push(theirs);
+        peer.silent.store(true, Ordering::SeqCst);
+        grouped(&engine, &store, &[]).await;
+        worked_off(&engine).await;
+        assert!(peer.groups.lock().unwrap()[0]["members"].is_array());
+        peer.silent.store(false, Ordering::SeqCst);
+        ungrouped(&engine, &store).await;
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(peer.groups.lock().unwrap().len(), 1);
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
+}
+
+/// The next group of the name was told in its place.
 #[tokio::test]
 async fn a_group_there_that_another_one_of_ours_has_by_now_is_not_deleted() {
     let (store, clock) = (Memory::new(), Arc::new(Now::default()));

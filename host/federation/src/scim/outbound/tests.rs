@@ -444,6 +444,45 @@ async fn a_group_is_found_again_by_our_id_of_it_and_by_nothing_else() {
     assert_eq!(asked[2].1, search);
 }
 
+/// It may be a stranger's, and the answer may be lost.
+#[tokio::test]
+async fn a_group_that_is_found_by_its_name_gets_our_id_of_it_only_once_its_own_is_known() {
+    for theirs in [json!("theirs"), json!("g"), json!(null), json!(7)] {
+        let mut connector = connector(Version::Two);
+        connector.group_endpoint = Some("https://peer.example/scim/Groups".into());
+        let found = json!({"id": "1", "displayName": "staff", "externalId": theirs});
+        let script = script(&[
+            (200, json!({"Resources": [found]})),
+            (200, json!({})),
+            (404, json!({})),
+            (201, json!({"id": "2"})),
+        ]);
+        let peer = Peer {
+            connector: &connector,
+            outbound: &script,
+        };
+        let staff = Group {
+            external_id: Some("a client's".into()),
+            ..group("Staff")
+        };
+        let done = peer.put_group(&staff, &[], None).await.unwrap();
+        assert_eq!(id(&done), Some("1"));
+        let known = done.remote.as_ref();
+        peer.put_group(&staff, &[], known).await.unwrap();
+        let asked = script.asked.lock().unwrap();
+        let told: Vec<_> = asked[1..]
+            .iter()
+            .map(|(method, _, body)| {
+                let body: Value = serde_json::from_str(body).unwrap();
+                (method.as_str(), body.get("externalId").cloned())
+            })
+            .collect();
+        let kept = Some(theirs).filter(Value::is_string);
+        let ours = Some(json!("g"));
+        assert_eq!(told, [("PUT", kept), ("PUT", ours.clone()), ("POST", ours)]);
+    }
+}
+
 #[tokio::test]
 async fn a_group_that_the_peer_lost_is_made_again() {
     let mut connector = connector(Version::Two);
