@@ -16,7 +16,7 @@ mod tests;
 use crate::shutdown::Shutdown;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Failure, Outlook};
-use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, What};
+use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Waits, What};
 use postern_federation::scim::{Groups, People};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -343,10 +343,20 @@ impl Provisioning {
             .saturating_mul(1_u32.checked_shl(before).unwrap_or(u32::MAX))
             .min(LONGEST_WAIT);
         let trouble = failure.to_string();
+        let ended_at = self.now();
+        let failed = Failed {
+            trouble: trouble.clone(),
+            outlook: failure.outlook,
+            attempt: Some(began_at..=ended_at),
+            due_at: ended_at.plus(wait),
+            given_up,
+        };
+        let deliveries = &self.parts.deliveries;
+        let became = deliveries.failed(tenant, delivery, failed).await;
         tracing::error!(
             connector = %connector.name,
             attempts,
-            given_up,
+            given_up = matches!(became, Ok(Waits::GivenUp)),
             "SCIM - {} {} was not provisioned: {trouble}{}",
             delivery.what.as_str(),
             printable(&delivery.subject),
@@ -356,17 +366,7 @@ impl Provisioning {
                 .map(|source| format!(" ({})", chain(source)))
                 .unwrap_or_default()
         );
-        let ended_at = self.now();
-        let failed = Failed {
-            trouble,
-            outlook: failure.outlook,
-            began_at,
-            ended_at,
-            due_at: ended_at.plus(wait),
-            given_up,
-        };
-        let deliveries = &self.parts.deliveries;
-        deliveries.failed(tenant, delivery, failed).await?;
+        became?;
         Ok(Some(failure))
     }
 }

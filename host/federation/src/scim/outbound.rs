@@ -15,6 +15,7 @@ mod users;
 
 pub use connector::{Connector, Credentials, Version};
 pub use failure::{Failure, Outlook};
+pub use lookup::usable;
 
 use super::ports::Remote;
 use super::v1;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, Response, StatusCode, header};
-use lookup::{below, usable};
+use lookup::below;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -58,24 +59,15 @@ impl Peer<'_> {
     async fn delete(
         &self,
         endpoint: &str,
-        attribute: &str,
-        name: &str,
-        remote: Option<&Remote>,
+        remote: &Remote,
         operation: &'static str,
     ) -> Result<Done, Failure> {
-        let known = match remote.filter(|known| usable(&known.id)) {
-            Some(known) => Some(known.clone()),
-            None => self.find(endpoint, attribute, name).await?,
-        };
-        let mut status = StatusCode::NOT_FOUND;
-        if let Some(known) = known {
-            let address = below(endpoint, &known.id)?;
-            let answer = self
-                .send("the deletion", Method::DELETE, address, None)
-                .await?;
-            status = answer.status();
-            self.said(operation, status);
-        }
+        let address = below(endpoint, &remote.id)?;
+        let answer = self
+            .send("the deletion", Method::DELETE, address, None)
+            .await?;
+        let status = answer.status();
+        self.said(operation, status);
         if status.is_success() || status == StatusCode::NOT_FOUND {
             return Ok(Done {
                 remote: None,

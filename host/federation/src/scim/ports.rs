@@ -5,6 +5,7 @@ use super::outbound::Outlook;
 use crate::ports::PortError;
 use crate::{Moment, Secret};
 use async_trait::async_trait;
+use std::ops::RangeInclusive;
 
 /// A user as provisioning takes them. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,10 +199,9 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
-    /// As of when it was looked up what is due, and when nothing had come of it. A change that became due in
-    /// between was not told with it.
-    pub began_at: Moment,
-    pub ended_at: Moment,
+    /// From when it was looked up what is due until nothing had come of it. `None`: it could not even be
+    /// tried, so nothing came meanwhile.
+    pub attempt: Option<RangeInclusive<Moment>>,
     /// When it is tried again.
     pub due_at: Moment,
     /// Unless it is not.
@@ -272,16 +272,19 @@ pub trait Deliveries: Send + Sync {
     ) -> Result<Waits, PortError>;
     /// Told: the row goes, and those up to `through`.
     async fn told(&self, tenant: &str, delivery: &Delivery) -> Result<(), PortError>;
-    /// Tried once more. With what is given up its subject's passwords go: nobody knows whether they are
-    /// ever asked for. It goes itself if its subject was deleted since: that waits for nothing that was
-    /// given up. If its subject was changed during the attempt, it is not given up and due with that at
-    /// once, from the first attempt on.
+    /// Tried once more, and what became of it. With what is given up its subject's passwords go: nobody
+    /// knows whether they are ever asked for. It goes itself if its subject was deleted since, with the
+    /// passwords of before that: a deletion waits for nothing that was given up.
+    ///
+    /// What came of its subject and was not told with it is a change during the attempt: it is not given
+    /// up then, and due as soon as that is, from the first attempt on. Behind a deletion that is only what
+    /// became due after the look-up: what waits there for long would have it tried for ever.
     async fn failed(
         &self,
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError>;
+    ) -> Result<Waits, PortError>;
     /// By number, those after `after`; without passwords.
     async fn waiting(
         &self,

@@ -4,7 +4,9 @@ use super::{JOINED_WAIT, Provisioning, printable};
 use async_trait::async_trait;
 use postern_federation::Secret;
 use postern_federation::ports::PortError;
-use postern_federation::scim::outbound::{Connector, Done, Failure, Holders, Outlook, Peer};
+use postern_federation::scim::outbound::{
+    Connector, Done, Failure, Holders, Outlook, Peer, usable,
+};
 use postern_federation::scim::ports::{Deliveries, Delivery, Person, Remote, Waits, What};
 
 /// A peer, what it is to be told of, and what is remembered of that there.
@@ -29,7 +31,9 @@ impl Provisioning {
         let deliveries = self.parts.deliveries.as_ref();
         let remote = deliveries
             .remote(tenant, name, delivery.what, &delivery.subject)
-            .await?;
+            .await?
+            // One that cannot be asked for is as good as none: it is looked for.
+            .filter(|known| usable(&known.id));
         Ok(Telling {
             peer: Peer {
                 connector,
@@ -58,13 +62,13 @@ impl Provisioning {
             people.person_named(telling.tenant, account).await?
         };
         let others = telling.others(account);
-        let done = match &person {
-            Some(person) => {
+        let done = match (&person, remote) {
+            (Some(person), _) => {
                 let password = delivery.password.as_ref().map(Secret::expose);
                 peer.put_user(person, password, remote, &others).await
             }
-            None if remote.is_some() => peer.delete_user(account, remote).await,
-            None => match peer.user_id(account).await {
+            (None, Some(there)) => peer.delete_user(there).await,
+            (None, None) => match peer.user_id(account).await {
                 Ok(Some(found)) if others.another_holds(&found).await? => {
                     // Another one's of ours by that name: this one was never there.
                     return Ok(Ok(()));
@@ -77,7 +81,7 @@ impl Provisioning {
                         id,
                         told: String::new(),
                     };
-                    peer.delete_user(account, Some(&there)).await
+                    peer.delete_user(&there).await
                 }
                 Ok(None) => return Ok(Ok(())),
                 Err(failure) => Err(failure),
@@ -109,7 +113,7 @@ impl Provisioning {
     }
 
     /// Groups name their members by the peer's ids: it hears of a new one from each that it has, and soon
-    /// from each that waits.
+    /// from each that waits, or waits no more for it was given up.
     async fn tell_groups_of(
         &self,
         telling: &Telling<'_>,
@@ -134,12 +138,17 @@ impl Provisioning {
                         .hasten(tenant, name, What::Group, group, due)
                         .await?;
                 }
-                Waits::Nothing if there.is_some() => {
-                    deliveries
+                Waits::Nothing if there.is_none() => {}
+                // What was given up, for it waited too long for them or had an id of theirs that is no
+                // more, is tried anew as with any other change.
+                Waits::Nothing | Waits::GivenUp => {
+                    let announced = deliveries
                         .announce(tenant, &one, What::Group, group, due, now)
                         .await?;
+                    deliveries
+                        .confirm(tenant, &announced, false, None, due)
+                        .await?;
                 }
-                Waits::Nothing | Waits::GivenUp => {}
             }
         }
         Ok(())
@@ -247,23 +256,28 @@ impl<'a> Telling<'a> {
     /// looked for, and known before it goes, so that whoever takes it over meanwhile sees whose it is.
     async fn group_is_gone(mut self) -> Result<Result<(), Failure>, PortError> {
         let subject = self.delivery.subject.as_str();
-        if self.remote.is_none() {
-            let found = match self.peer.group_of(subject).await {
-                Ok(Some(found)) => found,
-                Ok(None) => return Ok(Ok(())),
-                Err(failure) => return Ok(Err(failure)),
-            };
-            let name = self.peer.connector.name.as_str();
-            let kept =
-                self.deliveries
-                    .remember(self.tenant, name, What::Group, subject, Some(&found));
-            if !kept.await? {
-                // Another one of ours is told in its place.
-                return Ok(Ok(()));
+        let there = match self.remote.take() {
+            Some(known) => known,
+            None if self.peer.connector.group_endpoint.is_none() => return Ok(Ok(())),
+            None => {
+                let found = match self.peer.group_of(subject).await {
+                    Ok(Some(found)) => found,
+                    Ok(None) => return Ok(Ok(())),
+                    Err(failure) => return Ok(Err(failure)),
+                };
+                let name = self.peer.connector.name.as_str();
+                let kept =
+                    self.deliveries
+                        .remember(self.tenant, name, What::Group, subject, Some(&found));
+                if !kept.await? {
+                    // Another one of ours is told in its place.
+                    return Ok(Ok(()));
+                }
+                found
             }
-            self.remote = Some(found);
-        }
-        let done = self.peer.delete_group(subject, self.remote.as_ref()).await;
+        };
+        let done = self.peer.delete_group(&there).await;
+        self.remote = Some(there);
         self.concluded(done).await
     }
 

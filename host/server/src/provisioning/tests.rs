@@ -10,7 +10,7 @@ use postern_admin::provisioning::Outgoing;
 use postern_federation::identity_provider::Network;
 use postern_federation::ports::{Outbound, PortError};
 use postern_federation::scim::outbound::{Connector, Credentials, Outlook, Version};
-use postern_federation::scim::ports::{Deliveries, Failed, What};
+use postern_federation::scim::ports::{Deliveries, Failed, Remote, Waits, What};
 use postern_federation::scim::{Condition, Group, Groups, Page, People, Person, SearchError};
 use postern_federation::{Moment, Secret};
 use postern_login::TenantId;
@@ -296,8 +296,7 @@ async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
         let fault = Failed {
             trouble: "a fault here".to_owned(),
             outlook: Outlook::Ours,
-            began_at: engine.now(),
-            ended_at: engine.now(),
+            attempt: Some(engine.now()..=engine.now()),
             due_at: engine.now(),
             given_up: false,
         };
@@ -514,8 +513,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let missing = Failed {
         trouble: "carol is missing".to_owned(),
         outlook: Outlook::Ours,
-        began_at: engine.now(),
-        ended_at: engine.now(),
+        attempt: Some(engine.now()..=engine.now()),
         due_at: later,
         given_up: false,
     };
@@ -527,6 +525,33 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     worked_off(&engine).await;
     assert_eq!(peer.members(), [json!(["1"])]);
     assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+}
+
+/// For it waited for them too long, or the peer refused it without them.
+#[tokio::test]
+async fn a_group_that_is_given_up_is_told_after_a_member_of_it_came() {
+    for outlook in [Outlook::Ours, Outlook::Refused] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let (engine, peer) = engine_at(&store, vec![of_groups()], &clock);
+        grouped(&engine, &store, &["alice"]).await;
+        let staff = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+        let given_up = Failed {
+            trouble: "alice is missing".to_owned(),
+            outlook,
+            attempt: Some(engine.now()..=engine.now()),
+            due_at: engine.now(),
+            given_up: true,
+        };
+        let became = store.failed(TENANT, &staff, given_up).await;
+        assert_eq!(became.unwrap(), Waits::GivenUp);
+        changed(&engine, "alice").await;
+        worked_off(&engine).await;
+        assert_eq!(peer.members(), [] as [Value; 0]);
+        clock.pass(JOINED_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(peer.members(), [json!([peer.id("EXT/alice")])]);
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
 }
 
 #[tokio::test]
@@ -596,6 +621,35 @@ async fn where_a_connector_leads_to_another_peer_nobody_is_taken_for_one_of_ours
     }
 }
 
+/// As an older version may have kept one.
+#[tokio::test]
+async fn whose_remembered_id_cannot_be_asked_for_is_looked_for_by_name() {
+    let long = "x".repeat(257);
+    for bad in ["", "..", long.as_str()] {
+        let store = Memory::new();
+        let (engine, peer) = engine(&store, vec![connector()]);
+        peer.has(&[("1", "EXT/alice"), ("2", "EXT/left-bob")]);
+        for account in ["alice", "left-bob"] {
+            let kept = Remote {
+                id: bad.to_owned(),
+                told: String::new(),
+            };
+            let remembered = store.remember(TENANT, "peer", What::User, account, Some(&kept));
+            assert!(remembered.await.unwrap());
+            if account == "alice" {
+                changed(&engine, account).await;
+            } else {
+                deleted(&engine, account).await;
+            }
+            worked_off(&engine).await;
+        }
+        let alice = store.remote(TENANT, "peer", What::User, "alice").await;
+        assert_eq!(alice.unwrap().unwrap().id, "1");
+        assert_eq!(peer.users.lock().unwrap().len(), 1, "bob is gone");
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
+}
+
 /// The change that waited before it as well: nobody is there whom it could tell of.
 #[tokio::test]
 async fn a_deletion_that_waits_hits_no_stranger_where_its_connector_is_led_to() {
@@ -655,8 +709,8 @@ async fn where_the_groups_of_a_connector_move_none_there_is_taken_for_one_of_our
     assert_eq!(peer.members().len(), 3);
 }
 
-/// Keeps groups as it was first told of them, each under a name that others there may have as well, and
-/// says nothing to a creation while it is silent.
+/// Keeps groups, each under a name that others there may have as well, and says nothing to a creation or a
+/// change while it is silent.
 #[derive(Default)]
 struct Registry {
     groups: Mutex<Vec<Value>>,
@@ -675,12 +729,12 @@ impl Outbound for Registry {
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, PortError> {
         let mut groups = self.groups.lock().unwrap();
+        let silent = self.silent.load(Ordering::SeqCst);
         let id = request.uri().path().rsplit('/').next();
         let there = groups.iter().position(|group| group["id"].as_str() == id);
         let (status, body) = match (request.method().clone(), there) {
             (Method::GET, _) => (200, json!({ "Resources": *groups })),
             (Method::POST, _) => {
-                let silent = self.silent.load(Ordering::SeqCst);
                 let mut group: Value = serde_json::from_slice(request.body()).unwrap();
                 group["id"] = json!(format!("g-{}", groups.len()));
                 if !(silent && self.idle.load(Ordering::SeqCst)) {
@@ -693,7 +747,15 @@ impl Outbound for Registry {
             }
             (_, None) => (404, json!({})),
             (Method::DELETE, Some(at)) => (200, groups.remove(at)),
-            (_, Some(at)) => (200, groups[at].clone()),
+            (_, Some(at)) => {
+                let mut group: Value = serde_json::from_slice(request.body()).unwrap();
+                group["id"] = groups[at]["id"].clone();
+                groups[at] = group.clone();
+                if silent {
+                    return Err(PortError::new("the peer did not answer in time"));
+                }
+                (200, group)
+            }
         };
         let answer = Response::builder().status(status);
         Ok(answer.body(body.to_string().into_bytes()).unwrap())
@@ -734,7 +796,45 @@ async fn a_group_whose_creation_got_no_answer_is_deleted_there_and_no_other_of_i
     }
 }
 
-/// The next group of the name was told in its place, at a peer that keeps what it was told first.
+/// Nobody could do anything about it but drop it.
+#[tokio::test]
+async fn a_group_that_was_never_told_is_nothing_to_a_connector_that_is_told_of_groups_no_more() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    grouped(&engine, &store, &[]).await;
+    ungrouped(&engine, &store).await;
+    engine.replace(vec![connector()]);
+    worked_off(&engine).await;
+    assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    assert_eq!(peer.asked.lock().unwrap().len(), 0);
+}
+
+/// One that was there already was changed, and the answer was lost: nobody knows here that it was.
+#[tokio::test]
+async fn a_strangers_group_of_the_name_is_not_deleted_with_ours_before_it_is_known_to_be_it() {
+    for theirs in [
+        json!({ "id": "theirs", "displayName": "Staff", "externalId": "STAFF" }),
+        json!({ "id": "theirs", "displayName": "Staff" }),
+    ] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![of_groups()]);
+        let peer = Arc::new(Registry::default());
+        engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+        peer.groups.lock().unwrap().push(theirs);
+        peer.silent.store(true, Ordering::SeqCst);
+        grouped(&engine, &store, &[]).await;
+        worked_off(&engine).await;
+        assert!(peer.groups.lock().unwrap()[0]["members"].is_array());
+        peer.silent.store(false, Ordering::SeqCst);
+        ungrouped(&engine, &store).await;
+        clock.pass(LONGEST_WAIT);
+        worked_off(&engine).await;
+        assert_eq!(peer.groups.lock().unwrap().len(), 1);
+        assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
+    }
+}
+
+/// The next group of the name was told in its place.
 #[tokio::test]
 async fn a_group_there_that_another_one_of_ours_has_by_now_is_not_deleted() {
     let (store, clock) = (Memory::new(), Arc::new(Now::default()));
@@ -931,11 +1031,14 @@ async fn a_peer_that_was_away_may_refuse_as_often_as_any_other() {
     assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
 }
 
-/// Refuses everything, and alice is changed while it thinks about her for the last time.
+/// Refuses everything, a second after it was asked, and alice is changed while it thinks about her for the
+/// last time.
 struct Slow {
     store: Memory,
     clock: Arc<Now>,
     asked: AtomicU32,
+    /// The time that her change bears, in milliseconds after the attempt began.
+    changed_after: i64,
 }
 
 #[async_trait]
@@ -948,7 +1051,9 @@ impl Outbound for Slow {
         _: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, PortError> {
         if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == REFUSALS_MAX {
-            let (peer, now) = (["peer".to_owned()], Moment(self.clock.now().0));
+            let began_at = self.clock.now().0;
+            let now = Moment(began_at.saturating_add_signed(self.changed_after));
+            let peer = ["peer".to_owned()];
             let due = now.plus(ANNOUNCED_FOR);
             let announced = self
                 .store
@@ -957,34 +1062,85 @@ impl Outbound for Slow {
             let done = self.store.confirm(TENANT, &announced, false, None, now);
             done.await?;
         }
+        self.clock.pass(Duration::from_secs(1));
         Ok(Response::builder().status(400).body(Vec::new()).unwrap())
     }
 }
 
-#[tokio::test]
-async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
-    let (store, clock) = (Memory::new(), Arc::new(Now::default()));
-    let engine = Provisioning::new(parts(&store, Arc::clone(&clock)), vec![connector()]);
+fn slow(store: &Memory, clock: &Arc<Now>, changed_after: i64) -> (Provisioning, Arc<Slow>) {
+    let engine = Provisioning::new(parts(store, Arc::clone(clock)), vec![connector()]);
     let peer = Arc::new(Slow {
         store: store.clone(),
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(clock),
         asked: AtomicU32::new(0),
+        changed_after,
     });
     engine.opens(Arc::clone(&peer) as Arc<dyn Outbound>);
+    (engine, peer)
+}
+
+/// Whenever it is written down: it may bear a time before the attempt began, or after it ended.
+#[tokio::test]
+async fn a_change_that_comes_during_the_last_attempt_is_told_by_itself() {
+    for changed_after in [-1, 0, 500, 1_500] {
+        let (store, clock) = (Memory::new(), Arc::new(Now::default()));
+        let (engine, peer) = slow(&store, &clock, changed_after);
+        changed(&engine, "alice").await;
+        for _ in 1..REFUSALS_MAX {
+            worked_off(&engine).await;
+            clock.pass(LONGEST_WAIT);
+        }
+        // The last attempt, and the first one of what came during it.
+        worked_off(&engine).await;
+        clock.pass(Duration::from_secs(1));
+        worked_off(&engine).await;
+        assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
+        for refusals in 1..=REFUSALS_MAX {
+            let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
+            let expected = (refusals, refusals == REFUSALS_MAX);
+            assert_eq!((row.refusals, row.given_up), expected, "{changed_after}");
+            clock.pass(LONGEST_WAIT);
+            worked_off(&engine).await;
+        }
+        assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
+    }
+}
+
+/// A log of its own.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_of_nothing_that_is_tried_anew_that_it_is_given_up() {
+    let (store, clock, lines) = (Memory::new(), Arc::new(Now::default()), Lines::default());
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(log);
+    let (engine, _) = slow(&store, &clock, 500);
     changed(&engine, "alice").await;
-    for _ in 1..REFUSALS_MAX {
+    let said = |words: &str| {
+        let said = lines.0.lock().unwrap();
+        String::from_utf8_lossy(&said).matches(words).count()
+    };
+    let most = usize::try_from(REFUSALS_MAX).unwrap();
+    for attempt in 1..2 * most {
         worked_off(&engine).await;
         clock.pass(LONGEST_WAIT);
+        let given_up = usize::from(attempt + 1 == 2 * most);
+        assert_eq!(said("given_up=true"), given_up, "{attempt}");
     }
-    // The last attempt, and the first one of what came during it.
-    worked_off(&engine).await;
-    assert_eq!(peer.asked.load(Ordering::SeqCst), REFUSALS_MAX + 1);
-    for refusals in 1..=REFUSALS_MAX {
-        let row = store.waiting(TENANT, 0, 10).await.unwrap().remove(0);
-        let expected = (refusals, refusals == REFUSALS_MAX);
-        assert_eq!((row.refusals, row.given_up), expected);
-        clock.pass(LONGEST_WAIT);
-        worked_off(&engine).await;
-    }
-    assert_eq!(peer.asked.load(Ordering::SeqCst), 2 * REFUSALS_MAX);
+    assert_eq!(said("given_up=false"), 2 * most - 1);
 }

@@ -29,8 +29,7 @@ fn failed(outlook: Outlook, due_at: Moment) -> Failed {
     Failed {
         trouble: "why".to_owned(),
         outlook,
-        began_at: later(1),
-        ended_at: later(3),
+        attempt: Some(later(1)..=later(3)),
         due_at,
         given_up: false,
     }
@@ -503,7 +502,7 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
     let peer = [String::from("peer")];
     let secret = Secret::new("pass word");
     let mut announced = Vec::new();
-    for gone in [false, true, false] {
+    for gone in [false, false, true, false] {
         let one = store.announce(tenant, &peer, What::User, "alice", later(120), now());
         let one = one.await.expect("announce");
         let password = Some((&secret, &peer[..])).filter(|_| !gone);
@@ -512,17 +511,23 @@ pub async fn what_is_given_up_after_its_subject_was_deleted_goes(store: &impl St
         announced.extend(one);
     }
     let row = row(store, tenant, announced[0]).await;
-    let tried = store.failed(tenant, &row, given_up()).await;
-    tried.expect("failed");
+    for _ in 0..2 {
+        let tried = store.failed(tenant, &row, given_up()).await;
+        assert_eq!(tried.expect("failed"), Waits::Nothing);
+    }
     let due = async || {
         let due = store.due_of(tenant, "peer", What::User, "alice", later(3));
         due.await.expect("due").expect("it is due")
     };
+    let before = due().await;
+    assert_eq!((before.seq, before.gone), (announced[1], false));
+    assert_eq!(before.password, None, "whoever set it is deleted");
+    store.told(tenant, &before).await.expect("told");
     let gone = due().await;
-    assert_eq!((gone.seq, gone.gone), (announced[1], true));
+    assert_eq!((gone.seq, gone.gone), (announced[2], true));
     store.told(tenant, &gone).await.expect("told");
     let again = due().await;
-    assert_eq!(again.seq, announced[2]);
+    assert_eq!(again.seq, announced[3]);
     assert_eq!(again.password, Some(secret), "it was never given up");
 }
 
@@ -546,34 +551,54 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
         let due = store.due_of(tenant, "peer", What::User, subject, at);
         due.await.expect("due")
     };
-    // When the next change was made, if it was, and whether what is tried is told anew.
-    for (subject, gone, made, anew) in [
-        ("changed meanwhile", false, Some(later(2)), true),
-        ("changed as it was looked up", false, Some(later(1)), true),
-        ("announced only", false, None, false),
-        ("deleted, and made meanwhile", true, Some(later(2)), true),
-        ("deleted, and made before", true, Some(now()), false),
+    // When the next change was made, if it was, and whether that was written down before the attempt began;
+    // and whether what is tried is told anew.
+    for (subject, gone, made, before, anew) in [
+        ("changed meanwhile", false, Some(later(2)), false, true),
+        (
+            "changed as it was looked up",
+            false,
+            Some(later(1)),
+            false,
+            true,
+        ),
+        ("written down late", false, Some(now()), false, true),
+        (
+            "changed just after the end",
+            false,
+            Some(later(4)),
+            false,
+            true,
+        ),
+        ("announced only", false, None, false, false),
+        (
+            "deleted, and made meanwhile",
+            true,
+            Some(later(2)),
+            false,
+            true,
+        ),
+        ("deleted, and made before", true, Some(now()), true, false),
     ] {
         let first = announce(subject, now()).await;
         confirm(&first, gone, now()).await;
-        let before = made.filter(|made| *made < later(1));
         let mut next = Vec::new();
-        if let Some(made) = before {
+        if let Some(made) = made.filter(|_| before) {
             next = announce(subject, made).await;
             confirm(&next, false, made).await;
         }
         let tried = due(subject, later(1)).await.expect("it is due");
-        if before.is_none() {
+        if !before {
             next = announce(subject, made.unwrap_or(later(2))).await;
             if let Some(made) = made {
                 confirm(&next, false, made).await;
             }
         }
         let failed = store.failed(tenant, &tried, given_up()).await;
-        failed.expect("failed");
         let waits = store.waits(tenant, "peer", What::User, subject).await;
         let waits = waits.expect("waits");
-        let Some(again) = due(subject, later(3)).await else {
+        assert_eq!(failed.expect("failed"), waits, "{subject}");
+        let Some(again) = due(subject, later(4)).await else {
             assert_eq!((waits, anew), (Waits::GivenUp, false), "{subject}");
             continue;
         };
@@ -585,7 +610,7 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
         assert_eq!(again.through, last, "{subject}");
         store.told(tenant, &again).await.expect("told");
         if gone {
-            let made = due(subject, later(3)).await.expect("it is due");
+            let made = due(subject, later(4)).await.expect("it is due");
             assert_eq!(made.password.as_ref(), Some(&secret), "{subject}");
         } else {
             assert_eq!(again.password.as_ref(), Some(&secret), "{subject}");
@@ -599,7 +624,61 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
     let tried = due("changed before", later(1)).await.expect("it is due");
     let failed = store.failed(tenant, &tried, given_up()).await;
     failed.expect("failed");
-    assert!(due("changed before", later(3)).await.is_none());
+    assert!(due("changed before", later(4)).await.is_none());
+}
+
+/// Else a peer that refuses would be asked for ever, at once each time.
+pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &impl Store) {
+    let tenant = format!("{}.example", unique("e"));
+    let tenant = tenant.as_str();
+    let waits = async |subject: &str| {
+        let waits = store.waits(tenant, "peer", What::User, subject).await;
+        waits.expect("waits")
+    };
+    let due = async |subject: &str, at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, subject, at);
+        due.await.expect("due").expect("it is due")
+    };
+    let changed = async |subject: &str, times: usize, gone: bool, at: Moment| {
+        let peer = vec![String::from("peer"); times];
+        let announced = store.announce(tenant, &peer, What::User, subject, later(120), now());
+        let announced = announced.await.expect("announce");
+        let confirmed = store.confirm(tenant, &announced, gone, None, at).await;
+        confirmed.expect("confirm");
+        announced
+    };
+    let fails = async |row: &Delivery, failed: Failed| {
+        store.failed(tenant, row, failed).await.expect("failed");
+    };
+    // More than any store tells in one go.
+    changed("often", 250, false, now()).await;
+    fails(&due("often", later(1)).await, given_up()).await;
+    assert_eq!(waits("often").await, Waits::GivenUp);
+
+    // One in between cannot be read, and nothing behind it is told before it.
+    let seqs = changed("behind", 3, false, now()).await;
+    let unread = Failed {
+        attempt: None,
+        ..given_up()
+    };
+    fails(&row(store, tenant, seqs[1]).await, unread).await;
+    let first = due("behind", later(1)).await;
+    assert_eq!(first.through, seqs[0]);
+    fails(&first, given_up()).await;
+    assert_eq!(waits("behind").await, Waits::GivenUp);
+
+    // Made anew during the first of these attempts alone, by a clock that was ahead.
+    changed("once", 1, true, now()).await;
+    let deletion = due("once", later(1)).await;
+    changed("once", 1, false, later(9)).await;
+    fails(&deletion, given_up()).await;
+    assert_eq!(waits("once").await, Waits::Comes);
+    let again = Failed {
+        attempt: Some(later(9)..=later(9)),
+        ..given_up()
+    };
+    fails(&due("once", later(9)).await, again).await;
+    assert_eq!(waits("once").await, Waits::GivenUp);
 }
 
 /// A peer that was away has refused nothing, and what failed here is not the peer's.
@@ -629,7 +708,7 @@ pub async fn what_a_peer_refuses_and_what_fails_here_are_counted_apart_until_it_
     ] {
         let row = row(store, tenant, seq).await;
         let tried = store.failed(tenant, &row, failed(outlook, now())).await;
-        tried.expect("failed");
+        assert_eq!(tried.expect("failed"), Waits::Comes);
         assert_eq!(counted().await, counts);
     }
     let retried = store.retry(tenant, "peer", None, now()).await;

@@ -14,6 +14,8 @@ pub(super) type Whose = (String, String, What, String);
 pub(super) struct Row {
     tenant: String,
     delivery: Delivery,
+    /// Not only announced.
+    made: bool,
 }
 
 impl Row {
@@ -25,6 +27,13 @@ impl Row {
             told.what,
             told.subject.clone(),
         )
+    }
+
+    /// From the first attempt on.
+    fn anew(&mut self) {
+        self.delivery.attempts = 0;
+        self.delivery.refusals = 0;
+        self.delivery.faults = 0;
     }
 }
 
@@ -60,8 +69,12 @@ impl Deliveries for Memory {
                 trouble: None,
                 given_up: false,
             };
-            let tenant = tenant.to_owned();
-            tables.deliveries.insert(seq, Row { tenant, delivery });
+            let row = Row {
+                tenant: tenant.to_owned(),
+                delivery,
+                made: due_at <= now,
+            };
+            tables.deliveries.insert(seq, row);
             announced.push(seq);
         }
         Ok(announced)
@@ -83,6 +96,7 @@ impl Deliveries for Memory {
             if row.tenant != tenant {
                 continue;
             }
+            row.made = true;
             row.delivery.due_at = now;
             row.delivery.gone = gone;
             row.delivery.password = password
@@ -94,9 +108,7 @@ impl Deliveries for Memory {
                 if given_up && !gone {
                     row.delivery.due_at = now;
                     row.delivery.given_up = false;
-                    row.delivery.attempts = 0;
-                    row.delivery.refusals = 0;
-                    row.delivery.faults = 0;
+                    row.anew();
                 }
                 !(given_up && gone)
             });
@@ -113,7 +125,7 @@ impl Deliveries for Memory {
         by: Moment,
     ) -> Result<(), PortError> {
         for row in self.tables().deliveries.values_mut() {
-            let told = &mut row.delivery;
+            let told = &row.delivery;
             if row.tenant == tenant
                 && told.connector == connector
                 && told.what == what
@@ -122,10 +134,9 @@ impl Deliveries for Memory {
                 && told.due_at > by
                 && !told.given_up
             {
-                told.due_at = by;
-                told.attempts = 1;
-                told.refusals = 0;
-                told.faults = 0;
+                row.anew();
+                row.delivery.due_at = by;
+                row.delivery.attempts = 1;
             }
         }
         Ok(())
@@ -200,14 +211,14 @@ impl Deliveries for Memory {
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError> {
+    ) -> Result<Waits, PortError> {
         let seq = delivery.seq;
         let mut tables = self.tables();
         let Some(row) = tables.deliveries.get_mut(&seq) else {
-            return Ok(());
+            return Ok(Waits::Nothing);
         };
         if row.tenant != tenant {
-            return Ok(());
+            return Ok(Waits::Nothing);
         }
         row.delivery.attempts += 1;
         row.delivery.refusals += u32::from(failed.outlook == Outlook::Refused);
@@ -216,35 +227,53 @@ impl Deliveries for Memory {
         row.delivery.due_at = failed.due_at;
         row.delivery.given_up = failed.given_up;
         if !failed.given_up {
-            return Ok(());
+            return Ok(Waits::Comes);
         }
         let whose = row.whose();
-        let attempt = failed.began_at..=failed.ended_at;
-        let (mut deleted, mut changed) = (false, false);
-        for (number, row) in tables.deliveries.range(seq + 1..) {
-            if row.whose() == whose {
-                deleted |= row.delivery.gone;
-                changed |= *number > delivery.through && attempt.contains(&row.delivery.due_at);
-            }
-        }
-        if deleted {
-            tables.deliveries.remove(&seq);
-        } else if changed {
-            if let Some(row) = tables.deliveries.get_mut(&seq) {
-                row.delivery.due_at = failed.ended_at;
-                row.delivery.given_up = false;
-                row.delivery.attempts = 0;
-                row.delivery.refusals = 0;
-                row.delivery.faults = 0;
-            }
-        } else {
-            for (_, row) in tables.deliveries.range_mut(seq..) {
+        let mut later = tables.deliveries.range(seq + 1..);
+        let deletion = later.find(|(_, row)| row.delivery.gone && row.whose() == whose);
+        if let Some(deletion) = deletion.map(|(deletion, _)| *deletion) {
+            for (_, row) in tables.deliveries.range_mut(seq..deletion) {
                 if row.whose() == whose {
                     row.delivery.password = None;
                 }
             }
+            tables.deliveries.remove(&seq);
+            return Ok(Waits::Nothing);
         }
-        Ok(())
+        let behind = tables.deliveries.range(delivery.through + 1..);
+        let behind = behind
+            .map(|(_, row)| row)
+            .filter(|row| row.whose() == whose);
+        let anew = failed.attempt.and_then(|attempt| {
+            let mut by = *attempt.end();
+            for row in behind {
+                let due_at = row.delivery.due_at;
+                if row.delivery.given_up {
+                    return None;
+                }
+                by = by.max(due_at);
+                let came = row.made || due_at <= *attempt.end();
+                if came && (!delivery.gone || due_at > *attempt.start()) {
+                    return Some(by);
+                }
+            }
+            None
+        });
+        if let Some(by) = anew {
+            if let Some(row) = tables.deliveries.get_mut(&seq) {
+                row.delivery.due_at = by;
+                row.delivery.given_up = false;
+                row.anew();
+            }
+            return Ok(Waits::Comes);
+        }
+        for (_, row) in tables.deliveries.range_mut(seq..) {
+            if row.whose() == whose {
+                row.delivery.password = None;
+            }
+        }
+        Ok(Waits::GivenUp)
     }
 
     async fn waiting(
@@ -289,9 +318,7 @@ impl Deliveries for Memory {
             if row.tenant == tenant && row.delivery.connector == connector && meant {
                 row.delivery.due_at = now;
                 row.delivery.given_up = false;
-                row.delivery.attempts = 0;
-                row.delivery.refusals = 0;
-                row.delivery.faults = 0;
+                row.anew();
                 count += 1;
             }
         }
@@ -399,9 +426,7 @@ impl Deliveries for Memory {
                 Some(rest) => {
                     row.delivery.subject = rest.to_owned();
                     row.delivery.due_at = next_at;
-                    row.delivery.attempts = 0;
-                    row.delivery.refusals = 0;
-                    row.delivery.faults = 0;
+                    row.anew();
                     row.delivery.trouble = None;
                 }
                 None => {

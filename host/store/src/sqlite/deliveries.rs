@@ -9,12 +9,21 @@ use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Wait
 use postern_federation::{Moment, Secret};
 use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::ops::RangeInclusive;
 
 const COLUMNS: &str = "seq, connector, kind, subject, gone, password, attempts, due_at, created_at, \
                        trouble, given_up, refusals, faults";
 
 /// From the first attempt on.
 const ANEW: &str = "attempts = 0, refusals = 0, faults = 0";
+
+/// Of the same tenant, connector and subject as the row `?2` of the tenant `?1`.
+const OF_ITS_SUBJECT: &str = "tenant = ?1 AND (connector, kind, subject) =
+                                  (SELECT connector, kind, subject FROM deliveries
+                                   WHERE tenant = ?1 AND seq = ?2)";
+
+/// Told with the first of a subject in one go: memory is bounded by it, however many wait.
+const FOLLOWERS_MAX: usize = 100;
 
 type Half = (Delivery, String, Option<Vec<u8>>);
 
@@ -60,7 +69,7 @@ impl Deliveries for Sqlite {
             for seq in &announced {
                 let mine = sealed.iter().find(|(row, _)| row == seq);
                 db.prepare_cached(
-                    "UPDATE deliveries SET due_at = ?, gone = ?, password = ?
+                    "UPDATE deliveries SET made = 1, due_at = ?, gone = ?, password = ?
                      WHERE tenant = ? AND seq = ?",
                 )?
                 .execute(params![
@@ -223,68 +232,64 @@ impl Deliveries for Sqlite {
         tenant: &str,
         delivery: &Delivery,
         failed: Failed,
-    ) -> Result<(), PortError> {
+    ) -> Result<Waits, PortError> {
         let tenant = tenant.to_owned();
-        let (seq, through) = (delivery.seq, delivery.through);
+        let (seq, through, gone) = (delivery.seq, delivery.through, delivery.gone);
         self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
+            let rows = db
+                .prepare_cached(
+                    "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,
                         faults = faults + ?, trouble = ?, due_at = ?, given_up = ?
-                 WHERE tenant = ? AND seq = ?",
-            )?
-            .execute(params![
-                failed.outlook == Outlook::Refused,
-                failed.outlook == Outlook::Ours,
-                failed.trouble,
-                millis(failed.due_at),
-                failed.given_up,
-                tenant,
-                number(seq)
-            ])?;
-            if !failed.given_up {
-                return Ok(());
+                     WHERE tenant = ? AND seq = ?",
+                )?
+                .execute(params![
+                    failed.outlook == Outlook::Refused,
+                    failed.outlook == Outlook::Ours,
+                    failed.trouble,
+                    millis(failed.due_at),
+                    failed.given_up,
+                    tenant,
+                    number(seq)
+                ])?;
+            if rows == 0 {
+                return Ok(Waits::Nothing);
             }
-            let of_the_subject = "tenant = ?1 AND (connector, kind, subject) =
-                                      (SELECT connector, kind, subject FROM deliveries
-                                       WHERE tenant = ?1 AND seq = ?2)";
-            let (deleted, changed): (bool, bool) = db
+            if !failed.given_up {
+                return Ok(Waits::Comes);
+            }
+            let deletion: Option<i64> = db
                 .prepare_cached(&format!(
-                    "SELECT EXISTS (SELECT 1 FROM deliveries
-                                    WHERE {of_the_subject} AND seq > ?2 AND gone = 1),
-                            EXISTS (SELECT 1 FROM deliveries
-                                    WHERE {of_the_subject} AND seq > ?3
-                                      AND due_at BETWEEN ?4 AND ?5)"
+                    "SELECT min(seq) FROM deliveries
+                     WHERE {OF_ITS_SUBJECT} AND seq > ?2 AND gone = 1"
                 ))?
-                .query_row(
-                    params![
-                        tenant,
-                        number(seq),
-                        number(through),
-                        millis(failed.began_at),
-                        millis(failed.ended_at)
-                    ],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )?;
-            if deleted {
+                .query_row(params![tenant, number(seq)], |row| row.get(0))?;
+            let no_passwords = |below: i64| -> Result<(), Fault> {
+                db.prepare_cached(&format!(
+                    "UPDATE deliveries SET password = NULL
+                     WHERE {OF_ITS_SUBJECT} AND seq >= ?2 AND seq < ?3 AND password IS NOT NULL"
+                ))?
+                .execute(params![tenant, number(seq), below])?;
+                Ok(())
+            };
+            if let Some(deletion) = deletion {
+                no_passwords(deletion)?;
                 remove(db, &tenant, seq)?;
-            } else if changed {
+                return Ok(Waits::Nothing);
+            }
+            let anew = match &failed.attempt {
+                Some(attempt) => anew_by(db, &tenant, seq, through, gone, attempt)?,
+                None => None,
+            };
+            if let Some(by) = anew {
                 db.prepare_cached(&format!(
                     "UPDATE deliveries SET due_at = ?, given_up = 0, {ANEW}
                      WHERE tenant = ? AND seq = ?"
                 ))?
-                .execute(params![
-                    millis(failed.ended_at),
-                    tenant,
-                    number(seq)
-                ])?;
-            } else {
-                db.prepare_cached(&format!(
-                    "UPDATE deliveries SET password = NULL
-                     WHERE {of_the_subject} AND seq >= ?2 AND password IS NOT NULL"
-                ))?
-                .execute(params![tenant, number(seq)])?;
+                .execute(params![millis(by), tenant, number(seq)])?;
+                return Ok(Waits::Comes);
             }
-            Ok(())
+            no_passwords(i64::MAX)?;
+            Ok(Waits::GivenUp)
         })
         .await
         .map_err(to_port)
@@ -622,9 +627,7 @@ impl Sqlite {
                     let failed = Failed {
                         trouble: trouble.to_owned(),
                         outlook: Outlook::Never,
-                        // No attempt, so nothing came during it.
-                        began_at: Moment(u64::MAX),
-                        ended_at: Moment(u64::MAX),
+                        attempt: None,
                         due_at: closed.due_at,
                         given_up: true,
                     };
@@ -689,8 +692,8 @@ fn insert(
 ) -> Result<u64, Fault> {
     db.prepare_cached(
         "INSERT INTO deliveries
-             (tenant, connector, kind, subject, gone, attempts, due_at, created_at, given_up)
-         VALUES (?, ?, ?, ?, 0, 0, ?, ?, 0)",
+             (tenant, connector, kind, subject, gone, attempts, due_at, created_at, given_up, made)
+         VALUES (?, ?, ?, ?, 0, 0, ?, ?, 0, ?)",
     )?
     .execute(params![
         tenant,
@@ -698,7 +701,8 @@ fn insert(
         what.as_str(),
         subject,
         millis(due_at),
-        millis(now)
+        millis(now),
+        due_at <= now
     ])?;
     Ok(db.last_insert_rowid().unsigned_abs())
 }
@@ -708,6 +712,46 @@ fn remove(db: &Connection, tenant: &str, seq: u64) -> Result<bool, Fault> {
         .prepare_cached("DELETE FROM deliveries WHERE tenant = ? AND seq = ?")?
         .execute(params![tenant, number(seq)])?;
     Ok(rows == 1)
+}
+
+/// When what would be given up is due with a change that came during its last attempt: all up to that change
+/// is due by then, so that no change has it tried anew twice. A change is written down a little after the
+/// time that it bears: that is looked at only where what follows may have been due before the attempt.
+fn anew_by(
+    db: &Connection,
+    tenant: &str,
+    seq: u64,
+    through: u64,
+    gone: bool,
+    attempt: &RangeInclusive<Moment>,
+) -> Result<Option<Moment>, Fault> {
+    let together: i64 = db
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM deliveries WHERE {OF_ITS_SUBJECT} AND seq BETWEEN ?2 AND ?3"
+        ))?
+        .query_row(params![tenant, number(seq), number(through)], |row| {
+            row.get(0)
+        })?;
+    let left_out = gone || together > size(FOLLOWERS_MAX);
+    let mut behind = db.prepare_cached(&format!(
+        "SELECT given_up, made, due_at FROM deliveries
+         WHERE {OF_ITS_SUBJECT} AND seq > ?3 ORDER BY seq"
+    ))?;
+    let mut rows = behind.query(params![tenant, number(seq), number(through)])?;
+    let mut by = *attempt.end();
+    while let Some(row) = rows.next()? {
+        let (given_up, made): (bool, bool) = (row.get(0)?, row.get(1)?);
+        let due_at = moment(row.get(2)?);
+        if given_up {
+            break;
+        }
+        by = by.max(due_at);
+        let came = made || due_at <= *attempt.end();
+        if came && (!left_out || due_at > *attempt.start()) {
+            return Ok(Some(by));
+        }
+    }
+    Ok(None)
 }
 
 /// For each subject whose first row is due: that row and those that are told with it.
@@ -759,7 +803,7 @@ fn heads(
             .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM deliveries
                  WHERE tenant = ? AND connector = ? AND kind = ? AND subject = ? AND seq > ?
-                 ORDER BY seq LIMIT 100"
+                 ORDER BY seq LIMIT ?"
             ))?
             .query_map(
                 params![
@@ -767,7 +811,8 @@ fn heads(
                     connector,
                     head.1,
                     head.0.subject,
-                    number(head.0.seq)
+                    number(head.0.seq),
+                    size(FOLLOWERS_MAX)
                 ],
                 half,
             )?
@@ -787,7 +832,6 @@ fn heads(
 }
 
 fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
-    let moment = |at: i64| Moment(u64::try_from(at).unwrap_or(0));
     let seq = row.get::<_, i64>(0)?.unsigned_abs();
     Ok((
         Delivery {
@@ -809,6 +853,10 @@ fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
         row.get(2)?,
         row.get(5)?,
     ))
+}
+
+fn moment(at: i64) -> Moment {
+    Moment(u64::try_from(at).unwrap_or(0))
 }
 
 fn millis(at: Moment) -> i64 {

@@ -456,8 +456,7 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     let failed = Failed {
         trouble: words.to_owned(),
         outlook: Outlook::Passes,
-        began_at: now,
-        ended_at: now,
+        attempt: Some(now..=now),
         due_at: now,
         given_up: true,
     };

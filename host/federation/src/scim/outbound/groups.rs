@@ -1,6 +1,6 @@
 //! A group at the peer as here. Groups are told whole.
 
-use super::lookup::{below, usable};
+use super::lookup::below;
 use super::{Done, Failure, Outlook, Peer, changed, created};
 use crate::scim::Group;
 use crate::scim::ports::Remote;
@@ -17,36 +17,47 @@ impl Peer<'_> {
         remote: Option<&Remote>,
     ) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        let known = match remote.filter(|known| usable(&known.id)) {
-            Some(known) => Some(known.clone()),
-            None => {
-                self.find(endpoint, "displayName", &group.display_name)
-                    .await?
-            }
+        let ours = Value::from(group.id.clone());
+        // What is found by its name alone may be a stranger's. By our id in it it would be deleted with ours,
+        // and an answer that is lost leaves nobody to know of it: it keeps the one that it has until then.
+        let known = match remote {
+            Some(known) => Some((known.id.clone(), Some(ours.clone()))),
+            None => self
+                .look_up(endpoint, "displayName", &group.display_name)
+                .await?
+                .map(|(found, theirs)| (found.id, theirs)),
         };
         let mut shown = crate::scim::group::attributes(group);
         let members = members.iter().map(|id| json!({ "value": id }));
         shown.insert("members".to_owned(), members.collect());
         shown.insert("schemas".to_owned(), self.schemas(GROUP));
-        shown.insert("externalId".to_owned(), group.id.clone().into());
-        let whole = Value::Object(shown);
         // Groups are told whole: nothing of them stays behind that would have to be remembered.
-        if let Some(known) = known {
-            let address = below(endpoint, &known.id)?;
+        let whole = |external_id: Option<Value>| {
+            let mut whole = shown.clone();
+            match external_id {
+                Some(external_id) => whole.insert("externalId".to_owned(), external_id),
+                None => whole.remove("externalId"),
+            };
+            Value::Object(whole)
+        };
+        if let Some((id, external_id)) = known {
+            let address = below(endpoint, &id)?;
+            let body = whole(external_id);
             let answer = self
-                .send("the change", Method::PUT, address, Some(&whole))
+                .send("the change", Method::PUT, address, Some(&body))
                 .await?;
             self.said("update group", answer.status());
             if answer.status() != StatusCode::NOT_FOUND {
-                return changed(&known.id, "update group", answer.status(), String::new());
+                return changed(&id, "update group", answer.status(), String::new());
             }
         }
+        let body = whole(Some(ours));
         let answer = self
             .send(
                 "the creation",
                 Method::POST,
                 endpoint.to_owned(),
-                Some(&whole),
+                Some(&body),
             )
             .await?;
         self.said("create group", answer.status());
@@ -58,10 +69,9 @@ impl Peer<'_> {
         self.find(self.group_endpoint()?, "externalId", id).await
     }
 
-    pub async fn delete_group(&self, id: &str, remote: Option<&Remote>) -> Result<Done, Failure> {
+    pub async fn delete_group(&self, remote: &Remote) -> Result<Done, Failure> {
         let endpoint = self.group_endpoint()?;
-        self.delete(endpoint, "externalId", id, remote, "delete group")
-            .await
+        self.delete(endpoint, remote, "delete group").await
     }
 
     fn group_endpoint(&self) -> Result<&str, Failure> {

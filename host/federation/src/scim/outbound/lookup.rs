@@ -14,6 +14,17 @@ impl Peer<'_> {
         attribute: &str,
         name: &str,
     ) -> Result<Option<Remote>, Failure> {
+        let found = self.look_up(endpoint, attribute, name).await?;
+        Ok(found.map(|(found, _)| found))
+    }
+
+    /// With the `externalId` it has there.
+    pub(super) async fn look_up(
+        &self,
+        endpoint: &str,
+        attribute: &str,
+        name: &str,
+    ) -> Result<Option<(Remote, Option<Value>)>, Failure> {
         const WHAT: &str = SEARCH;
         let filter = format!("{attribute} eq {}", Value::String(name.to_owned()));
         let mut url = Url::parse(endpoint).map_err(|_| Failure::unreadable(WHAT))?;
@@ -60,14 +71,17 @@ impl Peer<'_> {
                 Some(only(letter_by_letter).ok_or_else(Failure::several)?)
             }
         };
-        match same.map(|(_, one)| one.get("id").and_then(Value::as_str)) {
-            None => Ok(None),
-            Some(Some(id)) if usable(id) => Ok(Some(Remote {
-                id: id.to_owned(),
-                told: String::new(),
-            })),
-            Some(_) => Err(Failure::unreadable(WHAT)),
-        }
+        let Some((_, one)) = same else {
+            return Ok(None);
+        };
+        let id = one.get("id").and_then(Value::as_str);
+        let id = id.filter(|id| usable(id));
+        let found = Remote {
+            id: id.ok_or_else(|| Failure::unreadable(WHAT))?.to_owned(),
+            told: String::new(),
+        };
+        let external_id = one.get("externalId").filter(|id| id.is_string());
+        Ok(Some((found, external_id.cloned())))
     }
 }
 
@@ -104,7 +118,7 @@ fn same_in_store(a: &str, b: &str) -> bool {
 }
 
 /// An id that can be remembered and asked for.
-pub(super) fn usable(id: &str) -> bool {
+pub fn usable(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 256
         && id != "."

@@ -1,6 +1,6 @@
 //! A user at the peer as here.
 
-use super::lookup::{below, usable};
+use super::lookup::below;
 use super::{Done, Failure, Holders, Peer, Version, changed, created, read};
 use crate::scim::ports::Remote;
 use crate::scim::schema::{PATCH, USER};
@@ -20,7 +20,7 @@ impl Peer<'_> {
     ) -> Result<Done, Failure> {
         let name = self.connector.user_name(&person.account);
         let endpoint = self.connector.user_endpoint.as_str();
-        if let Some(remote) = remote.filter(|known| usable(&known.id))
+        if let Some(remote) = remote
             && let Some(done) = self.change_user(remote, &name, person, password).await?
         {
             return Ok(done);
@@ -156,15 +156,9 @@ impl Peer<'_> {
     }
 
     /// Nobody there any more.
-    pub async fn delete_user(
-        &self,
-        account: &str,
-        remote: Option<&Remote>,
-    ) -> Result<Done, Failure> {
-        let name = self.connector.user_name(account);
+    pub async fn delete_user(&self, remote: &Remote) -> Result<Done, Failure> {
         let endpoint = self.connector.user_endpoint.as_str();
-        self.delete(endpoint, "userName", &name, remote, "delete user")
-            .await
+        self.delete(endpoint, remote, "delete user").await
     }
 
     /// The peer's id of whom it calls so.
