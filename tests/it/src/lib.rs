@@ -2,7 +2,7 @@
 //! attacker would; everything runs on loopback at free ports, nothing waits for a clock, and no test
 //! needs another.
 //!
-//! They are two binaries, so that two cores compile them, each with a module for each question:
+//! They are two binaries, compiled side by side, each with a module for each question:
 //!
 //! | folder | what it asks |
 //! |---|---|
