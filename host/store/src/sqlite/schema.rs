@@ -273,7 +273,7 @@ CREATE INDEX sessions_by_subject ON sessions (subject);
 /// have the shape they had. The audit log is left as it was written: its rows form a chain.
 const REASONS_OF_NOT_SENT: &str = "
 DELETE FROM logins;
-UPDATE sessions SET body = x'04' || substr(body, 2);
+UPDATE sessions SET body = CAST(x'04' || substr(body, 2) AS BLOB);
 ";
 
 /// Several tenants: every row says whose it is, a client's name is its tenant's own, and tenants have
@@ -392,7 +392,7 @@ CREATE TABLE remote_ids (
 /// sessions have the shape they had.
 const ENTRIES_OF_APPLICATIONS: &str = "
 DELETE FROM logins;
-UPDATE sessions SET body = x'05' || substr(body, 2);
+UPDATE sessions SET body = CAST(x'05' || substr(body, 2) AS BLOB);
 ";
 
 /// What a peer was told last, so that what is gone here is taken away there; and the next that is due
@@ -423,7 +423,7 @@ ALTER TABLE deliveries ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
 /// dropped, sessions have the shape they had.
 const TIMES_OF_FIRST_STEPS: &str = "
 DELETE FROM logins;
-UPDATE sessions SET body = x'06' || substr(body, 2);
+UPDATE sessions SET body = CAST(x'06' || substr(body, 2) AS BLOB);
 ";
 
 /// What was no matter of the peer's is counted apart from the peer's failures. How many there were of what
@@ -439,6 +439,40 @@ UPDATE deliveries SET faults = attempts - refusals WHERE given_up = 0 AND attemp
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// From before each step that gives the rows of sessions another format: the bytes behind it stay.
+    #[test]
+    fn an_older_store_with_sessions_in_it_opens_and_keeps_them() {
+        for (before, tenant) in [
+            (REASONS_OF_NOT_SENT, None),
+            (ENTRIES_OF_APPLICATIONS, Some("t1.example")),
+            (TIMES_OF_FIRST_STEPS, Some("t1.example")),
+        ] {
+            let steps: Vec<_> = MIGRATIONS
+                .iter()
+                .take_while(|step| **step != before)
+                .collect();
+            let version = steps.len();
+            let mut db = Connection::open_in_memory().unwrap();
+            for step in steps {
+                db.execute_batch(step).unwrap();
+            }
+            db.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {version};
+                 INSERT INTO sessions (id, name, subject, expires_at, body{}) VALUES
+                 (zeroblob(32), 's', 'a', 1, x'03007b80ff'{});",
+                tenant.map_or("", |_| ", tenant"),
+                tenant.map_or(String::new(), |tenant| format!(", '{tenant}'")),
+            ))
+            .unwrap();
+            let found = prepare(&mut db, &Options::default());
+            assert!(matches!(found, Ok(found) if found == version as i64));
+            let body: Vec<u8> = db
+                .query_row("SELECT body FROM sessions", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(body, [6, 0, 0x7b, 0x80, 0xff], "from schema {version}");
+        }
+    }
 
     /// As the last version of a store that did not count our own faults apart wrote it.
     #[test]
