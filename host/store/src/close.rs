@@ -11,8 +11,8 @@ pub(crate) fn is_challenge_of(login: &Login, tenant: &TenantId, account: &Accoun
 }
 
 /// Whose login it is while no more than a first step stands behind it: a challenge that is open, one
-/// that begins as soon as somebody asks or types a number, or none because none is needed. A new
-/// password leaves nothing of what the old one opened.
+/// that begins as soon as somebody asks or types a number, or none because none is needed. A second step
+/// that was proven stands.
 pub(crate) fn whose(state: &State) -> Option<&AccountRef> {
     let who = match state {
         State::Identified(identified) => &identified.who,

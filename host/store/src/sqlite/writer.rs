@@ -203,13 +203,14 @@ fn work(shared: &Shared, db: Connection) {
     let mut log = Log {
         db,
         outlives: Outlives::Power,
-        unsynced_since: None,
+        // The log of a host that was killed may end in commits that no sync has followed.
+        unsynced_since: Some(Instant::now()),
         broken: false,
     };
     let mut batch = Vec::new();
     let mut since_checkpoint = 0;
     let mut last = 0;
-    while shared.take(&mut batch, last, log.unsynced_since.map(|_| SYNC_AFTER)) {
+    while shared.take(&mut batch, last, log.patience()) {
         last = batch.len();
         since_checkpoint += last;
         match log.commit(&mut batch) {
@@ -218,7 +219,9 @@ fn work(shared: &Shared, db: Connection) {
                     job.answer(Ok(()));
                 }
             }
+            Err(_) if batch.is_empty() && log.broken => {}
             Err(Failed::Commit(error)) if batch.is_empty() => {
+                log.unsynced_since = Some(Instant::now());
                 tracing::warn!(%error, "what is in the store's log could not be synced; it is tried again");
             }
             // Each again in a transaction of its own: one that fails takes nobody with it, and
@@ -235,7 +238,8 @@ fn work(shared: &Shared, db: Connection) {
                 }
             }
         }
-        if since_checkpoint >= JOBS_PER_CHECKPOINT {
+        // Behind a sync that failed a checkpoint would copy what may not be on the disk in between.
+        if since_checkpoint >= JOBS_PER_CHECKPOINT && !log.broken {
             since_checkpoint = 0;
             // After the answers, so that nobody waits for it.
             if let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(PASSIVE)") {
@@ -272,6 +276,12 @@ struct Log {
 }
 
 impl Log {
+    /// How long nobody may ask for a sync until it comes by itself.
+    fn patience(&self) -> Option<Duration> {
+        self.unsynced_since
+            .map(|since| SYNC_AFTER.saturating_sub(since.elapsed()))
+    }
+
     /// All or nothing, and as safe as the one that asks for most. Nobody at all asks for a sync.
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failed> {
         if self.broken {
