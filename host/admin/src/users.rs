@@ -543,7 +543,7 @@ impl Administration {
         }
         self.ports
             .logins
-            .close_challenges_of(tenant, account)
+            .close_logins_of(tenant, account, None)
             .await?;
         self.end_sessions(tenant, &account.name).await?;
         // Whoever gets the name next must not get in with the codes of the one before.
@@ -644,16 +644,16 @@ impl Administration {
         }
         let ends = change.locked == Some(true) || change.password.is_some();
         if ends || change.number.is_some() {
-            let challenges = self
+            let logins = self
                 .ports
                 .logins
-                .close_challenges_of(tenant, account)
+                .close_logins_of(tenant, account, None)
                 .await?;
             let mut sessions = 0;
             if ends {
                 sessions = self.end_sessions(tenant, &account.name).await?;
             }
-            tracing::info!(account = %account.name, challenges, sessions, "an account was changed: what was open is closed");
+            tracing::info!(account = %account.name, logins, sessions, "an account was changed: what was open is closed");
         }
         Ok(())
     }

@@ -161,7 +161,7 @@ impl Logins {
         Ok(Ok(self.moved(&login, &settings)))
     }
 
-    /// The code came back: the very number it went to is stored, open challenges to the old one die,
+    /// The code came back: the very number it went to is stored, open logins by the old one end,
     /// the old number is told, the change is audited.
     pub async fn confirm_number(
         &self,
@@ -372,7 +372,7 @@ impl Logins {
             .collect()
     }
 
-    /// The new number is the account's: the old one's challenges die, its owner is told, and a
+    /// The new number is the account's: logins by the old one end, its owner is told, and a
     /// factor that was disabled is bound anew.
     async fn bind(
         &self,
@@ -398,7 +398,7 @@ impl Logins {
         let (closed, recorded) = tokio::join!(
             self.ports
                 .logins
-                .close_challenges_of(&session.tenant, account),
+                .close_logins_of(&session.tenant, account, None),
             self.ports.audit.record(changed)
         );
         closed?;

@@ -3,6 +3,7 @@
 use crate::TenantId;
 use crate::application::Application;
 use crate::ports::{AccountRef, FailureReason, Subject};
+use crate::step::takes_backup_codes;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postern_otp::challenge::{Closed, Requested, Sent};
@@ -95,6 +96,13 @@ pub struct Login {
     pub state: State,
 }
 
+impl Login {
+    /// Whether it is one of those that `LoginStore::close_logins_of` ends for this account.
+    pub fn is_open_for(&self, tenant: &TenantId, account: &AccountRef) -> bool {
+        self.tenant == *tenant && self.state.open_for() == Some(account)
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(
     clippy::large_enum_variant,
@@ -120,6 +128,28 @@ impl State {
             Self::Authenticated(authenticated) => Some(&authenticated.who),
             Self::Stopped(stopped) => stopped.who.as_ref(),
         }
+    }
+
+    /// The account that it may still let in. A proven second step is no exception: it stands on the same
+    /// first one until the session opens.
+    pub fn open_for(&self) -> Option<&AccountRef> {
+        match self {
+            Self::Started(_) => None,
+            Self::Stopped(stopped) if !takes_backup_codes(stopped) => None,
+            Self::Identified(_)
+            | Self::NumberWanted(_)
+            | Self::Challenged(_)
+            | Self::Authenticated(_)
+            | Self::Stopped(_) => self.who()?.account.as_ref(),
+        }
+    }
+
+    /// What `LoginStore::close_logins_of` makes of it: nothing can be done with it.
+    pub fn closed() -> Self {
+        Self::Stopped(Stopped {
+            reason: StopReason::Closed(Closed::Abandoned),
+            who: None,
+        })
     }
 }
 

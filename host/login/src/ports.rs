@@ -56,7 +56,7 @@ pub trait Entropy: Send + Sync {
 
 /// Logins in progress. What a call wrote outlives the host's process when it returns. The machine's power
 /// is outlived by what must not be undone: moves that stop a login or whose `Settlement` decides (it clears
-/// a subject, or has an event that decides a login), taking and finishing it, the killing of challenges.
+/// a subject, or has an event that decides a login), taking and finishing it, the closing of an account's.
 /// The rest follows within a second; a login that a power failure takes back by a step is begun again, or
 /// goes on from there with its attempts as they were paid.
 #[async_trait]
@@ -127,12 +127,14 @@ pub trait LoginStore: Send + Sync {
         }
         Ok(taken)
     }
-    /// Kills every login of the account behind which no more than a first step stands: its number
-    /// changed (attack B-04), or its password (attack B-01). Returns how many.
-    async fn close_challenges_of(
+    /// Every login that may still let the account in (`Login::is_open_for`), but for `except`, becomes
+    /// `State::closed`: its number changed (attack B-04), or its password (attack B-01), or it was locked.
+    /// Returns how many.
+    async fn close_logins_of(
         &self,
         tenant: &TenantId,
         account: &AccountRef,
+        except: Option<&LoginId>,
     ) -> Result<u64, StoreError>;
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
 }

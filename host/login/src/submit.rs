@@ -106,7 +106,7 @@ impl Logins {
                     // Whoever else was proving a number for this account is too late (attack B-04).
                     self.ports
                         .logins
-                        .close_challenges_of(&login.tenant, &account)
+                        .close_logins_of(&login.tenant, &account, Some(&login.id))
                         .await?;
                 }
                 Ok(self.moved(&login, &settings))

@@ -131,7 +131,7 @@ suite! {
     a_login_is_taken_by_one_of_many
     one_of_many_who_finish_a_login_opens_a_session
     a_login_that_moved_on_is_not_taken
-    the_challenges_of_an_account_die_together
+    the_logins_of_an_account_end_together
     expired_logins_are_removed_in_small_batches
     a_thousand_guesses_pay_five_attempts
     a_login_that_is_gone_or_over_has_no_budget

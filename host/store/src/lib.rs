@@ -7,7 +7,6 @@
 mod attempts;
 mod audit_chain;
 mod backup_set;
-mod close;
 pub mod conformance;
 
 mod digest;

@@ -406,7 +406,7 @@ async fn in_turn(dir: &Path, round: u64) {
             name: "nobody".into(),
         };
         let tenant = TenantId::super_tenant();
-        let killed = store.close_challenges_of(&tenant, &nobody).await;
+        let killed = store.close_logins_of(&tenant, &nobody, None).await;
         said(killed.is_ok(), format_args!("killed {name}"));
         for _ in 0..3 {
             match try_pay(&store, &subject(name), name).await {

@@ -33,8 +33,8 @@ pub enum NewPassword {
 
 impl Logins {
     /// Whoever took over an open session cannot lock its owner out without the password, and whoever
-    /// knew the old password is signed out with it: every other session ends, and every challenge
-    /// that the old password opened.
+    /// knew the old password is signed out with it: every other session ends, and every login that
+    /// the old password began.
     pub async fn change_password(
         &self,
         session: &Session,
@@ -78,15 +78,18 @@ impl Logins {
         }
         let changed = self.event(session, client, What::PasswordChanged);
         let whose = session.subject();
-        let (sessions, challenges, recorded) = tokio::join!(
-            self.ports.sessions.close_all_of(&whose, Some(&session.id)),
+        let (logins, recorded) = tokio::join!(
             self.ports
                 .logins
-                .close_challenges_of(&session.tenant, &account),
+                .close_logins_of(&session.tenant, &account, None),
             self.ports.audit.record(changed)
         );
-        sessions?;
-        challenges?;
+        logins?;
+        // After the logins: one that becomes a session until then is among those that end here.
+        self.ports
+            .sessions
+            .close_all_of(&whose, Some(&session.id))
+            .await?;
         recorded?;
         let region = default_region(&settings);
         if let Some(number) = facts(Some(&profile), region.as_ref()).number {

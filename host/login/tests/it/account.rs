@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use postern_login::account::{NewPassword, Proven};
+use postern_login::application::Application;
 use postern_login::audit::What;
 use postern_login::login::{FirstFactor, Notice, StopReason};
 use postern_login::ports::Association;
@@ -583,6 +584,56 @@ async fn a_new_password_ends_other_sessions_and_open_challenges_and_is_told() {
     };
     while !told(&world) {
         tokio::task::yield_now().await;
+    }
+}
+
+/// B-01: one that goes on from a session, one whose code was right, and one that takes a backup code in
+/// place of the locked factor's.
+#[tokio::test]
+async fn a_new_password_ends_every_login_that_the_old_one_began() {
+    let world = World::with(|settings| settings.factor.challenge.attempts.attempts_max = 50);
+    changeable(&world);
+    world.give_backup_codes("alice", &["0123456789"]);
+    let other = world.session_of("alice").await;
+    let session = world.session_of("alice").await;
+    let stepped_up = world
+        .logins
+        .step_up(&other, Application::account_page(), browser(), &facts())
+        .await
+        .unwrap();
+    let identified = stepped_up.id;
+    let (proven, code) = world.at_code("alice").await;
+    assert_eq!(world.submit(&proven, &code).await, Step::Authenticated);
+    let (locked, code) = world.at_code("alice").await;
+    for _ in 0..11 {
+        world.submit(&locked, wrong(&code)).await;
+    }
+    let step = world.logins.step(&locked).await.unwrap();
+    let offered = matches!(
+        step,
+        Step::Stopped {
+            backup_codes: true,
+            ..
+        }
+    );
+    assert!(offered, "{step:?}");
+    let changed = world
+        .logins
+        .change_password(&session, "right", "better than before", &facts())
+        .await;
+    assert_eq!(changed.unwrap(), NewPassword::Changed);
+    let logins = &world.logins;
+    let refused = [
+        logins.second_step_wanted(&identified, &facts()).await.err(),
+        logins.finish(&proven, &facts()).await.err(),
+        logins
+            .submit_backup_code(&locked, "0123456789", &facts())
+            .await
+            .err(),
+    ];
+    for refused in refused {
+        let over = matches!(refused, Some(LoginError::OutOfOrder));
+        assert!(over, "{refused:?}");
     }
 }
 

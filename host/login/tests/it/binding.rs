@@ -44,6 +44,9 @@ async fn a_captured_number_is_kept_only_after_its_own_code() {
         world.count(|what| matches!(what, What::NumberChanged { from: None, .. })),
         1
     );
+    // What the new number ended are the others.
+    let finished = world.logins.finish(&id, &facts()).await;
+    assert_eq!(finished.unwrap().session.account, "bob");
 }
 
 /// B-03: a backup code proves no number.

@@ -7,7 +7,7 @@ use postern_login::audit::{AuditEvent, CodeStatus, What};
 use postern_login::backup_claim::claimed_codes;
 use postern_login::begin::ClientFacts;
 use postern_login::error::StoreError;
-use postern_login::login::{Login, Origin, State, StopReason, Stopped};
+use postern_login::login::{Login, Origin, State};
 use postern_login::ports::*;
 use postern_login::session::{Session, SessionId};
 use postern_login::text::Template;
@@ -15,7 +15,7 @@ use postern_login::{LoginId, Logins, Step, TenantId};
 use postern_otp::danger::attempt_counted;
 use postern_otp::lock::{Ledger, Standing};
 use postern_otp::{
-    AttemptPolicy, BackupCode, Closed, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp,
+    AttemptPolicy, BackupCode, FactorSettings, HashKey, KeyRing, PhoneNumber, Timestamp,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -455,24 +455,16 @@ impl LoginStore for Inner {
         }
         Ok(held.logins.remove(seen.id.as_str()).map(|(login, _)| login))
     }
-    async fn close_challenges_of(
+    async fn close_logins_of(
         &self,
         tenant: &TenantId,
         account: &AccountRef,
+        except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
         let mut closed = 0;
         for (login, _) in self.held().logins.values_mut() {
-            let who = match &login.state {
-                State::Challenged(challenged) => challenged.who.clone(),
-                State::NumberWanted(wanted) => wanted.who.clone(),
-                State::Identified(identified) => identified.who.clone(),
-                _ => continue,
-            };
-            if login.tenant == *tenant && who.account.as_ref() == Some(account) {
-                login.state = State::Stopped(Stopped {
-                    reason: StopReason::Closed(Closed::Abandoned),
-                    who: Some(who),
-                });
+            if login.is_open_for(tenant, account) && Some(&login.id) != except {
+                login.state = State::closed();
                 login.version += 1;
                 closed += 1;
             }

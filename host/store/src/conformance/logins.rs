@@ -2,8 +2,8 @@
 
 use super::Store;
 use super::samples::{
-    NOW, assert_same, authenticated, challenged, login, login_id, number_wanted, policy, session,
-    started, subject, tenant, unique,
+    NOW, assert_same, authenticated, challenged, identified, locked, login, login_id, number,
+    number_wanted, policy, session, started, subject, tenant, unique,
 };
 use postern_login::audit::{AuditEvent, What};
 use postern_login::login::SecondFactor;
@@ -172,60 +172,77 @@ pub async fn a_login_that_moved_on_is_not_taken(store: &impl Store) {
     assert!(after.expect("load").is_some());
 }
 
-/// B-04
-pub async fn the_challenges_of_an_account_die_together(store: &impl Store) {
+/// B-01, B-04
+pub async fn the_logins_of_an_account_end_together(store: &impl Store) {
     let name = unique("alice");
     let tenant = tenant("t1.example");
     let account = AccountRef { name: name.clone() };
+    // Whatever the first step opened, however far it has come.
+    let number = number();
     let mut open = Vec::new();
-    for _ in 0..3 {
-        let login = login("t1.example", challenged(&name));
-        store.insert(&login).await.expect("insert");
-        open.push(login);
-    }
-    let elsewhere = login("t2.example", challenged(&name));
-    store.insert(&elsewhere).await.expect("insert");
-    // What else the first step alone opened goes with them (attack B-01).
-    let excused = SecondFactor::NotNeeded(NotNeeded::OptedOut);
-    for state in [number_wanted(&name), authenticated(&name, excused)] {
+    for state in [
+        identified(&name),
+        number_wanted(&name),
+        challenged(&name),
+        challenged(&name),
+        authenticated(&name, SecondFactor::NotNeeded(NotNeeded::OptedOut)),
+        authenticated(&name, SecondFactor::Sms { number }),
+        authenticated(&name, SecondFactor::BackupCode),
+        locked(&name),
+    ] {
         let login = login("t1.example", state);
         store.insert(&login).await.expect("insert");
         open.push(login);
     }
-    let moved = login("t1.example", started());
-    store.insert(&moved).await.expect("insert");
-    let moved = store.advance(&moved, number_wanted(&name)).await;
-    let Advanced::Won(moved) = moved.expect("advance") else {
-        panic!("nobody else moved it");
-    };
-    open.push(moved);
-    let someone = login("t1.example", challenged(&unique("bob")));
-    store.insert(&someone).await.expect("insert");
-    let waiting = login("t1.example", number_wanted(&unique("bob")));
-    store.insert(&waiting).await.expect("insert");
-    let proven = login("t1.example", authenticated(&name, SecondFactor::BackupCode));
-    store.insert(&proven).await.expect("insert");
+    for state in [number_wanted(&name), locked(&name)] {
+        let begun = login("t1.example", started());
+        store.insert(&begun).await.expect("insert");
+        let moved = store.advance(&begun, state).await;
+        let Advanced::Won(moved) = moved.expect("advance") else {
+            panic!("nobody else moved it");
+        };
+        open.push(moved);
+    }
+    let own = login("t1.example", authenticated(&name, SecondFactor::BackupCode));
+    store.insert(&own).await.expect("insert");
+    let mut others = vec![own.clone()];
+    for login in [
+        login("t2.example", challenged(&name)),
+        login("t1.example", challenged(&unique("bob"))),
+        login("t1.example", number_wanted(&unique("bob"))),
+        login("t1.example", started()),
+    ] {
+        store.insert(&login).await.expect("insert");
+        others.push(login);
+    }
 
-    let closed = store.close_challenges_of(&tenant, &account).await;
-    assert_eq!(closed.expect("close"), 6);
+    let closed = store
+        .close_logins_of(&tenant, &account, Some(&own.id))
+        .await;
+    assert_eq!(closed.expect("close"), open.len() as u64);
     for login in &open {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")
             .expect("it is there");
-        assert!(matches!(loaded.state, State::Stopped(_)));
+        let State::Stopped(stopped) = &loaded.state else {
+            panic!("{:?} goes on as {:?}", login.state, loaded.state);
+        };
+        assert!(stopped.who.is_none(), "not even a backup code is asked for");
         let late = store.advance(login, started()).await.expect("advance");
         assert!(matches!(late, Advanced::Lost), "who saw it open is late");
     }
-    for login in [&elsewhere, &someone, &waiting, &proven] {
+    for login in &others {
         let loaded = LoginStore::load(store, &login.tenant, &login.id, NOW)
             .await
             .expect("load")
             .expect("it is there");
         assert_same(login, &loaded);
     }
-    let again = store.close_challenges_of(&tenant, &account).await;
-    assert_eq!(again.expect("close"), 0);
+    for closes in [1, 0] {
+        let closed = store.close_logins_of(&tenant, &account, None).await;
+        assert_eq!(closed.expect("close"), closes, "the one that was spared");
+    }
 }
 
 pub async fn expired_logins_are_removed_in_small_batches(store: &impl Store) {

@@ -6,8 +6,8 @@ use postern_federation::Moment;
 use postern_federation::ports::{Parked, ParkingKey};
 use postern_login::application::Application;
 use postern_login::login::{
-    Authenticated, Challenge, Challenged, FirstFactor, NumberWanted, Origin, Purpose, SecondFactor,
-    Started, Who,
+    Authenticated, Challenge, Challenged, FirstFactor, Identified, NumberWanted, Origin, Purpose,
+    SecondFactor, Started, StopReason, Stopped, Who,
 };
 use postern_login::ports::{AccountRef, ApiClient, Begins, Budget, Scope, Subject};
 use postern_login::session::{Session, SessionId};
@@ -100,6 +100,13 @@ pub(super) fn started() -> State {
     State::Started(Started::default())
 }
 
+pub(super) fn identified(name: &str) -> State {
+    State::Identified(Identified {
+        who: who(name),
+        at: NOW,
+    })
+}
+
 pub(super) fn number_wanted(name: &str) -> State {
     State::NumberWanted(NumberWanted {
         who: who(name),
@@ -113,6 +120,15 @@ pub(super) fn authenticated(name: &str, second: SecondFactor) -> State {
         who: who(name),
         second,
         at: NOW,
+    })
+}
+
+/// Its factor was, and a backup code is asked for instead.
+pub(super) fn locked(name: &str) -> State {
+    let until = NOW.plus(Duration::from_secs(15 * 60));
+    State::Stopped(Stopped {
+        reason: StopReason::Locked { until },
+        who: Some(who(name)),
     })
 }
 

@@ -150,7 +150,7 @@ impl Possessions {
     async fn assert_absent_in(&self, store: &impl Store, other: &TenantId) {
         let login = LoginStore::load(store, other, &self.login.id, NOW).await;
         assert!(login.expect("load").is_none());
-        let closed = store.close_challenges_of(other, &self.account).await;
+        let closed = store.close_logins_of(other, &self.account, None).await;
         assert_eq!(closed.expect("close"), 0);
         let session = SessionStore::find(store, other, &self.session.id, NOW).await;
         assert!(session.expect("find").is_none());

@@ -1,7 +1,6 @@
 //! Logins in progress.
 
 use super::{LoginRow, Memory, remove_over};
-use crate::close::{is_challenge_of, killed};
 use crate::digest;
 use async_trait::async_trait;
 use postern_login::error::StoreError;
@@ -65,16 +64,17 @@ impl LoginStore for Memory {
         })
     }
 
-    async fn close_challenges_of(
+    async fn close_logins_of(
         &self,
         tenant: &TenantId,
         account: &AccountRef,
+        except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
         let mut closed = 0;
-        for row in self.tables().logins.values_mut() {
-            if is_challenge_of(&row.login, tenant, account) {
-                row.login.state = killed();
-                row.login.version += 1;
+        for LoginRow { login, .. } in self.tables().logins.values_mut() {
+            if login.is_open_for(tenant, account) && Some(&login.id) != except {
+                login.state = State::closed();
+                login.version += 1;
                 closed += 1;
             }
         }

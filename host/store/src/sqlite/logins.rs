@@ -2,7 +2,6 @@
 
 use super::audit::Row;
 use super::{Fault, Outlives, Sqlite, column, sessions, timestamp};
-use crate::close::{is_challenge_of, killed, whose};
 use crate::{digest, row};
 use async_trait::async_trait;
 use postern_login::audit::AuditEvent;
@@ -145,13 +144,15 @@ impl LoginStore for Sqlite {
         Ok(taken.then(|| seen.clone()))
     }
 
-    async fn close_challenges_of(
+    async fn close_logins_of(
         &self,
         tenant: &TenantId,
         account: &AccountRef,
+        except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
         let (tenant, account) = (tenant.clone(), account.clone());
-        self.write(move |db| close_challenges_of(db, &tenant, &account))
+        let except = except.map(|id| digest::of(id.as_str()));
+        self.write(move |db| close_logins_of(db, &tenant, &account, except))
             .await
     }
 
@@ -245,26 +246,28 @@ impl Sqlite {
     }
 }
 
-fn close_challenges_of(
+fn close_logins_of(
     db: &Connection,
     tenant: &TenantId,
     account: &AccountRef,
+    except: Option<[u8; 32]>,
 ) -> Result<u64, Fault> {
-    let mut select =
-        db.prepare_cached("SELECT rowid, expires_at, body FROM logins WHERE account = ?")?;
+    let mut select = db.prepare_cached(
+        "SELECT rowid, expires_at, body FROM logins WHERE account = ? AND id IS NOT ?",
+    )?;
     let rows = select
         .query_map(
-            [digest::of_account(tenant.as_str(), &account.name)],
+            params![digest::of_account(tenant.as_str(), &account.name), except],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?
         .collect::<rusqlite::Result<Vec<(i64, i64, Vec<u8>)>>>()?;
     let mut closed = 0;
     for (rowid, expires_at, body) in rows {
         let login = row::to_login(&body, nameless(), 0, timestamp(expires_at)?)?;
-        if !is_challenge_of(&login, tenant, account) {
+        if !login.is_open_for(tenant, account) {
             continue;
         }
-        let body = row::of_login(&login, &killed())?;
+        let body = row::of_login(&login, &State::closed())?;
         db.prepare_cached(
             "UPDATE logins SET version = version + 1, account = NULL, body = ? WHERE rowid = ?",
         )?
@@ -284,9 +287,10 @@ pub(super) fn remove_expired(db: &Connection, now: Timestamp, rows_max: u32) -> 
     Ok(rows as u64)
 }
 
-/// Only what `close_challenges_of` closes is looked up by account; the index holds nothing else.
+/// Only what `close_logins_of` closes is looked up by account; the index holds nothing else.
 fn account_column(tenant: &TenantId, state: &State) -> Option<i64> {
-    whose(state).map(|account| digest::of_account(tenant.as_str(), &account.name))
+    let account = state.open_for()?;
+    Some(digest::of_account(tenant.as_str(), &account.name))
 }
 
 /// A row read for its state only has no id: the store does not know it.

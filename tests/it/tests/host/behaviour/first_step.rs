@@ -4,8 +4,10 @@
 use super::{EN, Scene, another_code, go_on, said, says};
 use crate::PASSWORD;
 use postern_admin::Password;
-use postern_kit::anyhow::Result;
+use postern_kit::anyhow::{Context, Result};
 use postern_kit::{Change, FederatedLogin};
+use postern_login::begin::ClientFacts;
+use postern_login::{LoginId, Step};
 use std::collections::BTreeMap;
 
 /// Case 5, 6, 29 and first-factor use: a code, a wish for one, a number, before anybody has signed in.
@@ -324,6 +326,46 @@ async fn a_new_password_ends_a_sign_in_that_needs_no_code() -> Result<()> {
         }
         let page = go_on(&mut browser, page).await?;
         assert_eq!(page.is_account(), !changes, "{}", page.text());
+    }
+    Ok(())
+}
+
+/// B-01: so does a lock, and neither minds that the code was right.
+#[tokio::test]
+async fn a_new_password_and_a_lock_end_a_sign_in_whose_code_was_right() -> Result<()> {
+    let scene = Scene::new().await?;
+    let locked = Change {
+        locked: Some(true),
+        ..Change::default()
+    };
+    let password = Change {
+        password: Some(Password::new("another one altogether".to_owned())),
+        ..Change::default()
+    };
+    let client = ClientFacts {
+        address: "127.0.0.1".to_owned(),
+        user_agent: "test".to_owned(),
+        locale: "en".to_owned(),
+    };
+    for change in [None, Some(locked), Some(password)] {
+        let (name, number) = scene.person().await?;
+        let mut at = scene.at_the_code(&name, &number).await?;
+        let mut cookies = at.browser.cookies().iter();
+        let login = cookies.find(|(name, _)| name.contains("postern-login-"));
+        let id = login.and_then(|(_, id)| LoginId::parse(id));
+        let id = id.context("the browser has no login")?;
+        // As if the answer to the code had been lost: the session is not open yet.
+        let logins = &scene.host.host().parts.logins;
+        let moved = logins.submit_code(&id, &at.code, &client).await?;
+        assert_eq!(moved.step, Step::Authenticated);
+        let lets_in = change.is_none();
+        if let Some(change) = change {
+            scene.host.change_user(&name, change).await?;
+        }
+        let page = at.browser.open("/sign-in").await?;
+        assert_eq!(page.has_form("/sign-in/finish"), lets_in, "{}", page.text());
+        let page = go_on(&mut at.browser, page).await?;
+        assert_eq!(page.is_account(), lets_in, "{}", page.text());
     }
     Ok(())
 }
