@@ -4,7 +4,6 @@ use crate::application::Application;
 use crate::audit::{AuditEvent, What};
 use crate::begin::ClientFacts;
 use crate::error::StoreError;
-use crate::first_step::unavailable;
 use crate::login::{Authenticated, Login, LoginId, Origin, State, Who};
 use crate::session::{Session, SessionId, UNTIL_ATTRIBUTE};
 use crate::{LoginError, Logins};
@@ -36,15 +35,15 @@ impl Logins {
         let State::Authenticated(authenticated) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
-        // Locked since the first step: an administrator's word holds at once.
-        if let Some(account) = &authenticated.who.account {
-            let profile = self.ports.directory.profile(&login.tenant, account).await;
-            if profile.map_err(unavailable)?.locked {
-                let _taken = self.ports.logins.take(&login).await?;
-                return Err(LoginError::Gone);
-            }
-        }
         let settings = self.settings_of(&login).await?;
+        let account = authenticated.who.account.as_ref();
+        let profile = self.facts_of(&login.tenant, account).await?;
+        let barred = self.barred(&login.tenant, account, &settings).await?;
+        // Locked since the first step: that holds at once.
+        if barred.is_some() || profile.is_some_and(|profile| profile.locked) {
+            let _taken = self.ports.logins.take(&login).await?;
+            return Err(LoginError::Gone);
+        }
         let mut session =
             self.session_of(&login, authenticated, settings.session_lifetime, client)?;
         let earlier = match earlier {

@@ -10,11 +10,9 @@ use crate::ports::{
     TenantSettings,
 };
 use crate::resolve::Resolved;
-use crate::second_step::locked;
 use crate::throttle::first_step_failures;
 use crate::{LoginError, Logins};
 use postern_otp::need::Refusal;
-use std::sync::Arc;
 
 impl Logins {
     /// Right: the login continues under a new id, at the second step. Wrong, unknown and locked look
@@ -42,8 +40,12 @@ impl Logins {
             .await
             .map_err(unavailable)?;
         let account = match checked {
+            // A password for an account that failures have locked is like a wrong one.
             PasswordCheck::Right(account)
-                if self.bars(&login, &account, &settings).await?.is_none() =>
+                if self
+                    .barred(&login.tenant, Some(&account), &settings)
+                    .await?
+                    .is_none() =>
             {
                 account
             }
@@ -115,11 +117,6 @@ impl Logins {
             }
             Resolved::Refused => return self.refused_by_resolver(login, &settings, client).await,
         };
-        if let Some(reason) = self.bars(&login, &account, &settings).await? {
-            return self
-                .stopped_at_first_step(login, &settings, client, reason, "account-locked")
-                .await;
-        }
         let profile = self
             .ports
             .directory
@@ -161,22 +158,6 @@ impl Logins {
             | State::Authenticated(_)
             | State::Stopped(_) => Err(LoginError::OutOfOrder),
         }
-    }
-
-    /// Where failures lock the whole account, a locked one is refused here, whoever vouches for it and
-    /// whether or not a code would follow; a password for it is like a wrong one.
-    async fn bars(
-        &self,
-        login: &Login,
-        account: &AccountRef,
-        settings: &Arc<TenantSettings>,
-    ) -> Result<Option<StopReason>, LoginError> {
-        if !settings.factor.lock_account {
-            return Ok(None);
-        }
-        let subject = subject_of(login, account);
-        let ledger = self.ports.attempts.ledger(&subject).await?;
-        Ok(locked(ledger.standing(self.now())))
     }
 
     async fn first_step_again(

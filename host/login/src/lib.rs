@@ -4,6 +4,7 @@
 //! Never: knows HTTP, SQL, wasm, HTML or SAML.
 
 pub mod account;
+mod account_lock;
 pub mod application;
 pub mod audit;
 pub mod backup_claim;

@@ -43,6 +43,9 @@ impl Logins {
     ) -> Result<Moved, LoginError> {
         let now = self.now();
         let address = Some(client.address.clone());
+        let barred = self
+            .barred(&login.tenant, who.account.as_ref(), &settings)
+            .await?;
         let region = default_region(&settings);
         let mut facts = facts(profile.as_ref(), region.as_ref());
         facts.federated_number =
@@ -60,8 +63,8 @@ impl Logins {
             SecondStep::None if facts.locked => Need::Refuse(Refusal::Locked),
             SecondStep::None => Need::Skip(NotNeeded::NotAsked),
         };
-        let next = match need {
-            Need::Send(number) => {
+        let next = match (barred, need) {
+            (None, Need::Send(number)) => {
                 let shown = shown(&settings, profile.as_ref(), &number, Typed::No);
                 let begin = Begin {
                     who,
@@ -73,12 +76,12 @@ impl Logins {
                 };
                 return self.challenge(login, begin, settings, client).await;
             }
-            Need::AskNumber => State::NumberWanted(NumberWanted {
+            (None, Need::AskNumber) => State::NumberWanted(NumberWanted {
                 who,
                 keep: facts.exists,
                 notice: None,
             }),
-            Need::Skip(why) => {
+            (None, Need::Skip(why)) => {
                 events.push(event(What::SecondFactorSkipped { why: word_of(&why) }));
                 State::Authenticated(Authenticated {
                     who,
@@ -86,11 +89,18 @@ impl Logins {
                     at: first_step_at(&login.state, now),
                 })
             }
-            Need::Refuse(refusal) => {
-                let reason = word_of(&refusal);
-                events.push(event(What::LoginStopped { reason }));
+            (None, Need::Refuse(refusal)) => {
+                let reason = StopReason::Refused(refusal);
+                events.push(event(stop_event(reason)));
                 State::Stopped(Stopped {
-                    reason: StopReason::Refused(refusal),
+                    reason,
+                    who: Some(who),
+                })
+            }
+            (Some(reason), _) => {
+                events.push(event(stop_event(reason)));
+                State::Stopped(Stopped {
+                    reason,
                     who: Some(who),
                 })
             }

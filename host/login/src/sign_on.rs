@@ -63,8 +63,11 @@ impl Logins {
             return Ok(Recognized::Nobody);
         }
         let profile = self.profile_of(&session).await?;
-        // An administrator's word holds at once.
-        if profile.as_ref().is_some_and(|profile| profile.locked) {
+        let account = session.local_account();
+        let settings = self.settings_for(tenant, application).await?;
+        let barred = self.barred(tenant, account.as_ref(), &settings).await?;
+        // A lock holds at once, an administrator's like that of wrong codes.
+        if barred.is_some() || profile.as_ref().is_some_and(|profile| profile.locked) {
             return Ok(Recognized::Nobody);
         }
         let proven = match &session.second {
@@ -72,10 +75,7 @@ impl Logins {
             // What was not needed then may be needed now, or here.
             SecondFactor::NotNeeded(_) => match sequence.second_step {
                 SecondStep::None => true,
-                SecondStep::SmsOtp => {
-                    let settings = self.settings_for(tenant, application).await?;
-                    skips(&session, profile.as_ref(), &settings)
-                }
+                SecondStep::SmsOtp => skips(&session, profile.as_ref(), &settings),
             },
         };
         Ok(if proven {

@@ -106,10 +106,12 @@ fn told(reason: StopReason, settings: &FactorSettings) -> StopReason {
     }
 }
 
-/// Backup codes sign in; they neither prove a number nor serve an API client.
+/// Backup codes sign in; they neither prove a number nor serve an API client. Where failures lock the
+/// whole account they are no way around its lock.
 pub(crate) fn backup_offered(login: &Login, settings: &FactorSettings) -> bool {
     use crate::login::Origin;
-    settings.backup_codes && matches!(login.origin, Origin::Browser { .. })
+    let barred = settings.lock_account && matches!(login.state, State::Stopped(_));
+    settings.backup_codes && !barred && matches!(login.origin, Origin::Browser { .. })
 }
 
 /// A locked or disabled SMS factor is no reason to refuse another one (attack D-02).

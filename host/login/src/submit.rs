@@ -132,6 +132,14 @@ impl Logins {
         let now = self.now();
         let failures = [tenant_failures(&settings, &login.tenant)];
         self.refuse_if_spent(&failures, now)?;
+        // No code is spent on an account that is not let in.
+        let barred = self
+            .barred(&login.tenant, who.account.as_ref(), &settings)
+            .await?;
+        if let Some(reason) = barred {
+            let login = self.stop(login, reason, caller.address()).await?;
+            return Ok(self.moved(&login, &settings));
+        }
         self.import_backup_codes(&login.tenant, &who, now).await?;
         let policy = &settings.factor.challenge.attempts;
         let payment = self

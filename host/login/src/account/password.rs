@@ -1,6 +1,6 @@
 //! A new password, by whoever is signed in afresh and knows the current one.
 
-use super::{Told, local_account, subject};
+use super::{Told, local_account};
 use crate::audit::What;
 use crate::begin::ClientFacts;
 use crate::first_step::unavailable;
@@ -9,7 +9,6 @@ use crate::second_step::{default_region, facts};
 use crate::session::Session;
 use crate::throttle::first_step_failures;
 use crate::{LoginError, Logins};
-use postern_otp::lock::Standing;
 
 /// NIST SP 800-63B-4 3.1.1.2 for a password that is not the only factor.
 pub const PASSWORD_CHARS_MIN: usize = 8;
@@ -117,14 +116,10 @@ impl Logins {
             .check_password(tenant, &account.name, typed)
             .await
             .map_err(unavailable)?;
-        // Where failures lock the whole account, a locked one changes nothing.
-        let locked = settings.factor.lock_account && {
-            let subject = subject(session, account);
-            let ledger = self.ports.attempts.ledger(&subject).await?;
-            ledger.standing(self.now()) != Standing::Free
-        };
+        // A locked account changes nothing.
+        let barred = self.barred(tenant, Some(account), settings).await?;
         match checked {
-            PasswordCheck::Right(owner) if owner == *account && !locked => Ok(true),
+            PasswordCheck::Right(owner) if owner == *account && barred.is_none() => Ok(true),
             PasswordCheck::Right(_) | PasswordCheck::Wrong | PasswordCheck::Locked(_) => {
                 self.count_failure(&failures, self.now()).await?;
                 let refused = self.event(session, client, What::PasswordChangeRefused);

@@ -690,6 +690,25 @@ async fn guesses_at_the_current_password_are_counted_like_those_at_the_first_ste
     assert_eq!(world.held().users["alice"].password, "right");
 }
 
+/// `EnableAccountLockingForFailedAttempts`: outwardly a wrong password, as at the first step.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_its_password_is_not_changed() {
+    for (lock_account, expected) in [
+        (true, NewPassword::CurrentWrong),
+        (false, NewPassword::Changed),
+    ] {
+        let world = World::with(|settings| settings.factor.lock_account = lock_account);
+        changeable(&world);
+        let session = world.session_of("alice").await;
+        world.lock("alice").await;
+        let outcome = world
+            .logins
+            .change_password(&session, "right", "better than before", &facts())
+            .await;
+        assert_eq!(outcome.unwrap(), expected);
+    }
+}
+
 /// C-07
 #[tokio::test]
 async fn a_password_is_changed_only_from_a_fresh_session_and_where_it_is_kept() {

@@ -167,6 +167,41 @@ async fn after_five_wrong_backup_tries_a_right_one_is_refused_while_locked() {
     );
 }
 
+/// `EnableAccountLockingForFailedAttempts`: a locked account is let in by no code, so none is spent on it.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_no_backup_code_is_taken() {
+    let world = World::with(|settings| {
+        settings.factor.lock_account = true;
+        settings.factor.challenge.attempts.attempts_max = 50;
+    });
+    world.give_backup_codes("alice", &CODES);
+    let (open, _) = world.at_code("alice").await;
+    let (id, code) = world.at_code("alice").await;
+    for _ in 0..11 {
+        world.submit(&id, wrong(&code)).await;
+    }
+    let stopped = |step: &Step| {
+        matches!(
+            step,
+            Step::Stopped {
+                reason: StopReason::Locked { .. },
+                backup_codes: false
+            }
+        )
+    };
+    let step = world.logins.step(&id).await.unwrap();
+    assert!(stopped(&step), "none is offered: {step:?}");
+    let posted = world
+        .logins
+        .submit_backup_code(&id, CODES[0], &facts())
+        .await;
+    assert!(matches!(posted, Err(LoginError::OutOfOrder)));
+    let step = typed(&world, &open, CODES[0]).await;
+    assert!(stopped(&step), "{step:?}");
+    let held = world.held();
+    assert_eq!(held.backup_codes[&account("alice").key()].len(), 3);
+}
+
 #[tokio::test]
 async fn where_backup_codes_are_off_none_is_taken() {
     let world = World::with(|settings| settings.factor.backup_codes = false);

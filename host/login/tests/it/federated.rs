@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use postern_login::application::{Application, Offer, SecondStep};
+use postern_login::audit::What;
 use postern_login::begin::Moved;
 use postern_login::login::{SecondFactor, StopReason};
 use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
@@ -231,12 +232,7 @@ async fn a_locked_account_is_stopped() {
 async fn where_wrong_codes_lock_the_account_no_identity_provider_lets_it_in() {
     for lock_account in [true, false] {
         let world = World::with(|settings| settings.factor.lock_account = lock_account);
-        for _ in 0..2 {
-            let (id, code) = world.at_code("alice").await;
-            for _ in 0..5 {
-                world.submit(&id, wrong(&code)).await;
-            }
-        }
+        world.lock("alice").await;
         let sent = world.calls();
         resolves_to(&world, alice());
         let mut content = application();
@@ -252,6 +248,11 @@ async fn where_wrong_codes_lock_the_account_no_identity_provider_lets_it_in() {
                 }
             );
             assert!(locked, "{:?}", moved.step);
+            let held = world.held();
+            let stopped = held.events.iter().rev().find(|event| event.who.is_some());
+            let stopped = stopped.unwrap();
+            assert!(matches!(stopped.what, What::FactorLocked { .. }));
+            assert_eq!(stopped.who.as_deref(), Some("sub-1"), "it says who it was");
         } else {
             assert_eq!(moved.step, Step::Authenticated, "only the factor is locked");
         }

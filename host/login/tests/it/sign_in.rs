@@ -242,6 +242,26 @@ async fn a_code_is_good_once() {
     assert!(matches!(again, Err(LoginError::Gone)));
 }
 
+/// `EnableAccountLockingForFailedAttempts`: a code that was right opens nothing once others have locked the
+/// account.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_no_login_of_it_is_finished() {
+    for lock_account in [true, false] {
+        let world = World::with(|settings| settings.factor.lock_account = lock_account);
+        let (id, code) = world.at_code("alice").await;
+        assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+        world.lock("alice").await;
+        let finished = world.logins.finish(&id, &facts()).await;
+        assert_eq!(
+            matches!(finished, Err(LoginError::Gone)),
+            lock_account,
+            "{finished:?}"
+        );
+        let sessions = usize::from(!lock_account);
+        assert_eq!(world.held().sessions.len(), sessions);
+    }
+}
+
 #[tokio::test]
 async fn logging_out_ends_the_session_on_the_server() {
     let world = World::new();

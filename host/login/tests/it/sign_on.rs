@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use postern_login::application::{Application, Offer, SecondStep};
-use postern_login::login::{FirstFactor, SecondFactor};
+use postern_login::login::{FirstFactor, SecondFactor, StopReason};
 use postern_login::ports::Subject;
 use postern_login::session::{Session, SessionId};
 use postern_login::sign_on::{Demand, Recognized};
@@ -156,6 +156,60 @@ async fn a_locked_account_is_not_signed_on() {
     let asks = application(SecondStep::SmsOtp);
     let found = recognized(&world, &asks, Demand::default(), &session.id).await;
     assert!(matches!(found, Recognized::Nobody));
+}
+
+/// `EnableAccountLockingForFailedAttempts`: nor one that wrong codes locked, where they lock the account.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_no_session_of_it_signs_on() {
+    for lock_account in [true, false] {
+        let world = World::with(|settings| settings.factor.lock_account = lock_account);
+        let session = by_both(&world).await;
+        world.lock("alice").await;
+        let asks = application(SecondStep::SmsOtp);
+        let found = recognized(&world, &asks, Demand::default(), &session.id).await;
+        assert_eq!(
+            matches!(found, Recognized::Nobody),
+            lock_account,
+            "{found:?}"
+        );
+        assert_eq!(matches!(found, Recognized::Enough(_)), !lock_account);
+    }
+}
+
+/// Nor does one get past the step that an application wants more, excused from the code or not.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_no_session_of_it_is_stepped_up() {
+    for lock_account in [true, false] {
+        let world = World::with(|settings| {
+            settings.factor.lock_account = lock_account;
+            settings.factor.mandatory = false;
+        });
+        let session = by_password(&world).await;
+        let asks = application(SecondStep::SmsOtp);
+        let stepped_up = world
+            .logins
+            .step_up(&session, asks, browser(), &facts())
+            .await
+            .unwrap();
+        world.lock("alice").await;
+        if let Some(alice) = world.held().users.get_mut("alice") {
+            alice.profile.opted_out = true;
+        }
+        let moved = world
+            .logins
+            .second_step_wanted(&stepped_up.id, &facts())
+            .await
+            .unwrap();
+        let stopped = matches!(
+            moved.step,
+            Step::Stopped {
+                reason: StopReason::Locked { .. },
+                backup_codes: false
+            }
+        );
+        assert_eq!(stopped, lock_account, "{:?}", moved.step);
+        assert_eq!(moved.step == Step::Authenticated, !lock_account);
+    }
 }
 
 /// What was not needed then may be needed now.

@@ -211,6 +211,18 @@ impl World {
         self.logins.finish(&id, &facts()).await.unwrap().session
     }
 
+    /// Wrong codes, until the factor is locked.
+    pub async fn lock(&self, name: &str) {
+        for _ in 0..2 {
+            let (id, code) = self.at_code(name).await;
+            for _ in 0..5 {
+                self.submit(&id, wrong(&code)).await;
+            }
+        }
+        let standing = self.ledger(name).standing(self.time());
+        assert!(matches!(standing, Standing::Locked { .. }), "{standing:?}");
+    }
+
     pub fn last_code(&self) -> String {
         let held = self.held();
         let (_, message) = held.sent.last().expect("something was sent");
