@@ -419,6 +419,41 @@ async fn a_first_number_that_is_refused_leaves_the_way_to_another() {
     assert!(matches!(saved, Ok(FirstNumber::Taken)), "{saved:?}");
 }
 
+/// B-01: were the row looked for once more, and the database gone by then, the account would be left marked
+/// and without a number.
+#[tokio::test]
+async fn a_first_number_is_written_to_the_row_that_was_found_without_one() {
+    let table = Table::new();
+    table.run(WSO2);
+    table.run(
+        "ALTER TABLE people ADD COLUMN looks INTEGER NOT NULL DEFAULT 0;
+         CREATE TRIGGER once BEFORE UPDATE OF looks ON people WHEN NEW.looks > 1
+         BEGIN SELECT RAISE(ABORT, 'looked at twice'); END;",
+    );
+    let counted = "UPDATE people SET looks = looks + 1 WHERE name = $1
+                   RETURNING name, hash AS password, salt, called, mobile, opted_out, locked, codes";
+    let store = table.store(
+        "jdbc",
+        Settings {
+            queries: Queries {
+                find: counted.into(),
+                ..settings().queries
+            },
+            ..wso2(NewHashes::AsStored)
+        },
+    );
+    let number = postern_otp::PhoneNumber::parse("+447700900123", None).unwrap();
+    let (tenant, account) = (tenant(), alice("JDBC"));
+    let saved = store.save_first_number(&tenant, &account, &number).await;
+    assert!(matches!(saved, Ok(FirstNumber::Saved)), "{saved:?}");
+    assert_eq!(
+        table.text("SELECT mobile FROM people").as_deref(),
+        Some("+447700900123")
+    );
+    let again = store.find(&tenant, &account.name).await;
+    assert!(again.is_err(), "every look is counted");
+}
+
 /// What has no attribute Postern keeps itself, even where the table cannot be written.
 #[tokio::test]
 async fn what_a_table_has_no_place_for_is_kept_by_postern() {

@@ -115,17 +115,21 @@ impl Kept {
         Ok(claimed)
     }
 
-    /// The claimed number was refused: it is nobody's, and another one may be proven. Should the write
-    /// have failed otherwise it may be there: the mark stays, and an administrator sets the number.
+    /// What came of writing the claimed number, and of nothing else. Refused, or not even asked for, it is
+    /// nobody's, and another one may be proven. Should the write have failed otherwise it may be there: the
+    /// mark stays, and an administrator sets the number.
     pub(super) async fn settle_first_number(
         &self,
         key: &str,
         written: Result<(), DirectoryError>,
     ) -> Result<FirstNumber, DirectoryError> {
-        if let Err(DirectoryError::Refused(_) | DirectoryError::ReadOnly) = &written {
-            self.users
-                .unmark_factor(&self.tenant, &self.domain, key)
-                .await?;
+        match &written {
+            Ok(()) | Err(DirectoryError::Failed(_)) => {}
+            Err(DirectoryError::Refused(_) | DirectoryError::ReadOnly | DirectoryError::Busy) => {
+                self.users
+                    .unmark_factor(&self.tenant, &self.domain, key)
+                    .await?;
+            }
         }
         written.map(|()| FirstNumber::Saved)
     }
@@ -253,5 +257,37 @@ impl std::fmt::Debug for Kept {
         f.debug_struct("Kept")
             .field("domain", &self.domain)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::memory::Memory;
+
+    /// B-01
+    #[tokio::test]
+    async fn a_claim_is_taken_back_unless_the_number_may_be_there() {
+        const NUMBER: &str = "+12025550143";
+        let failed = || StoreError::new("the connection was lost").into();
+        let refused = || DirectoryError::Refused("not of this company".to_owned());
+        for (written, again) in [
+            (Ok(()), FirstNumber::Taken),
+            (Err(failed()), FirstNumber::Taken),
+            (Err(refused()), FirstNumber::Saved),
+            (Err(DirectoryError::ReadOnly), FirstNumber::Saved),
+            (Err(DirectoryError::Busy), FirstNumber::Saved),
+        ] {
+            let case = format!("{written:?}");
+            let users = Arc::new(Memory::new());
+            let kept = Kept::new(users, TenantId::super_tenant(), "jdbc");
+            let claim = || kept.claim_first_number("alice", "alice", NUMBER);
+            assert_eq!(claim().await.unwrap(), FirstNumber::Saved, "{case}");
+            let saved = written.is_ok();
+            let settled = kept.settle_first_number("alice", written).await;
+            assert_eq!(settled.is_ok(), saved, "{case}");
+            assert_eq!(claim().await.unwrap(), again, "{case}");
+        }
     }
 }

@@ -472,8 +472,11 @@ impl Directory for Ldap {
         account: &AccountRef,
         number: &PhoneNumber,
     ) -> Result<FirstNumber, DirectoryError> {
-        let profile = self.profile(tenant, account).await?;
-        if let Some(known) = &profile.number {
+        let Some(entry) = self.entry_named(tenant, &account.name).await? else {
+            return Err(StoreError::new("no such user in the user store").into());
+        };
+        let kept = self.kept_of(&entry).await?;
+        if let Some(known) = self.mapping().number(&entry.found, kept.as_ref()) {
             let same = known == number.e164();
             return Ok(if same {
                 FirstNumber::Known
@@ -481,9 +484,6 @@ impl Directory for Ldap {
                 FirstNumber::Taken
             });
         }
-        let Some(entry) = self.entry_named(tenant, &account.name).await? else {
-            return Err(StoreError::new("no such user in the user store").into());
-        };
         let claimed = self
             .kept()
             .claim_first_number(&entry.key, &entry.found.name, number.e164())
@@ -491,7 +491,11 @@ impl Directory for Ldap {
         if claimed != FirstNumber::Saved {
             return Ok(claimed);
         }
-        let written = self.save_number(tenant, account, number).await;
+        let draft = Draft {
+            number: Some(Some(number.e164().to_owned())),
+            ..Draft::default()
+        };
+        let written = self.write(&entry, &draft).await;
         self.kept().settle_first_number(&entry.key, written).await
     }
 

@@ -481,8 +481,9 @@ impl Directory for Sql {
         account: &AccountRef,
         number: &PhoneNumber,
     ) -> Result<FirstNumber, DirectoryError> {
-        let profile = self.profile(tenant, account).await?;
-        if let Some(known) = &profile.number {
+        let person = self.known(tenant, &account.name).await?;
+        let kept = self.kept_of(&person.found).await?;
+        if let Some(known) = self.mapping().number(&person.found, kept.as_ref()) {
             let same = known == number.e164();
             return Ok(if same {
                 FirstNumber::Known
@@ -490,7 +491,6 @@ impl Directory for Sql {
                 FirstNumber::Taken
             });
         }
-        let person = self.known(tenant, &account.name).await?;
         let name = &person.found.name;
         let claimed = self
             .kept()
@@ -499,7 +499,11 @@ impl Directory for Sql {
         if claimed != FirstNumber::Saved {
             return Ok(claimed);
         }
-        let written = self.save_number(tenant, account, number).await;
+        let draft = Draft {
+            number: Some(Some(number.e164().to_owned())),
+            ..Draft::default()
+        };
+        let written = self.write(&person.found, &draft).await;
         self.kept().settle_first_number(name, written).await
     }
 
