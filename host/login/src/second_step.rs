@@ -11,6 +11,7 @@ use crate::login::{
 };
 use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, TenantSettings};
 use crate::resolve::{federated_number, federated_number_wanted};
+use crate::sign_on::said;
 use crate::throttle::{Outlay, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
@@ -46,23 +47,14 @@ impl Logins {
         let barred = self
             .barred(&login.tenant, who.account.as_ref(), &settings)
             .await?;
-        let region = default_region(&settings);
-        let mut facts = facts(profile.as_ref(), region.as_ref());
-        facts.federated_number =
-            said.and_then(|said| federated_number(said, &settings, region.as_ref()));
-        facts.federated_number_wanted =
-            said.is_some_and(|said| federated_number_wanted(said, &settings));
+        let second_step = login.application.sequence.second_step;
+        let need = needed(second_step, profile.as_ref(), said, &settings);
         let event = |what| AuditEvent {
             who: Some(who.display.clone()),
             ..event(&login, now, address.clone(), what)
         };
         let mut events = vec![event(What::FirstStepPassed)];
         let rename = Some(self.fresh_id()?);
-        let need = match login.application.sequence.second_step {
-            SecondStep::SmsOtp => need(&settings.factor, &facts),
-            SecondStep::None if facts.locked => Need::Refuse(Refusal::Locked),
-            SecondStep::None => Need::Skip(NotNeeded::NotAsked),
-        };
         let next = match (barred, need) {
             (None, Need::Send(number)) => {
                 let shown = shown(&settings, profile.as_ref(), &number, Typed::No);
@@ -78,7 +70,7 @@ impl Logins {
             }
             (None, Need::AskNumber) => State::NumberWanted(NumberWanted {
                 who,
-                keep: facts.exists,
+                keep: profile.is_some(),
                 notice: None,
             }),
             (None, Need::Skip(why)) => {
@@ -133,8 +125,16 @@ impl Logins {
         let profile = self
             .facts_of(&login.tenant, wanted.who.account.as_ref())
             .await?;
-        // Locked since the page was shown, or given a number from elsewhere: the table decides anew.
-        if let Some(reason) = profile.as_ref().and_then(|it| no_number(&settings, it)) {
+        // Since the page was shown somebody was locked or given a number from elsewhere, or the settings
+        // changed: the table is asked anew, and what it says now a new login gets.
+        let second_step = login.application.sequence.second_step;
+        let said = said(&login.tenant, &wanted.who);
+        let reason = match needed(second_step, profile.as_ref(), said.as_ref(), &settings) {
+            Need::AskNumber => None,
+            Need::Refuse(refusal) => Some(StopReason::Refused(refusal)),
+            Need::Send(_) | Need::Skip(_) => Some(StopReason::Failed),
+        };
+        if let Some(reason) = reason {
             let stopped = AuditEvent {
                 who: Some(wanted.who.display.clone()),
                 ..event(
@@ -286,13 +286,23 @@ impl Logins {
     }
 }
 
-/// Why an account is asked for no number any more, if it is not.
-fn no_number(settings: &TenantSettings, profile: &Profile) -> Option<StopReason> {
-    let facts = facts(Some(profile), default_region(settings).as_ref());
-    match need(&settings.factor, &facts) {
-        Need::AskNumber => None,
-        Need::Refuse(refusal) => Some(StopReason::Refused(refusal)),
-        Need::Send(_) | Need::Skip(_) => Some(StopReason::Failed),
+/// What the table says of a person, by their account and by what an identity provider said.
+pub(crate) fn needed(
+    second_step: SecondStep,
+    profile: Option<&Profile>,
+    said: Option<&FederatedLogin>,
+    settings: &TenantSettings,
+) -> Need {
+    let region = default_region(settings);
+    let mut facts = facts(profile, region.as_ref());
+    facts.federated_number =
+        said.and_then(|said| federated_number(said, settings, region.as_ref()));
+    facts.federated_number_wanted =
+        said.is_some_and(|said| federated_number_wanted(said, settings));
+    match second_step {
+        SecondStep::SmsOtp => need(&settings.factor, &facts),
+        SecondStep::None if facts.locked => Need::Refuse(Refusal::Locked),
+        SecondStep::None => Need::Skip(NotNeeded::NotAsked),
     }
 }
 

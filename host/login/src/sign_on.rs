@@ -3,16 +3,14 @@
 //! A session answers for an application if every step the application asks for was taken. One that
 //! lacks only the second step takes that one; everything else begins anew.
 
-use crate::application::{Application, SecondStep};
+use crate::application::Application;
 use crate::begin::{ClientFacts, Moved};
 use crate::first_step::unavailable;
 use crate::login::{FirstFactor, Identified, Origin, Purpose, SecondFactor, State, Who};
-use crate::ports::{AccountRef, FederatedLogin, Profile, TenantSettings};
-use crate::resolve::federated_number;
-use crate::second_step::{default_region, facts};
+use crate::ports::{AccountRef, FederatedLogin, Profile};
+use crate::second_step::needed;
 use crate::session::{Session, SessionId};
 use crate::{LoginError, LoginId, Logins, TenantId};
-use postern_otp::need::need;
 use postern_otp::{Need, Timestamp};
 
 /// What an application wants beyond its steps.
@@ -73,10 +71,16 @@ impl Logins {
         let proven = match &session.second {
             SecondFactor::Sms { .. } | SecondFactor::BackupCode => true,
             // What was not needed then may be needed now, or here.
-            SecondFactor::NotNeeded(_) => match sequence.second_step {
-                SecondStep::None => true,
-                SecondStep::SmsOtp => skips(&session, profile.as_ref(), &settings),
-            },
+            SecondFactor::NotNeeded(_) => {
+                let said = said(tenant, &who(&session));
+                let need = needed(
+                    sequence.second_step,
+                    profile.as_ref(),
+                    said.as_ref(),
+                    &settings,
+                );
+                matches!(need, Need::Skip(_))
+            }
         };
         Ok(if proven {
             Recognized::Enough(session)
@@ -175,17 +179,6 @@ impl Logins {
     }
 }
 
-/// Whether the second step would be skipped for this person today, by the same table.
-fn skips(session: &Session, profile: Option<&Profile>, settings: &TenantSettings) -> bool {
-    let region = default_region(settings);
-    let mut facts = facts(profile, region.as_ref());
-    let said = said(&session.tenant, &who(session));
-    facts.federated_number = said
-        .as_ref()
-        .and_then(|said| federated_number(said, settings, region.as_ref()));
-    matches!(need(&settings.factor, &facts), Need::Skip(_))
-}
-
 fn who(session: &Session) -> Who {
     Who {
         subject: session.subject(),
@@ -197,7 +190,7 @@ fn who(session: &Session) -> Who {
 }
 
 /// What the identity provider said, as far as it was kept. Its own settings have done their work.
-fn said(tenant: &TenantId, who: &Who) -> Option<FederatedLogin> {
+pub(crate) fn said(tenant: &TenantId, who: &Who) -> Option<FederatedLogin> {
     let FirstFactor::Federated { identity_provider } = &who.first else {
         return None;
     };

@@ -11,6 +11,7 @@ use postern_login::sign_on::{Demand, Recognized};
 use postern_login::{LoginError, LoginId, Step, TenantId};
 use postern_otp::Timestamp;
 use postern_otp::need::{NotNeeded, Refusal};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn said() -> FederatedLogin {
@@ -139,6 +140,32 @@ async fn a_stranger_may_type_a_number_where_the_operator_says_so() {
         .unwrap();
     let code = world.last_code();
     assert_eq!(world.submit(&moved.id, &code).await, Step::Authenticated);
+}
+
+/// The number page is open, and meanwhile the operator asks strangers for no number any more.
+#[tokio::test]
+async fn a_stranger_is_asked_for_a_number_only_while_the_settings_say_so() {
+    for (mandatory, reason) in [
+        (true, StopReason::Refused(Refusal::NoLocalAccount)),
+        (false, StopReason::Failed),
+    ] {
+        let world = World::with(|settings| settings.factor.send_directly = true);
+        resolves_to(&world, Resolution::NotFound);
+        let moved = federated(&world).await;
+        assert_eq!(moved.step, Step::AskNumber { notice: None });
+        let mut changed = settings();
+        changed.factor.mandatory = mandatory;
+        world.held().settings = Some(Arc::new(changed));
+        let given = world.logins.give_number(&moved.id, ALICE, &facts()).await;
+        assert_eq!(
+            given.unwrap().step,
+            Step::Stopped {
+                reason,
+                backup_codes: false
+            }
+        );
+        assert_eq!(world.calls(), 0);
+    }
 }
 
 /// B-08: only where the settings ask for it, and only for people without an account.
