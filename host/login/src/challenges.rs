@@ -448,7 +448,7 @@ fn reason_of(reason: StopReason) -> RefusedReason {
         StopReason::Closed(Closed::AttemptsExhausted) => RefusedReason::AttemptsExhausted,
         StopReason::Locked { .. } | StopReason::FactorDisabled => RefusedReason::Locked,
         // The code is dead before its time: its number changed, or it was given up.
-        StopReason::Closed(Closed::Abandoned)
+        StopReason::Closed(Closed::Overtaken)
         | StopReason::Refused(_)
         | StopReason::CodeWrong
         | StopReason::CodeExpired

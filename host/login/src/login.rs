@@ -147,7 +147,7 @@ impl State {
     /// What `LoginStore::close_logins_of` makes of it: nothing can be done with it.
     pub fn closed() -> Self {
         Self::Stopped(Stopped {
-            reason: StopReason::Closed(Closed::Abandoned),
+            reason: StopReason::Closed(Closed::Overtaken),
             who: None,
         })
     }

@@ -367,7 +367,7 @@ impl Logins {
             StopReason::CodeWrong
             | StopReason::CodeExpired
             | StopReason::Closed(Closed::AttemptsExhausted) => true,
-            StopReason::Closed(Closed::Used | Closed::Abandoned)
+            StopReason::Closed(Closed::Used | Closed::Overtaken)
             | StopReason::Refused(_)
             | StopReason::Locked { .. }
             | StopReason::FactorDisabled
@@ -619,7 +619,7 @@ fn awaits_the_same(older: &State, newer: &State) -> bool {
             StopReason::Locked { .. }
             | StopReason::FactorDisabled
             | StopReason::Closed(Closed::AttemptsExhausted) => true,
-            StopReason::Closed(Closed::Used | Closed::Abandoned)
+            StopReason::Closed(Closed::Used | Closed::Overtaken)
             | StopReason::Refused(_)
             | StopReason::CodeWrong
             | StopReason::CodeExpired

@@ -53,7 +53,9 @@ pub struct Verified {
 pub enum Closed {
     AttemptsExhausted,
     Used,
-    Abandoned,
+    /// What it was opened for is no longer as it was: the account has another number or password, or is
+    /// locked or gone.
+    Overtaken,
 }
 
 /// What became of a submission.

@@ -44,7 +44,7 @@ pub fn of_stop(reason: StopReason) -> &'static str {
         StopReason::CodeExpired => "token.expired",
         StopReason::Failed
         | StopReason::Abandoned
-        | StopReason::Closed(Closed::Used | Closed::Abandoned) => "authentication.fail.message",
+        | StopReason::Closed(Closed::Used | Closed::Overtaken) => "authentication.fail.message",
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
         StopReason::Refused(Refusal::TenantMismatch),
         StopReason::Closed(Closed::AttemptsExhausted),
         StopReason::Closed(Closed::Used),
-        StopReason::Closed(Closed::Abandoned),
+        StopReason::Closed(Closed::Overtaken),
         StopReason::Locked {
             until: Timestamp(0),
         },

@@ -44,7 +44,7 @@ texts! {
     // the end of a login
     continue_title, continue_lead, continue_button, onward_title, onward_lead, stopped_title,
     stopped_opted_out, stopped_no_account, stopped_no_number, stopped_no_federated_number, stopped_tenant, stopped_locked, stopped_locked_minutes,
-    stopped_failed, stopped_code_wrong, stopped_code_expired, stopped_attempts, stopped_used, stopped_abandoned, stopped_disabled, start_again, back_to,
+    stopped_failed, stopped_code_wrong, stopped_code_expired, stopped_attempts, stopped_used, stopped_overtaken, stopped_abandoned, stopped_disabled, start_again, back_to,
     // what the last act came to
     notice_password, notice_elsewhere_refused, notice_elsewhere_failed, notice_code_wrong, notice_code_expired, notice_code_superseded, notice_backup_wrong,
     notice_not_sent, notice_not_sent_code, notice_not_sent_words, notice_new_code, notice_too_soon, notice_too_often,
@@ -143,6 +143,7 @@ pub static EN: Texts = Texts {
     stopped_code_expired: "The code that was entered is no longer valid. For your safety this sign-in was ended.",
     stopped_attempts: "Too many wrong codes were entered. For your safety this sign-in was ended.",
     stopped_used: "This code was used already. Please sign in again.",
+    stopped_overtaken: "Your account was changed in the meantime, so this sign-in has ended. Please sign in again.",
     stopped_abandoned: "You cancelled this sign-in.",
     stopped_disabled: "Text message codes are disabled for this account after too many wrong ones. Ask your administrator.",
     start_again: "Start again",
@@ -333,9 +334,9 @@ impl Texts {
             StopReason::Refused(Refusal::Locked) => self.stopped_locked.to_owned(),
             StopReason::Closed(Closed::AttemptsExhausted) => self.stopped_attempts.to_owned(),
             StopReason::Closed(Closed::Used) => self.stopped_used.to_owned(),
-            StopReason::Closed(Closed::Abandoned) | StopReason::Abandoned => {
-                self.stopped_abandoned.to_owned()
-            }
+            // The same whatever was changed: a lock is not to be told.
+            StopReason::Closed(Closed::Overtaken) => self.stopped_overtaken.to_owned(),
+            StopReason::Abandoned => self.stopped_abandoned.to_owned(),
             StopReason::Locked { .. } => self
                 .stopped_locked_minutes
                 .replace("{minutes}", &minutes.to_string()),

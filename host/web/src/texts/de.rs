@@ -69,6 +69,7 @@ pub static DE: Texts = Texts {
     stopped_code_expired: "Der eingegebene Code ist nicht mehr gültig. Zu Ihrer Sicherheit wurde diese Anmeldung beendet.",
     stopped_attempts: "Es wurden zu viele falsche Codes eingegeben. Zu Ihrer Sicherheit wurde diese Anmeldung beendet.",
     stopped_used: "Dieser Code wurde schon verwendet. Bitte melden Sie sich neu an.",
+    stopped_overtaken: "Ihr Konto wurde inzwischen geändert, deshalb ist diese Anmeldung beendet. Bitte melden Sie sich neu an.",
     stopped_abandoned: "Sie haben diese Anmeldung abgebrochen.",
     stopped_disabled: "Codes per SMS sind für dieses Konto nach zu vielen falschen ausgeschaltet. Wenden Sie sich an Ihre Administration.",
     start_again: "Neu beginnen",

@@ -364,6 +364,10 @@ async fn a_new_password_and_a_lock_end_a_sign_in_whose_code_was_right() -> Resul
         }
         let page = at.browser.open("/sign-in").await?;
         assert_eq!(page.has_form("/sign-in/finish"), lets_in, "{}", page.text());
+        if !lets_in {
+            // Nor does the page tell a lock from a new password.
+            says("ended", &page, EN.stopped_overtaken);
+        }
         let page = go_on(&mut at.browser, page).await?;
         assert_eq!(page.is_account(), lets_in, "{}", page.text());
     }
