@@ -17,7 +17,7 @@ use crate::ports::{AccountRef, Association, Message, Profile, Subject, TenantSet
 use crate::routing::{self, Routed};
 use crate::second_step::{default_region, facts, locked, read_number};
 use crate::session::Session;
-use crate::submit::{Judged, Typed};
+use crate::submit::{Judged, To, Typed};
 use crate::text::{self, MessageText};
 use crate::throttle::{Outlay, number_key, send_budgets};
 use crate::{LoginError, Logins, Step};
@@ -200,7 +200,7 @@ impl Logins {
         });
         let what = validated(&login, &caller, CodeStatus::Success, None);
         let accepted = self.event(session, client, what);
-        match self.accept(login, used, vec![accepted]).await? {
+        match self.accept(login, &To::State(used), vec![accepted]).await? {
             Some(_) => {
                 self.code_came_back(&settings, &session.tenant, &verified.number);
                 self.bind(session, &account, &verified, &settings, client)

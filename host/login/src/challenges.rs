@@ -15,7 +15,7 @@ use crate::occasion::validated;
 use crate::ports::{AccountRef, ApiClient, FailureReason, Subject, TenantSettings};
 use crate::resend::Resent;
 use crate::second_step::{default_region, facts, locked, read_number, region_refused};
-use crate::submit::{Judged, Typed};
+use crate::submit::{Judged, To, Typed};
 use crate::text::is_app_hash;
 use crate::throttle::{Outlay, number_key, send_budgets, wait_budget};
 use crate::{LoginError, Logins};
@@ -195,7 +195,8 @@ impl Logins {
                 let from = caller.address.clone();
                 let what = validated(&login, &caller, CodeStatus::Success, None);
                 let accepted = event(&login, self.now(), from, what);
-                Ok(match self.accept(login, used, vec![accepted]).await? {
+                let used_up = self.accept(login, &To::State(used), vec![accepted]);
+                Ok(match used_up.await? {
                     Some(_) => {
                         self.code_came_back(&settings, &client.tenant, &verified.number);
                         Verification::Accepted

@@ -5,6 +5,7 @@ use crate::audit::{AuditEvent, What};
 use crate::begin::ClientFacts;
 use crate::error::StoreError;
 use crate::login::{Authenticated, Login, LoginId, Origin, State, Who};
+use crate::ports::{Ending, TenantSettings};
 use crate::session::{Session, SessionId, UNTIL_ATTRIBUTE};
 use crate::{LoginError, Logins};
 use postern_otp::Timestamp;
@@ -15,6 +16,15 @@ pub struct Finished {
     pub session: Session,
     pub origin: Origin,
     pub application: Application,
+}
+
+/// A session that is to open.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) session: Session,
+    /// The one that this browser has.
+    earlier: Option<Session>,
+    pub(crate) succeeded: AuditEvent,
 }
 
 impl Logins {
@@ -36,16 +46,40 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let settings = self.settings_of(&login).await?;
-        let account = authenticated.who.account.as_ref();
-        let profile = self.facts_of(&login.tenant, account).await?;
-        let barred = self.barred(&login.tenant, account, &settings).await?;
-        // Locked since the first step: that holds at once.
-        if barred.is_some() || profile.is_some_and(|profile| profile.locked) {
+        let opening = self
+            .opening(&login, authenticated, earlier, &settings, client)
+            .await?;
+        let Some(opening) = opening else {
             let _taken = self.ports.logins.take(&login).await?;
             return Err(LoginError::Gone);
+        };
+        let ending = Ending {
+            session: opening.session.clone(),
+            clear: None,
+            events: vec![opening.succeeded.clone()],
+        };
+        let login = self.end(&login, ending).await?.ok_or(LoginError::Gone)?;
+        Ok(self.opened(login, opening).await)
+    }
+
+    /// What is to open for a login at whose end this is proven. `None`: locked since the first step, and that
+    /// holds at once.
+    pub(crate) async fn opening(
+        &self,
+        login: &Login,
+        authenticated: &Authenticated,
+        earlier: Option<&SessionId>,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+    ) -> Result<Option<Opening>, LoginError> {
+        let account = authenticated.who.account.as_ref();
+        let profile = self.facts_of(&login.tenant, account).await?;
+        let barred = self.barred(&login.tenant, account, settings).await?;
+        if barred.is_some() || profile.is_some_and(|profile| profile.locked) {
+            return Ok(None);
         }
         let mut session =
-            self.session_of(&login, authenticated, settings.session_lifetime, client)?;
+            self.session_of(login, authenticated, settings.session_lifetime, client)?;
         let earlier = match earlier {
             Some(earlier) => {
                 self.ports
@@ -69,23 +103,41 @@ impl Logins {
                 amr: session.methods().into_iter().map(str::to_owned).collect(),
             },
         };
+        Ok(Some(Opening {
+            session,
+            earlier,
+            succeeded,
+        }))
+    }
+
+    /// The login is taken, and what follows is written with that. `None`: somebody else was faster.
+    pub(crate) async fn end(
+        &self,
+        login: &Login,
+        ending: Ending,
+    ) -> Result<Option<Login>, StoreError> {
         let ports = &self.ports;
-        let (sessions, audit) = (ports.sessions.as_ref(), ports.audit.as_ref());
-        let finished = ports
+        let (attempts, sessions) = (ports.attempts.as_ref(), ports.sessions.as_ref());
+        let audit = ports.audit.as_ref();
+        ports
             .logins
-            .finish(&login, &session, succeeded, sessions, audit);
-        let login = finished.await?.ok_or(LoginError::Gone)?;
-        if let Some(earlier) = earlier
+            .finish(login, ending, attempts, sessions, audit)
+            .await
+    }
+
+    /// Once that is written: the session this browser had before ends.
+    pub(crate) async fn opened(&self, login: Login, opening: Opening) -> Finished {
+        if let Some(earlier) = opening.earlier
             && let Err(error) = self.logout(&earlier.id).await
         {
             // The login stands; the session that lives on a little longer is the same browser's.
             tracing::error!(%error, "an earlier session could not be ended");
         }
-        Ok(Finished {
-            session,
+        Finished {
+            session: opening.session,
             origin: login.origin,
             application: login.application,
-        })
+        }
     }
 
     fn session_of(

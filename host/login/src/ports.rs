@@ -108,22 +108,27 @@ pub trait LoginStore: Send + Sync {
     }
     /// Takes the login out exactly once: of two callers one gets it.
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError>;
-    /// `take`, and for the one that gets it the session opens and the event is recorded. A store that
-    /// keeps those as well writes all of it in one transaction, as for `settle`, and it outlives the
-    /// machine's power: nobody is let in without a row that says so, and no login is lost on the way to
-    /// its session. This default does one after the other.
+    /// `take`, and for the one that gets it what follows. A store that keeps that as well writes all of it
+    /// in one transaction, as for `settle`, and it outlives the machine's power: nobody is let in without a
+    /// row that says so, and no login is lost on the way to its session. This default does one after the
+    /// other.
     async fn finish(
         &self,
         seen: &Login,
-        session: &Session,
-        event: AuditEvent,
+        then: Ending,
+        attempts: &dyn AttemptStore,
         sessions: &dyn SessionStore,
         audit: &dyn AuditLog,
     ) -> Result<Option<Login>, StoreError> {
         let taken = self.take(seen).await?;
         if taken.is_some() {
-            sessions.open(session).await?;
-            audit.record(event).await?;
+            if let Some(subject) = &then.clear {
+                attempts.clear(subject).await?;
+            }
+            sessions.open(&then.session).await?;
+            for event in then.events {
+                audit.record(event).await?;
+            }
         }
         Ok(taken)
     }
@@ -144,6 +149,16 @@ pub trait LoginStore: Send + Sync {
 pub struct Settlement {
     /// The login continues under a new id (attack S-01).
     pub rename: Option<LoginId>,
+    /// `AttemptStore::clear` of this subject.
+    pub clear: Option<Subject>,
+    /// `AuditLog::record`, in this order.
+    pub events: Vec<AuditEvent>,
+}
+
+/// What else becomes true when a login is finished.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    pub session: Session,
     /// `AttemptStore::clear` of this subject.
     pub clear: Option<Subject>,
     /// `AuditLog::record`, in this order.
@@ -260,11 +275,14 @@ fn part(text: &str) -> Option<(&str, &str)> {
     rest.split_at_checked(length.parse().ok()?)
 }
 
-/// Durable only: an attempt is on disk before it may be used.
+/// Durable only: an attempt outlives the host's process before it may be used, and the machine's power before
+/// anybody hears what came of it.
 #[async_trait]
 pub trait AttemptStore: Send + Sync {
-    /// Raises the challenge's and the subject's counters in one atomic, durable statement, before
-    /// any comparison. `challenge` is the login's id: the budget survives a resend.
+    /// Raises the challenge's and the subject's counters in one atomic statement, before any comparison.
+    /// The machine's power is outlived together with the row of the audit log that says what the attempt
+    /// was (`What::CodeValidated`), which is written before anybody is answered. `challenge` is the login's
+    /// id: the budget survives a resend.
     async fn pay(
         &self,
         subject: &Subject,

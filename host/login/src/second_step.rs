@@ -12,7 +12,7 @@ use crate::login::{
 use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, TenantSettings};
 use crate::resolve::{federated_number, federated_number_wanted};
 use crate::sign_on::said;
-use crate::throttle::{Outlay, send_budgets};
+use crate::throttle::{Outlay, SendLimit, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal, need};
@@ -181,8 +181,8 @@ impl Logins {
         self.challenge(login, begin, settings, client).await
     }
 
-    /// Locked factors get no message, limits are spent before any provider is called, and the
-    /// sending is claimed before it begins.
+    /// Locked factors get no message. Before any provider is called the limits are spent and the sending is
+    /// claimed, both in one round trip: a store commits them together.
     async fn challenge(
         &self,
         login: Login,
@@ -192,7 +192,7 @@ impl Logins {
     ) -> Result<Moved, LoginError> {
         let address = Some(client.address.clone());
         let now = self.now();
-        let state = self.claim(&login, &begin, &settings, client, now).await?;
+        let state = self.claim(&begin, &settings, now).await?;
         let mut events = begin.events;
         if let State::Stopped(stopped) = &state {
             events.push(AuditEvent {
@@ -200,31 +200,73 @@ impl Logins {
                 ..event(&login, now, address.clone(), stop_event(stopped.reason))
             });
         }
-        let sends = is_sending(&state);
+        let budgets = is_sending(&state).then(|| {
+            send_budgets(
+                &settings,
+                &login.tenant,
+                &begin.who.subject,
+                &begin.number,
+                Some(&client.address),
+            )
+        });
         let then = Settlement {
             rename: begin.rename,
             events,
             ..Settlement::default()
         };
-        let settled = self.settle(&login, state, then).await?;
-        let Advanced::Won(login) = settled else {
+        let spending = async {
+            match &budgets {
+                Some(budgets) => self.spend_on_sending(budgets, now).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (outlay, settled) = tokio::join!(spending, self.settle(&login, state, then));
+        let Advanced::Won(login) = settled? else {
             return Err(LoginError::Conflict);
         };
-        let login = if sends {
-            self.deliver(login, Arc::clone(&settings), Caller::from(client))
-                .await?
-        } else {
-            login
+        let login = match outlay? {
+            Some(Outlay::Granted) => {
+                self.deliver(login, Arc::clone(&settings), Caller::from(client))
+                    .await?
+            }
+            Some(Outlay::Refused { limit, at }) => self.hold_back(login, limit, at).await?,
+            None => login,
         };
         Ok(self.moved(&login, &settings))
     }
 
+    /// What was claimed is not sent: a limit is spent.
+    async fn hold_back(
+        &self,
+        login: Login,
+        limit: SendLimit,
+        retry_at: Timestamp,
+    ) -> Result<Login, LoginError> {
+        let State::Challenged(challenged) = &login.state else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let Challenge::Sending { requested, .. } = &challenged.challenge else {
+            return Err(LoginError::OutOfOrder);
+        };
+        let next = State::Challenged(Challenged {
+            challenge: Challenge::NotSent {
+                requested: requested.clone(),
+                retry_at,
+                why: None,
+            },
+            notice: Some(limit.notice()),
+            ..challenged.clone()
+        });
+        match self.ports.logins.advance(&login, next).await? {
+            Advanced::Won(login) => Ok(login),
+            Advanced::Lost => self.load(&login.id).await,
+        }
+    }
+
     async fn claim(
         &self,
-        login: &Login,
         begin: &Begin,
         settings: &TenantSettings,
-        client: &ClientFacts,
         now: Timestamp,
     ) -> Result<State, LoginError> {
         let ledger = self.ports.attempts.ledger(&begin.who.subject).await?;
@@ -249,30 +291,8 @@ impl Logins {
                 Some(Notice::NumberRefused),
             )
         } else {
-            let budgets = send_budgets(
-                settings,
-                &login.tenant,
-                &begin.who.subject,
-                &begin.number,
-                Some(&client.address),
-            );
-            match self.spend_on_sending(&budgets, now).await? {
-                Outlay::Granted => {
-                    let since = now;
-                    (Challenge::Sending { requested, since }, None)
-                }
-                Outlay::Refused { limit, at } => {
-                    let retry_at = at;
-                    (
-                        Challenge::NotSent {
-                            requested,
-                            retry_at,
-                            why: None,
-                        },
-                        Some(limit.notice()),
-                    )
-                }
-            }
+            let since = now;
+            (Challenge::Sending { requested, since }, None)
         };
         Ok(State::Challenged(Challenged {
             who: begin.who.clone(),

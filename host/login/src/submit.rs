@@ -4,18 +4,23 @@ use crate::audit::{AuditEvent, CodeStatus, What};
 use crate::begin::{ClientFacts, Moved};
 use crate::caller::Caller;
 use crate::deliver::{binding, event};
+use crate::finish::Finished;
 use crate::login::{
     Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, Origin,
     SecondFactor, State, StopReason, Stopped, Who,
 };
 use crate::occasion::validated;
-use crate::ports::{Advanced, DirectoryError, FirstNumber, Payment, Settlement, TenantSettings};
+use crate::ports::{
+    Advanced, DirectoryError, Ending, FirstNumber, Payment, Settlement, TenantSettings,
+};
 use crate::second_step::stop_event;
+use crate::session::{Session, SessionId};
 use crate::step::{backup_offered, takes_backup_codes};
 use crate::throttle::tenant_failures;
 use crate::{LoginError, Logins};
 use postern_otp::challenge::Mismatch;
-use postern_otp::{BackupCode, Closed, Code, Requested, Sent, Submission, Verified};
+use postern_otp::{BackupCode, Closed, Code, PhoneNumber, Requested, Sent, Submission, Verified};
+use std::sync::Arc;
 
 /// A right code that lost against a wrong one is carried over to the newer row this often.
 const CARRIED_OVER_MAX: u32 = 16;
@@ -44,6 +49,35 @@ pub(crate) struct Typed<'a> {
     pub(crate) caller: &'a Caller,
 }
 
+/// What came of a code on the way to a session.
+#[derive(Debug)]
+pub enum Entered {
+    In(Box<Finished>),
+    Moved(Moved),
+}
+
+/// A code that is right and not yet used up, or where the login stands without one.
+enum Proof {
+    Right(Box<Right>),
+    Moved(Moved),
+}
+
+struct Right {
+    login: Login,
+    settings: Arc<TenantSettings>,
+    authenticated: Authenticated,
+    number: PhoneNumber,
+    /// The number was kept with the account.
+    kept: bool,
+    accepted: AuditEvent,
+}
+
+/// What a right code leads to.
+pub(crate) enum To<'a> {
+    State(State),
+    Session(&'a Session),
+}
+
 impl Logins {
     pub async fn submit_code(
         &self,
@@ -51,6 +85,52 @@ impl Logins {
         typed: &str,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
+        let right = match self.prove(id, typed, client).await? {
+            Proof::Right(right) => *right,
+            Proof::Moved(moved) => return Ok(moved),
+        };
+        let settings = Arc::clone(&right.settings);
+        let next = To::State(State::Authenticated(right.authenticated.clone()));
+        let login = self.used_up(right, &next, Vec::new()).await?;
+        Ok(self.moved(&login, &settings))
+    }
+
+    /// As `submit_code` and `finish_in_place_of` after it, written down as one.
+    pub async fn sign_in_with_code(
+        &self,
+        id: &LoginId,
+        typed: &str,
+        earlier: Option<&SessionId>,
+        client: &ClientFacts,
+    ) -> Result<Entered, LoginError> {
+        let right = match self.prove(id, typed, client).await? {
+            Proof::Right(right) => *right,
+            Proof::Moved(moved) => return Ok(Entered::Moved(moved)),
+        };
+        let Right {
+            login, settings, ..
+        } = &right;
+        let opening = self
+            .opening(login, &right.authenticated, earlier, settings, client)
+            .await?;
+        let Some(opening) = opening else {
+            self.ports.audit.record(right.accepted).await?;
+            let _taken = self.ports.logins.take(&right.login).await?;
+            return Err(LoginError::Gone);
+        };
+        let to = To::Session(&opening.session);
+        let login = self
+            .used_up(right, &to, vec![opening.succeeded.clone()])
+            .await?;
+        Ok(Entered::In(Box::new(self.opened(login, opening).await)))
+    }
+
+    async fn prove(
+        &self,
+        id: &LoginId,
+        typed: &str,
+        client: &ClientFacts,
+    ) -> Result<Proof, LoginError> {
         let login = self.load_browser(id).await?;
         let settings = self.settings_of(&login).await?;
         let caller = Caller::from(client);
@@ -62,16 +142,20 @@ impl Logins {
         let judged = self.judge(login.clone(), typed, &settings).await?;
         let verified = match judged {
             Judged::Accept(verified) => verified,
-            Judged::Stopped { login, reason } => return self.ended(login, reason, &settings).await,
+            Judged::Stopped { login, reason } => {
+                let moved = self.ended(login, reason, &settings).await?;
+                return Ok(Proof::Moved(moved));
+            }
             Judged::Refused { login, .. } | Judged::NotSent { login } => {
-                return Ok(self.moved(&login, &settings));
+                return Ok(Proof::Moved(self.moved(&login, &settings)));
             }
         };
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
         let now = self.now();
-        if challenged.pending_number.is_some() {
+        let kept = challenged.pending_number.is_some();
+        if kept {
             let kept = self
                 .keep_number(&login, challenged, &verified, client)
                 .await?;
@@ -82,37 +166,52 @@ impl Logins {
                     keep: true,
                     notice: Some(Notice::NumberNotSaved),
                 });
-                let moved = self.accept(login, next, Vec::new()).await?;
+                let moved = self.accept(login, &To::State(next), Vec::new()).await?;
                 let login = moved.ok_or(LoginError::Conflict)?;
-                return Ok(self.moved(&login, &settings));
+                return Ok(Proof::Moved(self.moved(&login, &settings)));
             }
         }
-        let number = verified.number.clone();
-        let next = State::Authenticated(Authenticated {
+        let authenticated = Authenticated {
             who: challenged.who.clone(),
             second: SecondFactor::Sms {
-                number: verified.number,
+                number: verified.number.clone(),
             },
             at: now,
-        });
+        };
         let what = validated(&login, &caller, CodeStatus::Success, None);
         let accepted = event(&login, now, caller.address.clone(), what);
-        let kept = challenged.pending_number.is_some();
-        let account = challenged.who.account.clone();
-        match self.accept(login, next, vec![accepted]).await? {
-            Some(login) => {
-                self.code_came_back(&settings, &login.tenant, &number);
-                if kept && let Some(account) = account {
-                    // Whoever else was proving a number for this account is too late (attack B-04).
-                    self.ports
-                        .logins
-                        .close_logins_of(&login.tenant, &account, Some(&login.id))
-                        .await?;
-                }
-                Ok(self.moved(&login, &settings))
-            }
-            None => Err(LoginError::Conflict),
+        Ok(Proof::Right(Box::new(Right {
+            login,
+            settings,
+            authenticated,
+            number: verified.number,
+            kept,
+            accepted,
+        })))
+    }
+
+    /// The code is used up, and what it leads to is there. `Conflict`: another one was faster.
+    async fn used_up(
+        &self,
+        right: Right,
+        to: &To<'_>,
+        then: Vec<AuditEvent>,
+    ) -> Result<Login, LoginError> {
+        let mut events = vec![right.accepted];
+        events.extend(then);
+        let accepted = self.accept(right.login, to, events).await?;
+        let login = accepted.ok_or(LoginError::Conflict)?;
+        self.code_came_back(&right.settings, &login.tenant, &right.number);
+        if right.kept
+            && let Some(account) = &right.authenticated.who.account
+        {
+            // Whoever else was proving a number for this account is too late (attack B-04).
+            self.ports
+                .logins
+                .close_logins_of(&login.tenant, account, Some(&login.id))
+                .await?;
         }
+        Ok(login)
     }
 
     /// A form of its own: never tried because an SMS code did not match (attack C-06).
@@ -182,7 +281,7 @@ impl Logins {
             second: SecondFactor::BackupCode,
             at: now,
         });
-        match self.accept(login, next, used).await? {
+        match self.accept(login, &To::State(next), used).await? {
             Some(login) => Ok(self.moved(&login, &settings)),
             None => Err(LoginError::Conflict),
         }
@@ -282,23 +381,46 @@ impl Logins {
     pub(crate) async fn accept(
         &self,
         login: Login,
-        next: State,
+        to: &To<'_>,
         accepted: Vec<AuditEvent>,
     ) -> Result<Option<Login>, LoginError> {
         let clear = login.state.who().map(|who| who.subject.clone());
         let address = accepted.iter().find_map(|event| event.address.clone());
-        let then = Settlement {
-            rename: None,
-            clear,
-            events: accepted,
-        };
         let mut seen = login;
         for _ in 0..CARRIED_OVER_MAX {
-            let settled = self.settle(&seen, next.clone(), then.clone()).await?;
-            if let Advanced::Won(login) = settled {
-                return Ok(Some(login));
+            let (clear, events) = (clear.clone(), accepted.clone());
+            let won = match to {
+                To::State(next) => {
+                    let then = Settlement {
+                        rename: None,
+                        clear,
+                        events,
+                    };
+                    match self.settle(&seen, next.clone(), then).await? {
+                        Advanced::Won(login) => Some(login),
+                        Advanced::Lost => None,
+                    }
+                }
+                To::Session(session) => {
+                    let ending = Ending {
+                        session: (*session).clone(),
+                        clear,
+                        events,
+                    };
+                    self.end(&seen, ending).await?
+                }
+            };
+            if won.is_some() {
+                return Ok(won);
             }
-            let newer = self.load(&seen.id).await?;
+            let newer = match self.load(&seen.id).await {
+                // The one that was faster is in.
+                Err(LoginError::Gone) => {
+                    self.replay(&seen, address.as_deref()).await?;
+                    return Ok(None);
+                }
+                newer => newer?,
+            };
             if !awaits_the_same(&seen.state, &newer.state) {
                 self.replay(&newer, address.as_deref()).await?;
                 return Ok(None);

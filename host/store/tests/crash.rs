@@ -9,10 +9,10 @@
 
 use postern_federation::Moment;
 use postern_federation::ports::Once;
-use postern_login::audit::{AuditEvent, What};
+use postern_login::audit::{AuditEvent, CodeStatus, Occasion, What};
 use postern_login::login::{Origin, Purpose, Started};
 use postern_login::ports::{
-    AccountRef, Advanced, AttemptStore, AuditLog, BackupCodeStore, LoginStore, Payment,
+    AccountRef, Advanced, AttemptStore, AuditLog, BackupCodeStore, Ending, LoginStore, Payment,
     SessionStore, Settlement, Subject,
 };
 use postern_login::session::{Session, SessionId};
@@ -131,10 +131,10 @@ fn nothing_acknowledged_is_lost_by_kill_nine() {
 }
 
 /// Acts that the machine's power must not undo, by the words that tell of them. An attempt is told as `paid`,
-/// then as `failed`. `killed` finds nothing to kill, and is told behind a login that began.
+/// which only the host hears, then as `failed`. `killed` finds nothing to kill, and is told behind a login that began.
 const DECIDING: [&str; 12] = [
     "killed",
-    "paid",
+    "failed",
     "taken",
     "exhausted",
     "finished",
@@ -412,7 +412,8 @@ async fn in_turn(dir: &Path, round: u64) {
             match try_pay(&store, &subject(name), name).await {
                 Ok(Payment::Paid(_)) => {
                     tell(format_args!("paid {name}"));
-                    tell(format_args!("failed {name}"));
+                    let judged = store.record(event(mismatch())).await.is_ok();
+                    said(judged, format_args!("failed {name}"));
                 }
                 Ok(_) => tell(format_args!("refused no such login")),
                 Err(_) => tell(format_args!("refused payment")),
@@ -425,15 +426,19 @@ async fn in_turn(dir: &Path, round: u64) {
                 said(matches!(taken, Ok(Some(_))), format_args!("taken {name}"));
             }
             2 => {
-                let session = session(name + FINISHED);
-                let finished = store.finish(&seen, &session, event(), &store, &store);
+                let then = Ending {
+                    session: session(name + FINISHED),
+                    clear: None,
+                    events: vec![event(What::AttemptsExhausted)],
+                };
+                let finished = store.finish(&seen, then, &store, &store, &store);
                 let finished = matches!(finished.await, Ok(Some(_)));
                 said(finished, format_args!("finished {name}"));
             }
             rest => {
                 // Of somebody who has failed at nothing: those who have are looked at below.
                 let (clear, events, word) = match rest {
-                    1 => (None, vec![event()], "exhausted"),
+                    1 => (None, vec![event(What::AttemptsExhausted)], "exhausted"),
                     _ => (Some(subject(name + FINISHED)), Vec::new(), "cleared"),
                 };
                 let then = Settlement {
@@ -446,7 +451,7 @@ async fn in_turn(dir: &Path, round: u64) {
                 said(won, format_args!("{word} {name}"));
             }
         }
-        let recorded = store.record(event()).await.is_ok();
+        let recorded = store.record(event(What::AttemptsExhausted)).await.is_ok();
         said(recorded, format_args!("recorded {name}"));
         let (id, until) = (name.to_string(), Moment(NOW.0 + 60_000));
         let first = Once::first(&store, "t1.example", "test", &id, until, Moment(NOW.0)).await;
@@ -577,15 +582,23 @@ fn login(name: u64) -> Login {
     }
 }
 
-/// One that decides a login.
-fn event() -> AuditEvent {
+fn event(what: What) -> AuditEvent {
     AuditEvent {
         at: NOW,
         tenant: TenantId::super_tenant(),
         login: None,
         who: None,
         address: None,
-        what: What::AttemptsExhausted,
+        what,
+    }
+}
+
+/// What an attempt was.
+fn mismatch() -> What {
+    What::CodeValidated {
+        status: CodeStatus::Mismatch,
+        attempts_left: Some(1),
+        occasion: Occasion::default(),
     }
 }
 

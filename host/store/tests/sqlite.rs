@@ -8,12 +8,12 @@ use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::login::{FirstFactor, Origin, Purpose, SecondFactor, Started};
 use postern_login::ports::{
-    Added, Advanced, AuditLog, Begins, Budget, Counters, LoginStore, SessionStore, Settlement,
-    Spending, TenantRecord, TenantStore,
+    Added, Advanced, AttemptStore, AuditLog, Begins, Budget, Counters, Ending, LoginStore, Payment,
+    SessionStore, Settlement, Spending, Subject, TenantRecord, TenantStore,
 };
 use postern_login::session::{Session, SessionId};
 use postern_login::{Login, LoginId, State, TenantId};
-use postern_otp::Timestamp;
+use postern_otp::{AttemptPolicy, Timestamp};
 use postern_store::RowKeys;
 use postern_store::sqlite::{OpenError, Options, RowKeySource, Sqlite};
 use rusqlite::Connection;
@@ -501,25 +501,43 @@ async fn a_move_and_its_audit_rows_are_one_write() {
 
 /// L-06: the same where a session opens.
 #[tokio::test]
-async fn a_finish_and_its_audit_row_are_one_write() {
+async fn a_finish_and_what_follows_are_one_write() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let login = login(1);
     store.insert(&login).await.unwrap();
+    let subject = Subject::Account {
+        tenant: login.tenant.clone(),
+        account: "alice".into(),
+    };
+    let in_a_row = async || store.ledger(&subject).await.unwrap().in_a_row;
+    let policy = AttemptPolicy::default();
+    let paid = store.pay(&subject, &login.id, NOW, &policy).await.unwrap();
+    assert!(matches!(paid, Payment::Paid(_)));
+    assert_eq!(in_a_row().await, 1);
     let ear = Ear::default();
     for finishes in [true, false] {
-        let event = AuditEvent {
+        let event = |what| AuditEvent {
             at: NOW,
             tenant: TenantId::super_tenant(),
             login: Some(login.name.clone()),
             who: Some("alice".into()),
             address: None,
-            what: What::LoginSucceeded { amr: Vec::new() },
+            what,
         };
-        let finished = store.finish(&login, &session(), event, &store, &ear).await;
+        let then = Ending {
+            session: session(),
+            clear: Some(subject.clone()),
+            events: vec![
+                event(What::FirstStepPassed),
+                event(What::LoginSucceeded { amr: Vec::new() }),
+            ],
+        };
+        let finished = store.finish(&login, then, &store, &store, &ear).await;
         assert_eq!(finished.unwrap().is_some(), finishes);
-        assert_eq!(ear.0.lock().unwrap().len(), 1);
-        assert_eq!(store.audit(0, 10).await.unwrap().len(), 1);
+        assert_eq!(ear.0.lock().unwrap().len(), 2);
+        assert_eq!(store.audit(0, 10).await.unwrap().len(), 2);
+        assert_eq!(in_a_row().await, 0);
         let session = session();
         let opened = SessionStore::find(&store, &session.tenant, &session.id, NOW).await;
         assert!(opened.unwrap().is_some());
@@ -543,9 +561,12 @@ async fn a_login_is_not_lost_on_the_way_to_its_session() {
         address: None,
         what: What::LoginSucceeded { amr: Vec::new() },
     };
-    let finished = store
-        .finish(&login, &session(), event, &store, &store)
-        .await;
+    let then = Ending {
+        session: session(),
+        clear: None,
+        events: vec![event],
+    };
+    let finished = store.finish(&login, then, &store, &store, &store).await;
     assert!(finished.is_err());
     let kept = LoginStore::load(&store, &login.tenant, &login.id, NOW).await;
     assert!(kept.unwrap().is_some());

@@ -4,6 +4,7 @@ use crate::world::*;
 use postern_login::application::Application;
 use postern_login::audit::What;
 use postern_login::login::{Notice, SecondFactor, StopReason};
+use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
 use postern_otp::need::{NotNeeded, Refusal};
 
@@ -224,6 +225,85 @@ async fn the_same_right_code_at_once_opens_one_session() {
         world.count(|what| matches!(what, What::LoginSucceeded { .. })),
         1
     );
+}
+
+/// the same, where the code and the session are one act. Those who were too late are in the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_right_code_at_once_signs_in_one_browser() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    let posts = (0..20).map(|_| {
+        let (world, id, code) = (world.clone(), id.clone(), code.clone());
+        tokio::spawn(async move {
+            let entered = world
+                .logins
+                .sign_in_with_code(&id, &code, None, &facts())
+                .await;
+            matches!(entered, Ok(Entered::In(_)))
+        })
+    });
+    let mut entered = 0;
+    for post in posts.collect::<Vec<_>>() {
+        entered += usize::from(post.await.unwrap());
+    }
+    assert_eq!(entered, 1);
+    assert_eq!(world.held().sessions.len(), 1);
+    let succeeded = |what: &What| matches!(what, What::LoginSucceeded { .. });
+    assert_eq!((world.count(is_accepted), world.count(succeeded)), (1, 1));
+    assert_eq!(world.ledger("alice").in_a_row, 0);
+}
+
+#[tokio::test]
+async fn a_code_that_signs_in_leaves_no_login_and_ends_the_session_before() {
+    let world = World::new();
+    let earlier = world.session_of("alice").await;
+    let (id, code) = world.at_code("alice").await;
+    let submit = async |typed: &str| {
+        world
+            .logins
+            .sign_in_with_code(&id, typed, Some(&earlier.id), &facts())
+            .await
+    };
+    let Ok(Entered::Moved(moved)) = submit(wrong(&code)).await else {
+        panic!("a wrong code signs nobody in");
+    };
+    assert!(matches!(moved.step, Step::AskCode(_)), "{:?}", moved.step);
+    let Ok(Entered::In(finished)) = submit(&code).await else {
+        panic!("the right code signs in");
+    };
+    let session = finished.session;
+    assert!(matches!(&session.second, SecondFactor::Sms { number } if number.e164() == ALICE));
+    assert_eq!(session.name, earlier.name, "it goes by the earlier one's");
+    let ended = world.logins.session(&earlier.id).await.unwrap();
+    assert!(ended.is_none());
+    assert!(matches!(submit(&code).await, Err(LoginError::Gone)));
+    let kept = world.logins.session(&session.id).await.unwrap();
+    assert!(kept.is_some());
+}
+
+/// The code was right, and is in the log; nobody is in.
+#[tokio::test]
+async fn a_code_signs_nobody_in_once_the_account_is_locked() {
+    let world = World::with(|settings| settings.factor.lock_account = true);
+    let (id, code) = world.at_code("alice").await;
+    let by_administrator = |locked| {
+        if let Some(user) = world.held().users.get_mut("alice") {
+            user.profile.locked = locked;
+        }
+    };
+    by_administrator(true);
+    let entered = world
+        .logins
+        .sign_in_with_code(&id, &code, None, &facts())
+        .await;
+    assert!(matches!(entered, Err(LoginError::Gone)), "{entered:?}");
+    by_administrator(false);
+    assert!(matches!(
+        world.logins.step(&id).await,
+        Err(LoginError::Gone)
+    ));
+    assert_eq!(world.count(is_accepted), 1);
+    assert!(world.held().sessions.is_empty());
 }
 
 ///

@@ -7,7 +7,7 @@ use super::samples::{
 };
 use postern_login::audit::{AuditEvent, What};
 use postern_login::login::SecondFactor;
-use postern_login::ports::{AccountRef, Advanced, LoginStore, Payment, Settlement};
+use postern_login::ports::{AccountRef, Advanced, Ending, LoginStore, Payment, Settlement};
 use postern_login::{Login, State};
 use postern_otp::Timestamp;
 use postern_otp::need::NotNeeded;
@@ -149,7 +149,12 @@ pub async fn one_of_many_who_finish_a_login_opens_a_session(store: &impl Store) 
                 address: None,
                 what: What::LoginSucceeded { amr: Vec::new() },
             };
-            let finished = store.finish(&seen, &session, event, &store, &store).await;
+            let then = Ending {
+                session: session.clone(),
+                clear: None,
+                events: vec![event],
+            };
+            let finished = store.finish(&seen, then, &store, &store, &store).await;
             finished.expect("finish").map(|_| session)
         });
     }

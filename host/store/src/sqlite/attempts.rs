@@ -3,7 +3,7 @@
 //! Count first, compare second: two parallel guesses cost two attempts even if both read the row
 //! before either writes, because nobody reads it outside of the statement that raises it.
 
-use super::{Fault, Sqlite, column, timestamp};
+use super::{Fault, Outlives, Sqlite, column, timestamp};
 use crate::attempts::{Counted, For, next_ledger, payment};
 use crate::digest;
 use async_trait::async_trait;
@@ -89,8 +89,9 @@ impl Sqlite {
         let (key, tenant) = (subject.key(), subject.tenant().clone());
         let challenge = digest::of(challenge.as_str());
         let rules = policy.clone();
+        // Synced with the row that says what the attempt was.
         let counted = self
-            .write(move |db| {
+            .write_to_outlive(Outlives::Process, move |db| {
                 let next = match next_ledger(load(db, &key)?, what, now, &rules) {
                     Ok(next) => next,
                     Err(refused) => return Ok(refused),

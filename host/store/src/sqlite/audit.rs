@@ -6,7 +6,7 @@ use crate::audit_chain::{Chain, Content, Link, START};
 use async_trait::async_trait;
 use postern_admin::audit::{self as trail, AuditTrail, Checked};
 use postern_login::TenantId;
-use postern_login::audit::{AuditEvent, CodeStatus, What};
+use postern_login::audit::{AuditEvent, What};
 use postern_login::error::StoreError;
 use postern_login::ports::AuditLog;
 use postern_otp::Timestamp;
@@ -355,13 +355,10 @@ impl AuditTrail for Sqlite {
 }
 
 /// Whether somebody gets in, or what it takes to get in changes, because of what happened: then it
-/// must be known before the answer goes out.
+/// must be known before the answer goes out. What an attempt was is the end of what was paid for it.
 fn decides(what: &What) -> bool {
     match what {
-        What::CodeValidated {
-            status: CodeStatus::Success | CodeStatus::Backup,
-            ..
-        }
+        What::CodeValidated { .. }
         | What::Replay
         | What::AttemptsExhausted
         | What::FactorLocked { .. }
@@ -385,7 +382,6 @@ fn decides(what: &What) -> bool {
         | What::FirstStepFailed
         | What::CodeSent { .. }
         | What::CodeNotSent { .. }
-        | What::CodeValidated { .. }
         | What::CodeRefused { .. }
         | What::SendingStopped { .. }
         | What::LoginStopped { .. }

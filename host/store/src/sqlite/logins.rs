@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Advanced, AttemptStore, AuditLog, LoginStore, SessionStore, Settlement,
+    AccountRef, Advanced, AttemptStore, AuditLog, Ending, LoginStore, SessionStore, Settlement,
+    Subject,
 };
-use postern_login::session::Session;
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -91,15 +91,7 @@ impl LoginStore for Sqlite {
         audit: &dyn AuditLog,
     ) -> Result<Advanced, StoreError> {
         let id = then.rename.unwrap_or_else(|| seen.id.clone());
-        let follows = Follows {
-            clear: then.clear.map(|subject| subject.key()),
-            rows: then
-                .events
-                .iter()
-                .cloned()
-                .map(|event| Row::of(event, &self.parts.chain))
-                .collect::<Result<_, _>>()?,
-        };
+        let follows = self.following(then.clear, &then.events)?;
         let advanced = self.swap(seen, next, id, follows).await?;
         if let Advanced::Won(_) = advanced {
             for event in &then.events {
@@ -119,27 +111,29 @@ impl LoginStore for Sqlite {
     async fn finish(
         &self,
         seen: &Login,
-        session: &Session,
-        event: AuditEvent,
+        then: Ending,
+        _attempts: &dyn AttemptStore,
         _sessions: &dyn SessionStore,
         audit: &dyn AuditLog,
     ) -> Result<Option<Login>, StoreError> {
         let id = digest::of(seen.id.as_str());
         let version = version_column(seen.version)?;
-        let session = sessions::Row::of(session)?;
-        let row = Row::of(event.clone(), &self.parts.chain)?;
+        let session = sessions::Row::of(&then.session)?;
+        let follows = self.following(then.clear, &then.events)?;
         let taken = self
             .write(move |db| {
                 let taken = take(db, id, version)?;
                 if taken {
                     session.add(db)?;
-                    row.add(db)?;
+                    follows.write(db)?;
                 }
                 Ok(taken)
             })
             .await?;
         if taken {
-            audit.heard(&event);
+            for event in &then.events {
+                audit.heard(event);
+            }
         }
         Ok(taken.then(|| seen.clone()))
     }
@@ -192,6 +186,19 @@ impl Follows {
 }
 
 impl Sqlite {
+    fn following(
+        &self,
+        clear: Option<Subject>,
+        events: &[AuditEvent],
+    ) -> Result<Follows, StoreError> {
+        let rows = events.iter().cloned();
+        let rows = rows.map(|event| Row::of(event, &self.parts.chain));
+        Ok(Follows {
+            clear: clear.map(|subject| subject.key()),
+            rows: rows.collect::<Result<_, _>>()?,
+        })
+    }
+
     /// The attempts already paid stay with the row, whatever its id becomes.
     async fn swap(
         &self,

@@ -1,6 +1,6 @@
 //! The code page: a code from the message, a new message, or a backup code.
 
-use super::moved;
+use super::{entered, moved};
 use crate::extract::LoginForm;
 use crate::message_key;
 use crate::page::{self, Frame};
@@ -165,12 +165,7 @@ fn detail(t: &Texts, ask: &AskCode) -> Vec<String> {
 
 /// `POST /sign-in/code`
 pub async fn submit(Tenant(state): Tenant, form: LoginForm) -> Response {
-    let typed = form.fields.text("code");
-    let outcome = state
-        .logins
-        .submit_code(&form.id, typed, &form.client)
-        .await;
-    moved(&state, &form, outcome).await
+    entered(&state, &form, form.fields.text("code")).await
 }
 
 /// `POST /sign-in/backup-code`: its own form, so that a wrong SMS code is never tried as one (attack C-06).

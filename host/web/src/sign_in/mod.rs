@@ -24,6 +24,7 @@ use postern_login::begin::{ClientFacts, Moved, Seen};
 use postern_login::finish::Finished;
 use postern_login::login::Notice;
 use postern_login::pages::PageSettings;
+use postern_login::submit::Entered;
 use postern_login::{LoginError, LoginId, Origin, Step};
 use postern_otp::Timestamp;
 
@@ -195,6 +196,19 @@ async fn moved(
     went_on(state, &form.id, &form.client, &form.headers, outcome).await
 }
 
+/// A code, typed on whichever page. A right one signs in.
+pub(crate) async fn entered(state: &TenantState, form: &LoginForm, typed: &str) -> Response {
+    let earlier = state.cookies().session(&form.headers);
+    let entered = state
+        .logins
+        .sign_in_with_code(&form.id, typed, earlier.as_ref(), &form.client);
+    match entered.await {
+        Ok(Entered::In(finished)) => signed_in(state, &finished).await,
+        Ok(Entered::Moved(to)) => moved(state, form, Ok(to)).await,
+        Err(error) => moved(state, form, Err(error)).await,
+    }
+}
+
 pub(crate) async fn went_on(
     state: &TenantState,
     was: &LoginId,
@@ -225,13 +239,16 @@ async fn open(
     let finished = state
         .logins
         .finish_in_place_of(id, earlier.as_ref(), client);
-    let Finished {
-        session, origin, ..
-    } = match finished.await {
-        Ok(finished) => finished,
-        Err(error) => return unmoved(error, state.clock.now(), "/sign-in"),
-    };
-    let return_to = match &origin {
+    match finished.await {
+        Ok(finished) => signed_in(state, &finished).await,
+        Err(error) => unmoved(error, state.clock.now(), "/sign-in"),
+    }
+}
+
+/// Where the browser goes with its session.
+async fn signed_in(state: &TenantState, finished: &Finished) -> Response {
+    let session = &finished.session;
+    let return_to = match &finished.origin {
         Origin::Browser { return_to } => page::local_path(return_to).unwrap_or(ACCOUNT),
         // A code that an application or the account page asked for opens no session here.
         Origin::Api { .. } | Origin::Account { .. } => {

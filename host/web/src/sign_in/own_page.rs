@@ -5,7 +5,7 @@
 //! from an origin that was configured, with the login's cookie, and with the `sessionDataKey` that was
 //! made for that cookie: the same binding as the token in our own forms (attacks S-04, S-05).
 
-use super::went_on;
+use super::{entered, went_on};
 use crate::error::PageError;
 use crate::extract::fields::Fields;
 use crate::extract::{Client, LoginForm};
@@ -232,10 +232,7 @@ pub(crate) async fn submit(state: &TenantState, request: Request) -> Response {
             logins.give_number(&form.id, typed, &form.client).await
         }
         Some(Act::Resend) => logins.resend(&form.id, &form.client).await,
-        Some(Act::Code) => {
-            let typed = form.fields.text("OTPcode");
-            logins.submit_code(&form.id, typed, &form.client).await
-        }
+        Some(Act::Code) => return entered(state, &form, form.fields.text("OTPcode")).await,
         Some(Act::BackupCode) => {
             let typed = form.fields.text("backupCode");
             logins
