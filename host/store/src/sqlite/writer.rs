@@ -466,3 +466,6 @@ fn copied(error: &rusqlite::Error) -> rusqlite::Error {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;
