@@ -5,7 +5,6 @@ use super::outbound::Outlook;
 use crate::ports::PortError;
 use crate::{Moment, Secret};
 use async_trait::async_trait;
-use std::ops::RangeInclusive;
 
 /// A user as provisioning takes them. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +165,9 @@ pub struct Delivery {
     pub seq: u64,
     /// The last that is told with it: later ones of the same subject need nothing of their own.
     pub through: u64,
+    /// How many of the same subject were due as well and are not told with it, for this is a deletion or they
+    /// are too many for one go.
+    pub behind: u64,
     pub connector: String,
     pub what: What,
     /// An account's name, or a group's id.
@@ -199,9 +201,8 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
-    /// From when it was looked up what is due until nothing had come of it. `None`: it could not even be
-    /// tried, so nothing came meanwhile.
-    pub attempt: Option<RangeInclusive<Moment>>,
+    /// When nothing had come of it. `None`: it could not even be tried, so nothing came meanwhile.
+    pub ended_at: Option<Moment>,
     /// When it is tried again.
     pub due_at: Moment,
     /// Unless it is not.
@@ -277,8 +278,8 @@ pub trait Deliveries: Send + Sync {
     /// passwords of before that: a deletion waits for nothing that was given up.
     ///
     /// What came of its subject and was not told with it is a change during the attempt: it is not given
-    /// up then, and due as soon as that is, from the first attempt on. Behind a deletion that is only what
-    /// became due after the look-up: what waits there for long would have it tried for ever.
+    /// up then, and due as soon as that is, from the first attempt on. What was due behind it already when
+    /// it was looked up is none: what waits there for long would have it tried for ever.
     async fn failed(
         &self,
         tenant: &str,

@@ -296,7 +296,7 @@ async fn failed_here(engine: &Provisioning, store: &Memory, times: u32) {
         let fault = Failed {
             trouble: "a fault here".to_owned(),
             outlook: Outlook::Ours,
-            attempt: Some(engine.now()..=engine.now()),
+            ended_at: Some(engine.now()),
             due_at: engine.now(),
             given_up: false,
         };
@@ -513,7 +513,7 @@ async fn a_group_that_waits_for_a_member_is_told_soon_after_they_came() {
     let missing = Failed {
         trouble: "carol is missing".to_owned(),
         outlook: Outlook::Ours,
-        attempt: Some(engine.now()..=engine.now()),
+        ended_at: Some(engine.now()),
         due_at: later,
         given_up: false,
     };
@@ -538,7 +538,7 @@ async fn a_group_that_is_given_up_is_told_after_a_member_of_it_came() {
         let given_up = Failed {
             trouble: "alice is missing".to_owned(),
             outlook,
-            attempt: Some(engine.now()..=engine.now()),
+            ended_at: Some(engine.now()),
             due_at: engine.now(),
             given_up: true,
         };

@@ -24,12 +24,12 @@ async fn row(store: &impl Store, tenant: &str, seq: u64) -> Delivery {
     row.expect("it waits")
 }
 
-/// An attempt from the first second to the third; it is tried again at `due_at`.
+/// An attempt that ended in the third second; it is tried again at `due_at`.
 fn failed(outlook: Outlook, due_at: Moment) -> Failed {
     Failed {
         trouble: "why".to_owned(),
         outlook,
-        attempt: Some(later(1)..=later(3)),
+        ended_at: Some(later(3)),
         due_at,
         given_up: false,
     }
@@ -578,6 +578,13 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
             false,
             true,
         ),
+        (
+            "deleted, made meanwhile, and written down late",
+            true,
+            Some(now()),
+            false,
+            true,
+        ),
         ("deleted, and made before", true, Some(now()), true, false),
     ] {
         let first = announce(subject, now()).await;
@@ -616,6 +623,14 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
             assert_eq!(again.password.as_ref(), Some(&secret), "{subject}");
         }
     }
+    // Announced before the attempt, and made during it with a time from before.
+    let deletion = announce("begun before", now()).await;
+    confirm(&deletion, true, now()).await;
+    let next = announce("begun before", now()).await;
+    let tried = due("begun before", later(1)).await.expect("it is due");
+    confirm(&next, false, now()).await;
+    let failed = store.failed(tenant, &tried, given_up()).await;
+    assert_eq!(failed.expect("failed"), Waits::Comes);
     // Told with it, and refused with it.
     for _ in 0..2 {
         let announced = announce("changed before", now()).await;
@@ -658,7 +673,7 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     // One in between cannot be read, and nothing behind it is told before it.
     let seqs = changed("behind", 3, false, now()).await;
     let unread = Failed {
-        attempt: None,
+        ended_at: None,
         ..given_up()
     };
     fails(&row(store, tenant, seqs[1]).await, unread).await;
@@ -674,7 +689,7 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     fails(&deletion, given_up()).await;
     assert_eq!(waits("once").await, Waits::Comes);
     let again = Failed {
-        attempt: Some(later(9)..=later(9)),
+        ended_at: Some(later(9)),
         ..given_up()
     };
     fails(&due("once", later(9)).await, again).await;
