@@ -224,8 +224,9 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
     ) -> Result<Vec<u64>, PortError>;
     /// The change was made: they are due now. What was given up of their subjects before is due with them,
-    /// for the peer may take what is so now; before a deletion it is of no use any more, and goes. The
-    /// password is kept for the connectors that are named with it, and for no others.
+    /// for the peer may take what is so now; before a deletion it is of no use any more, and goes. So is what
+    /// is to be tried anew, and waited for them. The password is kept for the connectors that are named with
+    /// it, and for no others.
     async fn confirm(
         &self,
         tenant: &str,
@@ -244,7 +245,7 @@ pub trait Deliveries: Send + Sync {
         subject: &str,
         by: Moment,
     ) -> Result<(), PortError>;
-    /// The change was not made.
+    /// The change was not made. What is to be tried anew, and waited for them, is due.
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;
     /// The first of each subject of these connectors that is due; what follows it of the same subject
     /// is told with it, up to the next deletion. What cannot be read is given up, and stops no other.

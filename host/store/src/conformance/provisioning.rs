@@ -696,6 +696,52 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     assert_eq!(waits("once").await, Waits::GivenUp);
 }
 
+/// Else it would wait for the time at which what was announced is taken for its host's that died.
+pub async fn what_is_tried_anew_waits_for_an_announced_change_no_longer_than_that_is_open(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("o"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let announce = async |subject: &str, due_at: Moment| {
+        let announced = store.announce(tenant, &peer, What::User, subject, due_at, later(2));
+        announced.await.expect("announce")
+    };
+    let confirm = async |announced: &[u64], gone: bool, at: Moment| {
+        let confirmed = store.confirm(tenant, announced, gone, None, at).await;
+        confirmed.expect("confirm");
+    };
+    let due = async |subject: &str, at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, subject, at);
+        due.await.expect("due")
+    };
+    for (subject, made) in [("made", true), ("not made", false)] {
+        let first = announce(subject, now()).await;
+        let tried = due(subject, later(1)).await.expect("it is due");
+        let open = announce(subject, later(122)).await;
+        let change = announce(subject, later(122)).await;
+        confirm(&change, false, later(2)).await;
+        let failed = store.failed(tenant, &tried, given_up()).await;
+        assert_eq!(failed.expect("failed"), Waits::Comes, "{subject}");
+        assert!(due(subject, later(121)).await.is_none(), "{subject}");
+        if made {
+            confirm(&open, false, later(5)).await;
+        } else {
+            store.withdraw(tenant, &open).await.expect("withdraw");
+        }
+        let anew = due(subject, later(5)).await.expect("it is due");
+        assert_eq!((anew.seq, anew.through), (first[0], change[0]), "{subject}");
+    }
+    // What was never tried has a time of its own.
+    let late = announce("late", later(180)).await;
+    confirm(&late, true, later(60)).await;
+    let open = announce("late", later(122)).await;
+    let change = announce("late", later(122)).await;
+    confirm(&change, false, later(5)).await;
+    store.withdraw(tenant, &open).await.expect("withdraw");
+    assert!(due("late", later(59)).await.is_none());
+}
+
 /// A peer that was away has refused nothing, and what failed here is not the peer's.
 pub async fn what_a_peer_refuses_and_what_fails_here_are_counted_apart_until_it_is_tried_anew(
     store: &impl Store,

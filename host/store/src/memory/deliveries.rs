@@ -29,6 +29,14 @@ impl Row {
         )
     }
 
+    /// Tried anew for a change, and to wait for one that came before that: it waits no longer.
+    fn hurry(&mut self, by: Moment) {
+        let told = &mut self.delivery;
+        if told.attempts == 0 && told.trouble.is_some() && !told.given_up {
+            told.due_at = told.due_at.min(by);
+        }
+    }
+
     /// From the first attempt on.
     fn anew(&mut self) {
         self.delivery.attempts = 0;
@@ -105,6 +113,9 @@ impl Deliveries for Memory {
                 .map(|(password, _)| password.clone());
             let whose = row.whose();
             tables.deliveries.retain(|before, row| {
+                if before < seq && row.whose() == whose {
+                    row.hurry(now);
+                }
                 let given_up = before < seq && row.delivery.given_up && row.whose() == whose;
                 if given_up && !gone {
                     row.delivery.due_at = now;
@@ -144,9 +155,20 @@ impl Deliveries for Memory {
     }
 
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError> {
-        self.tables()
-            .deliveries
-            .retain(|seq, row| row.tenant != tenant || !announced.contains(seq));
+        let mut tables = self.tables();
+        for seq in announced {
+            let mine = tables.deliveries.get(seq);
+            let Some(row) = mine.filter(|row| row.tenant == tenant) else {
+                continue;
+            };
+            let (whose, announced_at) = (row.whose(), row.delivery.created_at);
+            for (_, row) in tables.deliveries.range_mut(..*seq) {
+                if row.whose() == whose {
+                    row.hurry(announced_at);
+                }
+            }
+            tables.deliveries.remove(seq);
+        }
         Ok(())
     }
 

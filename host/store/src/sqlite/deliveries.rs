@@ -78,6 +78,7 @@ impl Deliveries for Sqlite {
                     tenant,
                     number(*seq)
                 ])?;
+                hurried(db, &tenant, *seq, now)?;
                 let given_up = "WHERE tenant = ?1 AND given_up = 1 AND seq < ?2
                                   AND (connector, kind, subject) =
                                       (SELECT connector, kind, subject FROM deliveries
@@ -131,6 +132,15 @@ impl Deliveries for Sqlite {
         let (tenant, announced) = (tenant.to_owned(), announced.to_vec());
         self.write(move |db| {
             for seq in &announced {
+                let announced_at: Option<i64> = db
+                    .prepare_cached(
+                        "SELECT created_at FROM deliveries WHERE tenant = ? AND seq = ?",
+                    )?
+                    .query_row(params![tenant, number(*seq)], |row| row.get(0))
+                    .optional()?;
+                if let Some(at) = announced_at {
+                    hurried(db, &tenant, *seq, moment(at))?;
+                }
                 remove(db, &tenant, *seq)?;
             }
             Ok(())
@@ -704,6 +714,17 @@ fn insert(
         due_at <= now
     ])?;
     Ok(db.last_insert_rowid().unsigned_abs())
+}
+
+/// What is tried anew for a change, and was to wait for this row that came before the change, waits no longer.
+fn hurried(db: &Connection, tenant: &str, seq: u64, by: Moment) -> Result<(), Fault> {
+    db.prepare_cached(&format!(
+        "UPDATE deliveries SET due_at = ?3
+         WHERE {OF_ITS_SUBJECT} AND seq < ?2 AND due_at > ?3
+           AND attempts = 0 AND trouble IS NOT NULL AND NOT given_up"
+    ))?
+    .execute(params![tenant, number(seq), millis(by)])?;
+    Ok(())
 }
 
 fn remove(db: &Connection, tenant: &str, seq: u64) -> Result<bool, Fault> {
