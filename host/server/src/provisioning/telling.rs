@@ -258,7 +258,15 @@ impl<'a> Telling<'a> {
         let subject = self.delivery.subject.as_str();
         let there = match self.remote.take() {
             Some(known) => known,
-            None if self.peer.connector.group_endpoint.is_none() => return Ok(Ok(())),
+            None if self.peer.connector.group_endpoint.is_none() => {
+                tracing::warn!(
+                    connector = %self.peer.connector.name,
+                    "SCIM - group {} is gone, and its connector is told of groups no more: if it was made at \
+                     the peer and that got no answer, it is left there",
+                    printable(subject)
+                );
+                return Ok(Ok(()));
+            }
             None => {
                 let found = match self.peer.group_of(subject).await {
                     Ok(Some(found)) => found,
