@@ -29,11 +29,7 @@ impl Provisioning {
         };
         let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
         let deliveries = self.parts.deliveries.as_ref();
-        let remote = deliveries
-            .remote(tenant, name, delivery.what, &delivery.subject)
-            .await?
-            // One that cannot be asked for is as good as none: it is looked for.
-            .filter(|known| usable(&known.id));
+        let remote = remembered(deliveries, tenant, name, delivery.what, &delivery.subject).await?;
         Ok(Telling {
             peer: Peer {
                 connector,
@@ -245,10 +241,7 @@ impl<'a> Telling<'a> {
     /// The id that is remembered of a user.
     async fn known(&self, account: &str) -> Result<Option<String>, PortError> {
         let name = self.peer.connector.name.as_str();
-        let known = self
-            .deliveries
-            .remote(self.tenant, name, What::User, account)
-            .await?;
+        let known = remembered(self.deliveries, self.tenant, name, What::User, account).await?;
         Ok(known.map(|known| known.id))
     }
 
@@ -314,6 +307,27 @@ impl<'a> Telling<'a> {
         } else {
             Err(Failure::held())
         })
+    }
+}
+
+/// What is remembered of something at a peer. An id that cannot be asked for is as good as none, and is
+/// forgotten: what it stood for is looked for.
+async fn remembered(
+    deliveries: &dyn Deliveries,
+    tenant: &str,
+    connector: &str,
+    what: What,
+    subject: &str,
+) -> Result<Option<Remote>, PortError> {
+    let remote = deliveries.remote(tenant, connector, what, subject).await?;
+    match remote {
+        Some(known) if !usable(&known.id) => {
+            deliveries
+                .remember(tenant, connector, what, subject, None)
+                .await?;
+            Ok(None)
+        }
+        remote => Ok(remote),
     }
 }
 

@@ -646,8 +646,28 @@ async fn whose_remembered_id_cannot_be_asked_for_is_looked_for_by_name() {
         let alice = store.remote(TENANT, "peer", What::User, "alice").await;
         assert_eq!(alice.unwrap().unwrap().id, "1");
         assert_eq!(peer.users.lock().unwrap().len(), 1, "bob is gone");
+        let bob = store.remote(TENANT, "peer", What::User, "left-bob").await;
+        assert_eq!(bob.unwrap(), None);
         assert_eq!(store.waiting(TENANT, 0, 10).await.unwrap().len(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_member_whose_remembered_id_cannot_be_asked_for_is_looked_for_by_name() {
+    let store = Memory::new();
+    let (engine, peer) = engine(&store, vec![of_groups()]);
+    peer.has(&[("1", "EXT/alice")]);
+    let bad = Remote {
+        id: "..".to_owned(),
+        told: String::new(),
+    };
+    let remembered = store.remember(TENANT, "peer", What::User, "alice", Some(&bad));
+    assert!(remembered.await.unwrap());
+    grouped(&engine, &store, &["alice"]).await;
+    worked_off(&engine).await;
+    assert_eq!(peer.members(), [json!(["1"])]);
+    let alice = store.remote(TENANT, "peer", What::User, "alice").await;
+    assert_eq!(alice.unwrap(), None);
 }
 
 /// The change that waited before it as well: nobody is there whom it could tell of.
