@@ -201,11 +201,12 @@ impl Shared {
 
 fn work(shared: &Shared, db: Connection) {
     let mut log = Log {
+        // As if each had been a row's: hosts that are killed one after the other let it grow no longer.
+        changes: pages_of_the_log(&db),
         db,
         outlives: Outlives::Power,
         // The log of a host that was killed may end in commits that no sync has followed.
         unsynced_since: Some(Instant::now()),
-        changes: 0,
         broken: false,
     };
     let mut batch = Vec::new();
@@ -251,6 +252,13 @@ fn work(shared: &Shared, db: Connection) {
     {
         tracing::warn!(%error, "the store's log could not be written back; the next start does it");
     }
+}
+
+fn pages_of_the_log(db: &Connection) -> u64 {
+    let log = db
+        .path()
+        .map(|file| std::fs::metadata(format!("{file}-wal")));
+    log.and_then(Result::ok).map_or(0, |log| log.len() / 4096)
 }
 
 enum Failed {

@@ -93,6 +93,22 @@ async fn what_is_in_the_log_at_the_start_counts_as_not_synced() {
     assert!(note(&writer, Outlives::Power).await.is_err());
 }
 
+/// Else the logs of hosts that are killed, each before its time to write back, would grow on.
+#[tokio::test]
+async fn a_long_log_that_is_found_at_the_start_is_written_back_behind_the_first_write() {
+    let (dir, disk, db) = store("a long log from before");
+    db.execute("INSERT INTO notes VALUES (zeroblob(40000000))", [])
+        .unwrap();
+    let synced = disk.file.done().len();
+    let writer = start(&dir, db);
+    // The second is answered after what follows the first.
+    for _ in 0..2 {
+        note(&writer, Outlives::Power).await.unwrap();
+    }
+    assert!(disk.file.done().len() > synced);
+    drop(writer);
+}
+
 #[tokio::test]
 async fn what_nobody_asks_to_sync_is_synced_a_second_later() {
     let (dir, disk, db) = store("a sync by itself");
