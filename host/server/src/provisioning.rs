@@ -252,7 +252,7 @@ impl Provisioning {
             for some in [others, groups] {
                 let told = some
                     .into_iter()
-                    .map(|delivery| self.tell(connector, delivery, now));
+                    .map(|delivery| self.tell(connector, delivery));
                 let outcomes = futures_util::future::join_all(told).await;
                 // One that could not even be written down stops no other of them.
                 for outcome in outcomes {
@@ -295,12 +295,11 @@ impl Provisioning {
         Ok(())
     }
 
-    /// Tells one that was due by `began_at`, and writes down how it went. `None`: told.
+    /// Tells one that is due, and writes down how it went. `None`: told.
     async fn tell(
         &self,
         connector: &Connector,
         delivery: &Delivery,
-        began_at: Moment,
     ) -> Result<Option<Failure>, PortError> {
         let tenant = self.parts.tenant.as_str();
         let outcome = match delivery.what {
@@ -347,7 +346,7 @@ impl Provisioning {
         let failed = Failed {
             trouble: trouble.clone(),
             outlook: failure.outlook,
-            attempt: Some(began_at..=ended_at),
+            ended_at: Some(ended_at),
             due_at: ended_at.plus(wait),
             given_up,
         };

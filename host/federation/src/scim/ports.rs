@@ -5,7 +5,6 @@ use super::outbound::Outlook;
 use crate::ports::PortError;
 use crate::{Moment, Secret};
 use async_trait::async_trait;
-use std::ops::RangeInclusive;
 
 /// A user as provisioning takes them. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +165,9 @@ pub struct Delivery {
     pub seq: u64,
     /// The last that is told with it: later ones of the same subject need nothing of their own.
     pub through: u64,
+    /// How many of the same subject were due as well and are not told with it, for this is a deletion or they
+    /// are too many for one go.
+    pub behind: u64,
     pub connector: String,
     pub what: What,
     /// An account's name, or a group's id.
@@ -199,9 +201,8 @@ pub struct Failed {
     pub trouble: String,
     /// What the peer refused is counted apart, and so is what was no matter of the peer's.
     pub outlook: Outlook,
-    /// From when it was looked up what is due until nothing had come of it. `None`: it could not even be
-    /// tried, so nothing came meanwhile.
-    pub attempt: Option<RangeInclusive<Moment>>,
+    /// When nothing had come of it. `None`: it could not even be tried, so nothing came meanwhile.
+    pub ended_at: Option<Moment>,
     /// When it is tried again.
     pub due_at: Moment,
     /// Unless it is not.
@@ -223,8 +224,9 @@ pub trait Deliveries: Send + Sync {
         now: Moment,
     ) -> Result<Vec<u64>, PortError>;
     /// The change was made: they are due now. What was given up of their subjects before is due with them,
-    /// for the peer may take what is so now; before a deletion it is of no use any more, and goes. The
-    /// password is kept for the connectors that are named with it, and for no others.
+    /// for the peer may take what is so now; before a deletion it is of no use any more, and goes. So is what
+    /// is to be tried anew, and waited for them. The password is kept for the connectors that are named with
+    /// it, and for no others.
     async fn confirm(
         &self,
         tenant: &str,
@@ -243,7 +245,7 @@ pub trait Deliveries: Send + Sync {
         subject: &str,
         by: Moment,
     ) -> Result<(), PortError>;
-    /// The change was not made.
+    /// The change was not made. What is to be tried anew, and waited for them, is due.
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError>;
     /// The first of each subject of these connectors that is due; what follows it of the same subject
     /// is told with it, up to the next deletion. What cannot be read is given up, and stops no other.
@@ -277,8 +279,8 @@ pub trait Deliveries: Send + Sync {
     /// passwords of before that: a deletion waits for nothing that was given up.
     ///
     /// What came of its subject and was not told with it is a change during the attempt: it is not given
-    /// up then, and due as soon as that is, from the first attempt on. Behind a deletion that is only what
-    /// became due after the look-up: what waits there for long would have it tried for ever.
+    /// up then, and due as soon as that is, from the first attempt on. What was due behind it already when
+    /// it was looked up is none: what waits there for long would have it tried for ever.
     async fn failed(
         &self,
         tenant: &str,

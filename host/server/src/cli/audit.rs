@@ -52,7 +52,8 @@ pub(super) enum Command {
 Example: postern audit verify --expect 4711:9f2c...
 
 The last row's number and link are printed: keep them somewhere else, and give them to --expect
-next time. That finds a log that was written anew by somebody who had the key.")]
+next time. That finds a log that was written anew by somebody who had the key. It also finds a row
+of the last second before a power failure, which may be lost: note down one that is older.")]
     Verify {
         /// A row noted down earlier, NUMBER:LINK: it must still be there, unchanged.
         #[arg(long)]

@@ -124,7 +124,7 @@ impl Provisioning {
                 }
                 return Ok(());
             };
-            if let Some(failure) = self.tell(connector, &mine, now).await.map_err(fault)? {
+            if let Some(failure) = self.tell(connector, &mine).await.map_err(fault)? {
                 return Err(Blocked {
                     words: format!("{name}: {failure}"),
                     untouched: failure.left_no_trace().then(|| name.to_owned()),

@@ -29,11 +29,7 @@ impl Provisioning {
         };
         let (tenant, name) = (self.parts.tenant.as_str(), connector.name.as_str());
         let deliveries = self.parts.deliveries.as_ref();
-        let remote = deliveries
-            .remote(tenant, name, delivery.what, &delivery.subject)
-            .await?
-            // One that cannot be asked for is as good as none: it is looked for.
-            .filter(|known| usable(&known.id));
+        let remote = remembered(deliveries, tenant, name, delivery.what, &delivery.subject).await?;
         Ok(Telling {
             peer: Peer {
                 connector,
@@ -245,10 +241,7 @@ impl<'a> Telling<'a> {
     /// The id that is remembered of a user.
     async fn known(&self, account: &str) -> Result<Option<String>, PortError> {
         let name = self.peer.connector.name.as_str();
-        let known = self
-            .deliveries
-            .remote(self.tenant, name, What::User, account)
-            .await?;
+        let known = remembered(self.deliveries, self.tenant, name, What::User, account).await?;
         Ok(known.map(|known| known.id))
     }
 
@@ -258,7 +251,15 @@ impl<'a> Telling<'a> {
         let subject = self.delivery.subject.as_str();
         let there = match self.remote.take() {
             Some(known) => known,
-            None if self.peer.connector.group_endpoint.is_none() => return Ok(Ok(())),
+            None if self.peer.connector.group_endpoint.is_none() => {
+                tracing::warn!(
+                    connector = %self.peer.connector.name,
+                    "SCIM - group {} is gone, and its connector is told of groups no more: if it was made at \
+                     the peer and that got no answer, it is left there",
+                    printable(subject)
+                );
+                return Ok(Ok(()));
+            }
             None => {
                 let found = match self.peer.group_of(subject).await {
                     Ok(Some(found)) => found,
@@ -306,6 +307,27 @@ impl<'a> Telling<'a> {
         } else {
             Err(Failure::held())
         })
+    }
+}
+
+/// What is remembered of something at a peer. An id that cannot be asked for is as good as none, and is
+/// forgotten: what it stood for is looked for.
+async fn remembered(
+    deliveries: &dyn Deliveries,
+    tenant: &str,
+    connector: &str,
+    what: What,
+    subject: &str,
+) -> Result<Option<Remote>, PortError> {
+    let remote = deliveries.remote(tenant, connector, what, subject).await?;
+    match remote {
+        Some(known) if !usable(&known.id) => {
+            deliveries
+                .remember(tenant, connector, what, subject, None)
+                .await?;
+            Ok(None)
+        }
+        remote => Ok(remote),
     }
 }
 

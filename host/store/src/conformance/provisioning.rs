@@ -24,12 +24,12 @@ async fn row(store: &impl Store, tenant: &str, seq: u64) -> Delivery {
     row.expect("it waits")
 }
 
-/// An attempt from the first second to the third; it is tried again at `due_at`.
+/// An attempt that ended in the third second; it is tried again at `due_at`.
 fn failed(outlook: Outlook, due_at: Moment) -> Failed {
     Failed {
         trouble: "why".to_owned(),
         outlook,
-        attempt: Some(later(1)..=later(3)),
+        ended_at: Some(later(3)),
         due_at,
         given_up: false,
     }
@@ -578,6 +578,13 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
             false,
             true,
         ),
+        (
+            "deleted, made meanwhile, and written down late",
+            true,
+            Some(now()),
+            false,
+            true,
+        ),
         ("deleted, and made before", true, Some(now()), true, false),
     ] {
         let first = announce(subject, now()).await;
@@ -616,6 +623,14 @@ pub async fn a_change_during_the_last_attempt_has_it_tried_anew(store: &impl Sto
             assert_eq!(again.password.as_ref(), Some(&secret), "{subject}");
         }
     }
+    // Announced before the attempt, and made during it with a time from before.
+    let deletion = announce("begun before", now()).await;
+    confirm(&deletion, true, now()).await;
+    let next = announce("begun before", now()).await;
+    let tried = due("begun before", later(1)).await.expect("it is due");
+    confirm(&next, false, now()).await;
+    let failed = store.failed(tenant, &tried, given_up()).await;
+    assert_eq!(failed.expect("failed"), Waits::Comes);
     // Told with it, and refused with it.
     for _ in 0..2 {
         let announced = announce("changed before", now()).await;
@@ -658,7 +673,7 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     // One in between cannot be read, and nothing behind it is told before it.
     let seqs = changed("behind", 3, false, now()).await;
     let unread = Failed {
-        attempt: None,
+        ended_at: None,
         ..given_up()
     };
     fails(&row(store, tenant, seqs[1]).await, unread).await;
@@ -674,11 +689,57 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     fails(&deletion, given_up()).await;
     assert_eq!(waits("once").await, Waits::Comes);
     let again = Failed {
-        attempt: Some(later(9)..=later(9)),
+        ended_at: Some(later(9)),
         ..given_up()
     };
     fails(&due("once", later(9)).await, again).await;
     assert_eq!(waits("once").await, Waits::GivenUp);
+}
+
+/// Else it would wait for the time at which what was announced is taken for its host's that died.
+pub async fn what_is_tried_anew_waits_for_an_announced_change_no_longer_than_that_is_open(
+    store: &impl Store,
+) {
+    let tenant = format!("{}.example", unique("o"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let announce = async |subject: &str, due_at: Moment| {
+        let announced = store.announce(tenant, &peer, What::User, subject, due_at, later(2));
+        announced.await.expect("announce")
+    };
+    let confirm = async |announced: &[u64], gone: bool, at: Moment| {
+        let confirmed = store.confirm(tenant, announced, gone, None, at).await;
+        confirmed.expect("confirm");
+    };
+    let due = async |subject: &str, at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, subject, at);
+        due.await.expect("due")
+    };
+    for (subject, made) in [("made", true), ("not made", false)] {
+        let first = announce(subject, now()).await;
+        let tried = due(subject, later(1)).await.expect("it is due");
+        let open = announce(subject, later(122)).await;
+        let change = announce(subject, later(122)).await;
+        confirm(&change, false, later(2)).await;
+        let failed = store.failed(tenant, &tried, given_up()).await;
+        assert_eq!(failed.expect("failed"), Waits::Comes, "{subject}");
+        assert!(due(subject, later(121)).await.is_none(), "{subject}");
+        if made {
+            confirm(&open, false, later(5)).await;
+        } else {
+            store.withdraw(tenant, &open).await.expect("withdraw");
+        }
+        let anew = due(subject, later(5)).await.expect("it is due");
+        assert_eq!((anew.seq, anew.through), (first[0], change[0]), "{subject}");
+    }
+    // What was never tried has a time of its own.
+    let late = announce("late", later(180)).await;
+    confirm(&late, true, later(60)).await;
+    let open = announce("late", later(122)).await;
+    let change = announce("late", later(122)).await;
+    confirm(&change, false, later(5)).await;
+    store.withdraw(tenant, &open).await.expect("withdraw");
+    assert!(due("late", later(59)).await.is_none());
 }
 
 /// A peer that was away has refused nothing, and what failed here is not the peer's.

@@ -29,6 +29,14 @@ impl Row {
         )
     }
 
+    /// Tried anew for a change, and to wait for one that came before that: it waits no longer.
+    fn hurry(&mut self, by: Moment) {
+        let told = &mut self.delivery;
+        if told.attempts == 0 && told.trouble.is_some() && !told.given_up {
+            told.due_at = told.due_at.min(by);
+        }
+    }
+
     /// From the first attempt on.
     fn anew(&mut self) {
         self.delivery.attempts = 0;
@@ -56,6 +64,7 @@ impl Deliveries for Memory {
             let delivery = Delivery {
                 seq,
                 through: seq,
+                behind: 0,
                 connector: connector.clone(),
                 what,
                 subject: subject.to_owned(),
@@ -104,6 +113,9 @@ impl Deliveries for Memory {
                 .map(|(password, _)| password.clone());
             let whose = row.whose();
             tables.deliveries.retain(|before, row| {
+                if before < seq && row.whose() == whose {
+                    row.hurry(now);
+                }
                 let given_up = before < seq && row.delivery.given_up && row.whose() == whose;
                 if given_up && !gone {
                     row.delivery.due_at = now;
@@ -143,9 +155,20 @@ impl Deliveries for Memory {
     }
 
     async fn withdraw(&self, tenant: &str, announced: &[u64]) -> Result<(), PortError> {
-        self.tables()
-            .deliveries
-            .retain(|seq, row| row.tenant != tenant || !announced.contains(seq));
+        let mut tables = self.tables();
+        for seq in announced {
+            let mine = tables.deliveries.get(seq);
+            let Some(row) = mine.filter(|row| row.tenant == tenant) else {
+                continue;
+            };
+            let (whose, announced_at) = (row.whose(), row.delivery.created_at);
+            for (_, row) in tables.deliveries.range_mut(..*seq) {
+                if row.whose() == whose {
+                    row.hurry(announced_at);
+                }
+            }
+            tables.deliveries.remove(seq);
+        }
         Ok(())
     }
 
@@ -245,20 +268,17 @@ impl Deliveries for Memory {
         let behind = behind
             .map(|(_, row)| row)
             .filter(|row| row.whose() == whose);
-        let anew = failed.attempt.and_then(|attempt| {
-            let mut by = *attempt.end();
-            for row in behind {
+        let anew = failed.ended_at.and_then(|ended_at| {
+            let (mut came, mut reached, mut by) = (0, ended_at, None);
+            for row in behind.take_while(|row| !row.delivery.given_up) {
                 let due_at = row.delivery.due_at;
-                if row.delivery.given_up {
-                    return None;
-                }
-                by = by.max(due_at);
-                let came = row.made || due_at <= *attempt.end();
-                if came && (!delivery.gone || due_at > *attempt.start()) {
-                    return Some(by);
+                reached = reached.max(due_at);
+                if row.made || due_at <= ended_at {
+                    came += 1;
+                    by = Some(reached);
                 }
             }
-            None
+            by.filter(|_| came > delivery.behind)
         });
         if let Some(by) = anew {
             if let Some(row) = tables.deliveries.get_mut(&seq) {
@@ -517,15 +537,17 @@ impl Memory {
             if told.due_at > now || told.given_up || found.len() == rows_max {
                 continue;
             }
-            if !told.gone {
-                let followers = tables
-                    .deliveries
-                    .range(told.seq + 1..)
-                    .map(|(_, row)| row)
-                    .filter(|row| row.whose() == whose)
-                    .map(|row| &row.delivery)
-                    .take_while(|next| !next.gone && !next.given_up && next.due_at <= now);
-                for next in followers {
+            let followers = tables
+                .deliveries
+                .range(told.seq + 1..)
+                .map(|(_, row)| row)
+                .filter(|row| row.whose() == whose)
+                .map(|row| &row.delivery)
+                .take_while(|next| !next.given_up);
+            if told.gone {
+                told.behind = followers.filter(|next| next.due_at <= now).count() as u64;
+            } else {
+                for next in followers.take_while(|next| !next.gone && next.due_at <= now) {
                     told.through = next.seq;
                     told.password = next.password.clone().or(told.password);
                 }

@@ -9,7 +9,6 @@ use postern_federation::scim::ports::{Deliveries, Delivery, Failed, Remote, Wait
 use postern_federation::{Moment, Secret};
 use postern_login::error::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::ops::RangeInclusive;
 
 const COLUMNS: &str = "seq, connector, kind, subject, gone, password, attempts, due_at, created_at, \
                        trouble, given_up, refusals, faults";
@@ -79,6 +78,7 @@ impl Deliveries for Sqlite {
                     tenant,
                     number(*seq)
                 ])?;
+                hurried(db, &tenant, *seq, now)?;
                 let given_up = "WHERE tenant = ?1 AND given_up = 1 AND seq < ?2
                                   AND (connector, kind, subject) =
                                       (SELECT connector, kind, subject FROM deliveries
@@ -132,6 +132,15 @@ impl Deliveries for Sqlite {
         let (tenant, announced) = (tenant.to_owned(), announced.to_vec());
         self.write(move |db| {
             for seq in &announced {
+                let announced_at: Option<i64> = db
+                    .prepare_cached(
+                        "SELECT created_at FROM deliveries WHERE tenant = ? AND seq = ?",
+                    )?
+                    .query_row(params![tenant, number(*seq)], |row| row.get(0))
+                    .optional()?;
+                if let Some(at) = announced_at {
+                    hurried(db, &tenant, *seq, moment(at))?;
+                }
                 remove(db, &tenant, *seq)?;
             }
             Ok(())
@@ -234,7 +243,7 @@ impl Deliveries for Sqlite {
         failed: Failed,
     ) -> Result<Waits, PortError> {
         let tenant = tenant.to_owned();
-        let (seq, through, gone) = (delivery.seq, delivery.through, delivery.gone);
+        let (seq, delivery) = (delivery.seq, delivery.clone());
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
@@ -276,8 +285,8 @@ impl Deliveries for Sqlite {
                 remove(db, &tenant, seq)?;
                 return Ok(Waits::Nothing);
             }
-            let anew = match &failed.attempt {
-                Some(attempt) => anew_by(db, &tenant, seq, through, gone, attempt)?,
+            let anew = match failed.ended_at {
+                Some(ended_at) => anew_by(db, &tenant, &delivery, ended_at)?,
                 None => None,
             };
             if let Some(by) = anew {
@@ -627,7 +636,7 @@ impl Sqlite {
                     let failed = Failed {
                         trouble: trouble.to_owned(),
                         outlook: Outlook::Never,
-                        attempt: None,
+                        ended_at: None,
                         due_at: closed.due_at,
                         given_up: true,
                     };
@@ -707,6 +716,17 @@ fn insert(
     Ok(db.last_insert_rowid().unsigned_abs())
 }
 
+/// What is tried anew for a change, and was to wait for this row that came before the change, waits no longer.
+fn hurried(db: &Connection, tenant: &str, seq: u64, by: Moment) -> Result<(), Fault> {
+    db.prepare_cached(&format!(
+        "UPDATE deliveries SET due_at = ?3
+         WHERE {OF_ITS_SUBJECT} AND seq < ?2 AND due_at > ?3
+           AND attempts = 0 AND trouble IS NOT NULL AND NOT given_up"
+    ))?
+    .execute(params![tenant, number(seq), millis(by)])?;
+    Ok(())
+}
+
 fn remove(db: &Connection, tenant: &str, seq: u64) -> Result<bool, Fault> {
     let rows = db
         .prepare_cached("DELETE FROM deliveries WHERE tenant = ? AND seq = ?")?
@@ -714,44 +734,58 @@ fn remove(db: &Connection, tenant: &str, seq: u64) -> Result<bool, Fault> {
     Ok(rows == 1)
 }
 
-/// When what would be given up is due with a change that came during its last attempt: all up to that change
-/// is due by then, so that no change has it tried anew twice. A change is written down a little after the
-/// time that it bears: that is looked at only where what follows may have been due before the attempt.
+/// When what would be given up is due with the changes that came during its last attempt, if any did: there
+/// are more behind it than when it was looked up, whatever times they bear. All up to the last of them is due
+/// by then, so that no change has it tried anew twice.
 fn anew_by(
     db: &Connection,
     tenant: &str,
-    seq: u64,
-    through: u64,
-    gone: bool,
-    attempt: &RangeInclusive<Moment>,
+    delivery: &Delivery,
+    ended_at: Moment,
 ) -> Result<Option<Moment>, Fault> {
-    let together: i64 = db
-        .prepare_cached(&format!(
-            "SELECT count(*) FROM deliveries WHERE {OF_ITS_SUBJECT} AND seq BETWEEN ?2 AND ?3"
-        ))?
-        .query_row(params![tenant, number(seq), number(through)], |row| {
-            row.get(0)
-        })?;
-    let left_out = gone || together > size(FOLLOWERS_MAX);
+    let (seq, through) = (number(delivery.seq), number(delivery.through));
     let mut behind = db.prepare_cached(&format!(
         "SELECT given_up, made, due_at FROM deliveries
          WHERE {OF_ITS_SUBJECT} AND seq > ?3 ORDER BY seq"
     ))?;
-    let mut rows = behind.query(params![tenant, number(seq), number(through)])?;
-    let mut by = *attempt.end();
+    let mut rows = behind.query(params![tenant, seq, through])?;
+    let (mut came, mut reached, mut by) = (0, ended_at, None);
     while let Some(row) = rows.next()? {
         let (given_up, made): (bool, bool) = (row.get(0)?, row.get(1)?);
         let due_at = moment(row.get(2)?);
         if given_up {
             break;
         }
-        by = by.max(due_at);
-        let came = made || due_at <= *attempt.end();
-        if came && (!left_out || due_at > *attempt.start()) {
-            return Ok(Some(by));
+        reached = reached.max(due_at);
+        if made || due_at <= ended_at {
+            came += 1;
+            by = Some(reached);
         }
     }
-    Ok(None)
+    Ok(by.filter(|_| came > delivery.behind))
+}
+
+/// How many of the subject are due behind the last that is told with the row `seq`, up to what is given up.
+fn due_behind(
+    db: &Connection,
+    tenant: &str,
+    seq: u64,
+    through: u64,
+    now: Moment,
+) -> Result<u64, Fault> {
+    let count: i64 = db
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM deliveries
+             WHERE {OF_ITS_SUBJECT} AND seq > ?3 AND due_at <= ?4
+               AND seq < ifnull((SELECT min(seq) FROM deliveries
+                                 WHERE {OF_ITS_SUBJECT} AND seq > ?3 AND given_up = 1),
+                                9223372036854775807)"
+        ))?
+        .query_row(
+            params![tenant, number(seq), number(through), millis(now)],
+            |row| row.get(0),
+        )?;
+    Ok(count.unsigned_abs())
 }
 
 /// For each subject whose first row is due: that row and those that are told with it.
@@ -826,6 +860,10 @@ fn heads(
                     .take_while(|(row, ..)| !row.gone && !row.given_up && row.due_at <= now),
             );
         }
+        if alone || run.len() > FOLLOWERS_MAX {
+            let (seq, through) = (run[0].0.seq, run[run.len() - 1].0.seq);
+            run[0].0.behind = due_behind(&snapshot, tenant, seq, through, now)?;
+        }
         heads.push(run);
     }
     Ok(heads)
@@ -837,6 +875,7 @@ fn half(row: &Row<'_>) -> rusqlite::Result<Half> {
         Delivery {
             seq,
             through: seq,
+            behind: 0,
             connector: row.get(1)?,
             what: What::User,
             subject: row.get(3)?,

@@ -1,8 +1,8 @@
 //! The embedded store: SQLite in the data directory, for one host.
 //!
 //! One thread writes; whoever waits shares its commit, and is answered after it: what must outlive the
-//! machine's power is on disk by then, the rest within a second. Reads go through a few connections of their own. The directory belongs to one host at a
-//! time, which a lock on it enforces.
+//! machine's power is on disk by then, the rest within a second. Reads go through a few connections of
+//! their own. The directory belongs to one host at a time, which a lock on it enforces.
 
 mod attempts;
 mod audit;

@@ -6,6 +6,7 @@
 use super::Fault;
 use postern_login::error::StoreError;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -59,6 +60,8 @@ impl Readers {
 
 fn reader(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
+    // The log is the writer's to write back, whoever is the last to close.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch(
         "PRAGMA query_only = ON; PRAGMA cache_size = -1024; PRAGMA busy_timeout = 5000;
          PRAGMA temp_store = MEMORY;",

@@ -4,6 +4,7 @@
 //! that changes the tables. Postern's mark (`application_id`) tells its stores from other files.
 
 use super::Options;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The schema this version writes.
@@ -51,6 +52,7 @@ pub(super) const CHAINED: i64 = 3;
 
 /// Sets the writer's connection up, and the tables. Returns the schema that was there.
 pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<i64, Refused> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -61,13 +63,15 @@ pub(super) fn prepare(db: &mut Connection, options: &Options) -> Result<i64, Ref
         return Err(Refused::Newer { found: version });
     }
 
-    // FULL: a commit is on disk before anyone is told; the writer takes that back for some. 8 MiB of page cache hold the rows in use;
-    // what does not fit is read from the system's. Checkpoints are the writer's own; SQLite's come
-    // in only if those fail. What is deleted is overwritten in the pages that are written anyway.
+    // FULL: a commit is on disk before anyone is told; the writer takes that back for some. The log is
+    // written back by the writer alone, neither by a commit when it is long nor at the close: SQLite would
+    // tell nobody of a sync that failed there. 8 MiB of page cache hold the rows in use; what does not fit is
+    // read from the system's. What is deleted is overwritten in the pages that are written anyway.
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
-         PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;
-         PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864;",
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON; PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192;
+         PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;
+         PRAGMA journal_size_limit = 67108864;",
     )?;
     if let Some(pages) = options.pages_max {
         db.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;

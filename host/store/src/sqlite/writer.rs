@@ -27,9 +27,9 @@ const GATHER: Duration = Duration::from_micros(300);
 /// What no sync has followed for so long is synced without being asked for.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 
-/// Jobs between two checkpoints. A job dirties two or three pages of 4 KiB, so the log stays
-/// below about 32 MiB; the pages it holds many times are written back once.
-const JOBS_PER_CHECKPOINT: usize = 4096;
+/// Rows that change between two checkpoints, which nobody makes but the writer. A row dirties one or two
+/// pages of 4 KiB, so the log stays below about 64 MiB; the pages it holds many times are written back once.
+const CHANGES_PER_CHECKPOINT: u64 = 8192;
 
 /// What an act outlives once it is answered, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,6 +201,8 @@ impl Shared {
 
 fn work(shared: &Shared, db: Connection) {
     let mut log = Log {
+        // As if each had been a row's: hosts that are killed one after the other let it grow no longer.
+        changes: pages_of_the_log(&db),
         db,
         outlives: Outlives::Power,
         // The log of a host that was killed may end in commits that no sync has followed.
@@ -208,11 +210,9 @@ fn work(shared: &Shared, db: Connection) {
         broken: false,
     };
     let mut batch = Vec::new();
-    let mut since_checkpoint = 0;
     let mut last = 0;
     while shared.take(&mut batch, last, log.patience()) {
         last = batch.len();
-        since_checkpoint += last;
         match log.commit(&mut batch) {
             Ok(()) => {
                 for job in batch.drain(..) {
@@ -239,17 +239,26 @@ fn work(shared: &Shared, db: Connection) {
             }
         }
         // Behind a sync that failed a checkpoint would copy what may not be on the disk in between.
-        if since_checkpoint >= JOBS_PER_CHECKPOINT && !log.broken {
-            since_checkpoint = 0;
+        if log.changes >= CHANGES_PER_CHECKPOINT && !log.broken {
+            log.changes = 0;
             // After the answers, so that nobody waits for it.
             if let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(PASSIVE)") {
                 tracing::warn!(%error, "the store's log could not be written back; it grows until it can");
             }
         }
     }
-    if let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)") {
+    if !log.broken
+        && let Err(error) = log.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")
+    {
         tracing::warn!(%error, "the store's log could not be written back; the next start does it");
     }
+}
+
+fn pages_of_the_log(db: &Connection) -> u64 {
+    let log = db
+        .path()
+        .map(|file| std::fs::metadata(format!("{file}-wal")));
+    log.and_then(Result::ok).map_or(0, |log| log.len() / 4096)
 }
 
 enum Failed {
@@ -270,8 +279,11 @@ struct Log {
     outlives: Outlives,
     /// Since when there are commits in the log that no sync has followed.
     unsynced_since: Option<Instant>,
-    /// A sync failed that such commits waited for. The system has given up what it could not write and takes
-    /// it for written: the next sync would succeed over a hole, and a recovery stops at the hole.
+    /// Rows that changed since the log was written back.
+    changes: u64,
+    /// A sync failed that such commits waited for, or one of a checkpoint. The system has given up what it
+    /// could not write and takes it for written: the next sync would succeed over a hole. A recovery stops at
+    /// a hole in the log; one in the file is mended by a recovery alone, which copies all of the log anew.
     broken: bool,
 }
 
@@ -310,16 +322,18 @@ impl Log {
                 return Err(Failed::Job);
             }
         }
-        if outlives == Outlives::Power
-            && self.unsynced_since.is_some()
-            && transaction.total_changes() == before
-        {
+        let changes = transaction.total_changes() - before;
+        if outlives == Outlives::Power && self.unsynced_since.is_some() && changes == 0 {
             // A commit that changed nothing writes nothing, and syncs nothing of what was there before.
             transaction.pragma_update(None, "user_version", schema::VERSION)?;
         }
         let committed = transaction.commit();
-        self.notice(&committed);
+        // One that fails while every commit before it was synced has lost nothing that anybody was told of.
+        if self.unsynced_since.is_some() && failed_to_sync(&committed) {
+            self.breaks();
+        }
         committed?;
+        self.changes += changes;
         match outlives {
             Outlives::Power => self.unsynced_since = None,
             Outlives::Process => {
@@ -345,28 +359,29 @@ impl Log {
     fn checkpoint(&mut self, sql: &str) -> rusqlite::Result<()> {
         let statement = self.db.prepare_cached(sql);
         let written = statement.and_then(|mut statement| statement.query_row([], |_| Ok(())));
-        self.notice(&written);
+        // Of the log or of the file, whatever of it was copied by now.
+        if failed_to_sync(&written) {
+            self.breaks();
+        }
         written
     }
 
-    /// A sync that fails while every commit before it was synced has lost nothing that anybody was told of.
-    fn notice(&mut self, outcome: &rusqlite::Result<()>) {
-        let failed = outcome
-            .as_ref()
-            .err()
-            .and_then(|error| error.sqlite_error());
-        let of_sync = failed.is_some_and(|error| error.extended_code == SQLITE_IOERR_FSYNC);
-        if of_sync && self.unsynced_since.is_some() && !self.broken {
-            (self.broken, self.unsynced_since) = (true, None);
-            tracing::error!(
-                "the disk failed to keep what was written to the store: it takes nothing more until the host is started anew"
-            );
-        }
+    fn breaks(&mut self) {
+        (self.broken, self.unsynced_since) = (true, None);
+        tracing::error!(
+            "the disk failed to keep what was written to the store: it takes nothing more until the host is started anew"
+        );
     }
 }
 
+fn failed_to_sync(outcome: &rusqlite::Result<()>) -> bool {
+    let failed = outcome.as_ref().err();
+    let failed = failed.and_then(rusqlite::Error::sqlite_error);
+    failed.is_some_and(|error| error.extended_code == SQLITE_IOERR_FSYNC)
+}
+
 fn sync_failed() -> rusqlite::Error {
-    let text = "an earlier sync of the log failed: the host must be started anew";
+    let text = "an earlier sync failed: the host must be started anew";
     rusqlite::Error::SqliteFailure(
         rusqlite::ffi::Error::new(SQLITE_IOERR_FSYNC),
         Some(text.to_owned()),
@@ -459,3 +474,6 @@ fn copied(error: &rusqlite::Error) -> rusqlite::Error {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -456,7 +456,7 @@ async fn what_waits_for_a_peer_is_on_a_page() {
     let failed = Failed {
         trouble: words.to_owned(),
         outlook: Outlook::Passes,
-        attempt: Some(now..=now),
+        ended_at: Some(now),
         due_at: now,
         given_up: true,
     };
