@@ -268,6 +268,9 @@ fn what_weakens_a_check_is_warned_of() {
         plugin = "http-recipe"
         settings = { sms_url = "http://sms.example/?api_key=abc&to=$ctx.num", http_method = "GET" }
         allow_private_networks = true
+        [sender.wide]
+        plugin = "acme"
+        allow_private_networks = ["10.1.2.0/24", "::/0"]
     "#;
     let config = load(text).unwrap();
     let keys: Vec<&str> = config
@@ -284,6 +287,7 @@ fn what_weakens_a_check_is_warned_of() {
         "sender.acme.settings.sms_url",
         "sender.acme.settings.http_method",
         "sender.acme.allow_private_networks",
+        "sender.wide.allow_private_networks",
     ] {
         assert!(keys.contains(&key), "{key} is not among {keys:#?}");
     }
@@ -314,6 +318,8 @@ fn a_sender_reaches_the_networks_that_it_lists() {
     );
     for wrong in [
         "[\"10.1.2.0/33\"]",
+        "[\"10.1.2.3/24\"]",
+        "[\"::ffff:10.1.2.0/120\"]",
         "[\"sms.example\"]",
         "[7]",
         "\"yes\"",
@@ -322,6 +328,27 @@ fn a_sender_reaches_the_networks_that_it_lists() {
         let found = problems(&text(wrong));
         assert!(
             found.iter().any(|(named, _)| named == key),
+            "{wrong}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_is_an_address_or_a_network() {
+    let text = |proxies: &str| format!("{ORDERLY}\n[server]\ntrusted_proxies = {proxies}\n");
+    let key = "server.trusted_proxies";
+    let config = load(&text("[\"10.0.0.7\", \"10.1.0.0/16\", \"fd00::/8\"]")).unwrap();
+    assert_eq!(config.server.trusted_proxies.len(), 3);
+    assert!(config.warnings.iter().all(|warning| warning.key != key));
+    for wrong in [
+        "proxy.example",
+        "10.0.0.0/33",
+        "10.0.0.7/8",
+        "::ffff:10.0.0.7",
+    ] {
+        let found = problems(&text(&format!("[\"{wrong}\"]")));
+        assert!(
+            matches!(found.as_slice(), [(named, said)] if named == key && said.contains(wrong)),
             "{wrong}: {found:?}"
         );
     }
