@@ -271,6 +271,15 @@ fn what_weakens_a_check_is_warned_of() {
         [sender.wide]
         plugin = "acme"
         allow_private_networks = ["10.1.2.0/24", "::/0"]
+        [identity_provider.face]
+        protocol = "oauth2"
+        authorization_endpoint = "https://face.example/dialog"
+        token_endpoint = "https://face.example/token"
+        userinfo_endpoint = "https://face.example/me"
+        client_id = "x"
+        client_secret = { env = "TOKEN" }
+        subject = "id"
+        pkce = false
     "#;
     let config = load(text).unwrap();
     let keys: Vec<&str> = config
@@ -288,6 +297,7 @@ fn what_weakens_a_check_is_warned_of() {
         "sender.acme.settings.http_method",
         "sender.acme.allow_private_networks",
         "sender.wide.allow_private_networks",
+        "identity_provider.face.pkce",
     ] {
         assert!(keys.contains(&key), "{key} is not among {keys:#?}");
     }
@@ -560,6 +570,7 @@ fn identity_providers_and_applications_are_read_with_their_defaults() {
     let told: Vec<_> = config.warnings.iter().map(|w| w.key.as_str()).collect();
     assert!(told.contains(&"relying_party.shop.oidc.client_secret"));
     assert!(!told.contains(&"identity_provider.corp.client_secret"));
+    assert!(!told.contains(&"identity_provider.corp.pkce"));
 }
 
 /// Enable Single Logout: nowhere without it; else what is written, else where the other messages go.
