@@ -218,7 +218,7 @@ impl FromStr for Network {
             None => bits,
             Some(digits) if digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
                 digits
-                    .parse()
+                    .parse::<u8>()
                     .ok()
                     .filter(|prefix| *prefix <= bits)
                     .ok_or_else(malformed)?
