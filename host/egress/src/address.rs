@@ -69,7 +69,8 @@ impl fmt::Display for Class {
 pub struct Private {
     /// `allow_private_networks = true`: loopback, private, shared and link-local addresses.
     pub networks: bool,
-    /// `allow_private_networks = [...]`: networks by name, whatever they are.
+    /// `allow_private_networks = [...]`: what is in these networks, whatever it is, but for metadata addresses: of those
+    /// only the ones that are listed by themselves.
     pub listed: Vec<Network>,
 }
 
@@ -78,9 +79,13 @@ impl Private {
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let class = classify(address);
+        let opens = |network: &Network| {
+            // Whoever lists a wide network means a provider in it, and nobody's instance credentials.
+            (class != Class::Metadata || network.is_one_address()) && network.contains(address)
+        };
         class == Class::Global
             || (self.networks && class.is_local_network())
-            || self.listed.iter().any(|network| network.contains(address))
+            || self.listed.iter().any(opens)
     }
 }
 
@@ -156,26 +161,44 @@ fn classify_v6(address: Ipv6Addr) -> Class {
 /// A network in CIDR notation; a bare address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
+    /// The first one in it, and never an IPv4 address in IPv6.
     address: IpAddr,
     prefix: u8,
 }
 
 impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.prefix))
-                    .unwrap_or(0);
-                (u32::from(network) ^ u32::from(address)) & mask == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.prefix))
-                    .unwrap_or(0);
-                (u128::from(network) ^ u128::from(address)) & mask == 0
-            }
-            _ => false,
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4()
+            && first_of(address, self.prefix) == self.address
+    }
+
+    /// Whether it is a single address.
+    pub fn is_one_address(&self) -> bool {
+        self.prefix == bits_of(self.address)
+    }
+
+    /// Whether it is every address of its kind.
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+}
+
+fn bits_of(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The first address of the network that this one is in. The prefix is at most as long as the address.
+fn first_of(address: IpAddr, prefix: u8) -> IpAddr {
+    let behind = u32::from(bits_of(address) - prefix);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
+            Ipv4Addr::from(u32::from(address) & mask).into()
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(behind).unwrap_or(0);
+            Ipv6Addr::from(u128::from(address) & mask).into()
         }
     }
 }
@@ -184,23 +207,39 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let malformed = || NetworkError::Malformed(text.into());
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError(text.into()))?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let address: IpAddr = address.parse().map_err(|_| malformed())?;
+        let bits = bits_of(address);
         let prefix = match prefix {
             None => bits,
             Some(digits) if digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
                 digits
-                    .parse()
+                    .parse::<u8>()
                     .ok()
                     .filter(|prefix| *prefix <= bits)
-                    .ok_or(NetworkError(text.into()))?
+                    .ok_or_else(malformed)?
             }
-            Some(_) => return Err(NetworkError(text.into())),
+            Some(_) => return Err(malformed()),
         };
+        // Addresses are compared as IPv4 where they are IPv4: nothing would ever be in it.
+        if address.is_ipv6() && address.to_canonical().is_ipv4() {
+            return Err(NetworkError::Mapped(text.into()));
+        }
+        let first = first_of(address, prefix);
+        if first != address {
+            return Err(NetworkError::Inside {
+                text: text.into(),
+                network: Network {
+                    address: first,
+                    prefix,
+                },
+                address,
+            });
+        }
         Ok(Network { address, prefix })
     }
 }
@@ -211,9 +250,24 @@ impl fmt::Display for Network {
     }
 }
 
+/// Why a text is no network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{0}` is not a network: write it as `10.1.2.0/24` or `fd00::/8`")]
-pub struct NetworkError(String);
+pub enum NetworkError {
+    #[error("`{0}` is not a network: write it as `10.1.2.0/24` or `2001:db8:7::/48`")]
+    Malformed(String),
+    #[error(
+        "`{0}` is IPv4 written as IPv6: expected the IPv4 network by itself, such as `10.1.2.0/24`"
+    )]
+    Mapped(String),
+    #[error(
+        "`{text}` is an address inside of a network: expected the network `{network}`, or `{address}` alone"
+    )]
+    Inside {
+        text: String,
+        network: Network,
+        address: IpAddr,
+    },
+}
 
 #[cfg(test)]
 mod tests {
@@ -369,6 +423,42 @@ mod tests {
         }
     }
 
+    /// A wide network opens everything else in it: that is what it was listed for.
+    #[test]
+    fn a_network_opens_no_metadata_address_that_is_not_listed_by_itself() {
+        for (listed, address, permitted) in [
+            ("0.0.0.0/0", "169.254.169.254", false),
+            ("0.0.0.0/0", "127.0.0.1", true),
+            ("169.254.0.0/16", "169.254.169.254", false),
+            ("169.254.0.0/16", "::ffff:169.254.169.254", false),
+            ("169.254.0.0/16", "169.254.1.1", true),
+            ("169.254.169.254/31", "169.254.169.254", false),
+            ("169.254.169.254/31", "169.254.169.255", true),
+            ("169.254.169.254/32", "169.254.169.254", true),
+            ("169.254.169.254", "169.254.170.2", false),
+            ("100.64.0.0/10", "100.100.100.200", false),
+            ("168.63.129.0/24", "168.63.129.16", false),
+            ("fd00::/8", "fd00:ec2::254", false),
+            ("fd00::/8", "fd20:ce::254", false),
+            ("fd00::/8", "fd00:ec2::253", true),
+            ("fd00:ec2::254/127", "fd00:ec2::254", false),
+            ("fd00:ec2::254", "fd00:ec2::254", true),
+            ("::/0", "64:ff9b::169.254.169.254", false),
+            ("64:ff9b::/96", "64:ff9b::169.254.169.254", false),
+            ("64:ff9b::/96", "64:ff9b::10.0.0.1", true),
+        ] {
+            let private = Private {
+                networks: false,
+                listed: vec![listed.parse().unwrap()],
+            };
+            assert_eq!(
+                private.permits(ip(address)),
+                permitted,
+                "{listed} {address}"
+            );
+        }
+    }
+
     #[test]
     fn a_network_is_read_in_cidr_notation() {
         for (text, inside, outside) in [
@@ -392,7 +482,52 @@ mod tests {
             "10.0.0/8",
             "10.0.0.0/8/8",
         ] {
-            assert!(text.parse::<Network>().is_err(), "{text}");
+            let malformed = NetworkError::Malformed(text.into());
+            assert_eq!(text.parse::<Network>(), Err(malformed), "{text}");
+        }
+    }
+
+    /// What no address is in, and what is not clear about what is meant.
+    #[test]
+    fn a_network_is_refused_that_is_not_written_as_what_it_is() {
+        for text in ["::ffff:10.1.2.3", "::ffff:10.0.0.0/104", "::ffff:0:0/96"] {
+            let mapped = NetworkError::Mapped(text.into());
+            assert_eq!(text.parse::<Network>(), Err(mapped), "{text}");
+        }
+        for (text, network, address) in [
+            ("10.1.2.3/24", "10.1.2.0/24", "10.1.2.3"),
+            ("10.1.2.1/31", "10.1.2.0/31", "10.1.2.1"),
+            ("127.0.0.1/0", "0.0.0.0/0", "127.0.0.1"),
+            ("2001:db8:7::1/48", "2001:db8:7::/48", "2001:db8:7::1"),
+        ] {
+            let said = text.parse::<Network>().unwrap_err().to_string();
+            assert_eq!(
+                said,
+                format!(
+                    "`{text}` is an address inside of a network: expected the network `{network}`, or `{address}` alone"
+                )
+            );
+            assert!(network.parse::<Network>().is_ok(), "{network}");
+        }
+        for text in ["10.1.2.2/31", "10.1.2.3/32", "::/0", "::1/128", "fd00::/8"] {
+            assert!(text.parse::<Network>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_knows_whether_it_is_one_address_or_all() {
+        for (text, one, all) in [
+            ("10.1.2.3", true, false),
+            ("10.1.2.3/32", true, false),
+            ("10.1.2.2/31", false, false),
+            ("0.0.0.0/0", false, true),
+            ("::1", true, false),
+            ("fd00::/32", false, false),
+            ("::/000", false, true),
+        ] {
+            let network: Network = text.parse().unwrap();
+            assert_eq!(network.is_one_address(), one, "{text}");
+            assert_eq!(network.is_everything(), all, "{text}");
         }
     }
 }

@@ -19,10 +19,9 @@ use postern_login::ports::{
 };
 use postern_login::provider_words::ProviderWords;
 use postern_login::text::{Encoding, MessageText};
-use postern_wasm::{Blame, Fault, FaultKind, Limits, provider, types};
+use postern_wasm::{Blame, Fault, FaultKind, Limits, one_line, provider, types};
 
 use crate::registry::Bound;
-use crate::text::one_line;
 
 /// Bytes kept of a provider's or a plugin's words.
 const DETAIL_BYTES_MAX: usize = 512;

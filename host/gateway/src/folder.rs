@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use postern_wasm::one_line;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
-
-use crate::text::one_line;
 
 /// A file that changed less than this ago may still be written to: what is wrong with it is not
 /// held against it yet, and it is read once more afterwards, because a second write within the

@@ -20,7 +20,6 @@ mod resolver;
 #[cfg(test)]
 mod scripted;
 pub mod suite;
-mod text;
 mod watch;
 mod wire;
 

@@ -16,11 +16,11 @@ use postern_egress::grant::{Entry, Grant, OriginPattern};
 use postern_egress::{Host, NamedSecret, Origin, Route, Secret, Secrets, Trust};
 use postern_login::tenant::TenantId;
 use postern_wasm::manifest::{Manifest, Setting, SettingKind};
+use postern_wasm::one_line;
 use postern_wasm::types::Pair;
 use zeroize::Zeroizing;
 
 use crate::folder::Sha;
-use crate::text::one_line;
 
 /// Bytes of one setting: a recipe's payload template is a few KiB.
 const SETTING_BYTES_MAX: usize = 16 * 1024;

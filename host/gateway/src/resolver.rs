@@ -9,10 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use postern_login::ports::{AccountRef, Directory, FederatedLogin, Resolution};
-use postern_wasm::{Blame, Fault, FaultKind, resolver, types};
+use postern_wasm::{Blame, Fault, FaultKind, one_line, resolver, types};
 
 use crate::registry::Version;
-use crate::text::one_line;
 
 /// How long a resolution may take, the directory's answers included.
 pub(crate) const TIME_MAX: Duration = Duration::from_secs(10);

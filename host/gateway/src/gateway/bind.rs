@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use postern_wasm::Blame;
 use postern_wasm::manifest::Kind;
+use postern_wasm::{Blame, one_line};
 
 use super::Gateway;
 use crate::provider::{Disagreement, Problem, SenderConfig, Terms, agree};
@@ -161,7 +161,7 @@ impl Gateway {
                 .into_iter()
                 .map(|found| {
                     let setting = Some(found.setting.as_str()).filter(|name| !name.is_empty());
-                    problem(setting, crate::text::one_line(&found.message, 512))
+                    problem(setting, one_line(&found.message, 512))
                 })
                 .collect(),
             // The host's own trouble says nothing about the settings, and what protects anybody

@@ -111,6 +111,10 @@ fn registration(
 ) -> Registration {
     let client_secret = secret::read(s, "client_secret", base, surroundings);
     let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let pkce = s.flag("pkce", true);
+    if !pkce {
+        s.warning("pkce", "a code that is stolen on its way back is worth a sign-in, unless an ID token repeats our nonce: meant for a provider that refuses PKCE of a client with a secret");
+    }
     Registration {
         client_id: s.or("client_id", "a text", String::new()),
         client_secret,
@@ -124,7 +128,7 @@ fn registration(
                 ("client_secret_post", ClientAuthentication::ClientSecretPost),
             ],
         ),
-        pkce: s.flag("pkce", true),
+        pkce,
         scopes: s.or("scopes", "a list of words", scopes),
         parameters: read_claims(s.table("parameters")),
     }

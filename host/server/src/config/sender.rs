@@ -206,7 +206,12 @@ fn private(s: &mut Section<'_>) -> Private {
         Some(toml::Value::Array(listed)) => {
             for network in &listed {
                 match network.as_str().map(str::parse::<Network>) {
-                    Some(Ok(network)) => private.listed.push(network),
+                    Some(Ok(network)) => {
+                        if network.is_everything() {
+                            s.warning(NAME, format!("`{network}` is every address: this sender may reach whatever this machine reaches; list the provider's network"));
+                        }
+                        private.listed.push(network);
+                    }
                     Some(Err(error)) => s.problem(NAME, error.to_string()),
                     None => s.problem(NAME, format!("expected {EXPECTED}")),
                 }

@@ -2,8 +2,9 @@
 
 use super::secret::{self, Surroundings};
 use super::section::Section;
+use postern_egress::address::Network;
 use postern_federation::Secret;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -63,11 +64,10 @@ impl Server {
             Vec::new(),
         );
         for proxy in &trusted_proxies {
-            if !is_network(proxy) {
-                section.problem("trusted_proxies", format!("`{proxy}`: expected an address or a network such as `10.0.0.7` or `10.0.0.0/8`"));
-            }
-            if proxy.ends_with("/0") {
-                section.warning("trusted_proxies", format!("`{proxy}` believes everybody: any client can then choose the address that limits count"));
+            match proxy.parse::<Network>() {
+                Ok(network) if network.is_everything() => section.warning("trusted_proxies", format!("`{proxy}` believes everybody: any client can then choose the address that limits count")),
+                Ok(_) => {}
+                Err(error) => section.problem("trusted_proxies", error.to_string()),
             }
         }
         let other_hosts = section.or("other_hosts", "a list of host names", Vec::new());
@@ -161,16 +161,4 @@ fn read_public_url(section: &mut Section<'_>) -> String {
         other => section.problem("public_url", format!("`{other}`: expected https, or http at localhost")),
     }
     text.trim_end_matches('/').to_owned()
-}
-
-fn is_network(text: &str) -> bool {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return false;
-    };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
 }

@@ -268,6 +268,18 @@ fn what_weakens_a_check_is_warned_of() {
         plugin = "http-recipe"
         settings = { sms_url = "http://sms.example/?api_key=abc&to=$ctx.num", http_method = "GET" }
         allow_private_networks = true
+        [sender.wide]
+        plugin = "acme"
+        allow_private_networks = ["10.1.2.0/24", "::/0"]
+        [identity_provider.face]
+        protocol = "oauth2"
+        authorization_endpoint = "https://face.example/dialog"
+        token_endpoint = "https://face.example/token"
+        userinfo_endpoint = "https://face.example/me"
+        client_id = "x"
+        client_secret = { env = "TOKEN" }
+        subject = "id"
+        pkce = false
     "#;
     let config = load(text).unwrap();
     let keys: Vec<&str> = config
@@ -284,6 +296,8 @@ fn what_weakens_a_check_is_warned_of() {
         "sender.acme.settings.sms_url",
         "sender.acme.settings.http_method",
         "sender.acme.allow_private_networks",
+        "sender.wide.allow_private_networks",
+        "identity_provider.face.pkce",
     ] {
         assert!(keys.contains(&key), "{key} is not among {keys:#?}");
     }
@@ -314,6 +328,8 @@ fn a_sender_reaches_the_networks_that_it_lists() {
     );
     for wrong in [
         "[\"10.1.2.0/33\"]",
+        "[\"10.1.2.3/24\"]",
+        "[\"::ffff:10.1.2.0/120\"]",
         "[\"sms.example\"]",
         "[7]",
         "\"yes\"",
@@ -322,6 +338,27 @@ fn a_sender_reaches_the_networks_that_it_lists() {
         let found = problems(&text(wrong));
         assert!(
             found.iter().any(|(named, _)| named == key),
+            "{wrong}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_is_an_address_or_a_network() {
+    let text = |proxies: &str| format!("{ORDERLY}\n[server]\ntrusted_proxies = {proxies}\n");
+    let key = "server.trusted_proxies";
+    let config = load(&text("[\"10.0.0.7\", \"10.1.0.0/16\", \"fd00::/8\"]")).unwrap();
+    assert_eq!(config.server.trusted_proxies.len(), 3);
+    assert!(config.warnings.iter().all(|warning| warning.key != key));
+    for wrong in [
+        "proxy.example",
+        "10.0.0.0/33",
+        "10.0.0.7/8",
+        "::ffff:10.0.0.7",
+    ] {
+        let found = problems(&text(&format!("[\"{wrong}\"]")));
+        assert!(
+            matches!(found.as_slice(), [(named, said)] if named == key && said.contains(wrong)),
             "{wrong}: {found:?}"
         );
     }
@@ -533,6 +570,7 @@ fn identity_providers_and_applications_are_read_with_their_defaults() {
     let told: Vec<_> = config.warnings.iter().map(|w| w.key.as_str()).collect();
     assert!(told.contains(&"relying_party.shop.oidc.client_secret"));
     assert!(!told.contains(&"identity_provider.corp.client_secret"));
+    assert!(!told.contains(&"identity_provider.corp.pkce"));
 }
 
 /// Enable Single Logout: nowhere without it; else what is written, else where the other messages go.

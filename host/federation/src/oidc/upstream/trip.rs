@@ -116,7 +116,8 @@ struct Trip {
     /// SHA-256 of the login's id.
     login: [u8; 32],
     nonce: String,
-    verifier: String,
+    /// `None`: the entry said so when the trip began. What it says when it ends must not matter.
+    verifier: Option<String>,
     redirect_uri: String,
     since: Option<Moment>,
 }
@@ -175,7 +176,7 @@ impl Upstreams {
         };
         let state = ParkingKey::from_entropy(&part(0));
         let nonce = URL_SAFE_NO_PAD.encode(part(1));
-        let verifier = URL_SAFE_NO_PAD.encode(part(2));
+        let verifier = registration.pkce.then(|| URL_SAFE_NO_PAD.encode(part(2)));
         let client = client(provider, registration, &endpoints, traveller.redirect_uri)?;
         let auth_url = AuthUrl::new(endpoints.authorization.clone())
             .map_err(|error| broken(provider, format!("its authorization endpoint: {error}")))?;
@@ -184,7 +185,7 @@ impl Upstreams {
         let mut request = client
             .authorize_url(|| CsrfToken::new(key))
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
-        if registration.pkce {
+        if let Some(verifier) = &verifier {
             let verifier = PkceCodeVerifier::new(verifier.clone());
             request =
                 request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
@@ -311,8 +312,8 @@ impl Upstreams {
         };
         let client = client.set_token_uri(token_url);
         let mut request = client.exchange_code(AuthorizationCode::new(code));
-        if registration.pkce {
-            request = request.set_pkce_verifier(PkceCodeVerifier::new(trip.verifier.clone()));
+        if let Some(verifier) = &trip.verifier {
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
         }
         request
             .request_async(&fetch)
@@ -690,3 +691,6 @@ fn broken(provider: &IdentityProvider, detail: String) -> TripError {
 fn host(provider: &IdentityProvider, detail: String) -> TripError {
     TripError::new(&provider.name, Fault::Host, detail)
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new(
                 "allow_private_networks",
                 Default("false"),
-                "it may reach all loopback and private addresses, for test gateways; or these: [\"10.1.2.0/24\"]",
+                "it may reach all loopback and private addresses, for test gateways; or these: [\"10.1.2.0/24\"]; a cloud's metadata address only where it is listed by itself",
             ),
             Key::new(
                 "ca_files",

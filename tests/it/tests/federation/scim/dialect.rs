@@ -179,14 +179,26 @@ async fn what_okta_asks_is_understood() -> Result<()> {
     let renamed = patched(&scim, &group, renamed).await?;
     assert_eq!(renamed["displayName"], "All staff");
     assert_eq!(renamed["id"], staff["id"]);
+    let carol = json!({ "schemas": [USER], "userName": "carol@corp.example" });
+    let carol = made(&scim, USERS, &carol).await?;
     let who = json!([{ "value": bob["id"], "display": "bob@corp.example" }]);
+    let join = json!([{ "op": "add", "path": "members", "value": who }]);
+    let with = patched(&scim, &group, join).await?;
+    assert_eq!(with["members"][0]["value"], bob["id"]);
+    // Who goes and who comes, in one request.
+    let who = json!([{ "value": carol["id"], "display": "carol@corp.example" }]);
     let gone = format!("members[value eq {}]", bob["id"]);
-    let join = json!([
+    let both = json!([
         { "op": "remove", "path": gone },
         { "op": "add", "path": "members", "value": who },
     ]);
-    let with = patched(&scim, &group, join).await?;
-    assert_eq!(with["members"][0]["value"], bob["id"]);
+    let with = patched(&scim, &group, both).await?;
+    assert_eq!(with["members"].as_array().map(Vec::len), Some(1));
+    assert_eq!(with["members"][0]["value"], carol["id"]);
+    let gone = format!("members[value eq {}]", carol["id"]);
+    let nobody = json!([{ "op": "remove", "path": gone }]);
+    let nobody = patched(&scim, &group, nobody).await?;
+    assert!(nobody.get("members").is_none(), "{nobody}");
     let off = json!([{ "op": "replace", "value": { "active": false } }]);
     assert_eq!(patched(&scim, &path, off).await?["active"], false);
     assert_eq!(scim.delete(&group).await?.status, 204);
