@@ -70,6 +70,9 @@ struct Opened {
 pub struct Look {
     /// Files to be judged. Each is answered by [`Folder::admitted`] or [`Folder::refused`].
     pub candidates: Vec<Candidate>,
+    /// Files that cannot be read any more, each once and not at every try. Whether something of them serves is not
+    /// known here.
+    pub unread: Vec<(String, Refused)>,
     /// Names whose file has been gone for long enough.
     pub removed: Vec<String>,
     /// When to look again at the latest, beside the periodic look.
@@ -265,6 +268,11 @@ impl Folder {
             })
     }
 
+    /// Why what stands under this name is no plugin file, if it is none.
+    pub fn ignored(&self, file: &str) -> Option<&str> {
+        self.odd.get(file).map(String::as_str)
+    }
+
     /// Why the folder itself cannot be used.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
@@ -420,17 +428,14 @@ impl Folder {
             Err(ReadError::Refused(reason)) => {
                 // It may be the reading that failed: try again, but not soon.
                 known.not_before = now + BACK_OFF.1;
-                let standing = Standing::Refused(Refused {
+                let refused = Refused {
                     sha256: None,
                     stage: "file".into(),
-                    reason: reason.clone(),
-                });
-                // Once, and not at every try.
+                    reason,
+                };
+                let standing = Standing::Refused(refused.clone());
                 if known.standing != standing {
-                    tracing::warn!(
-                        { plugin.file = name, plugin.stage = "file" },
-                        "{name} refused at file: {reason}"
-                    );
+                    look.unread.push((name.to_owned(), refused));
                     known.standing = standing;
                 }
                 return;

@@ -207,6 +207,9 @@ impl Gateway {
         let looked = tokio::task::spawn_blocking(move || held(&inner.state).folder.look(now)).await;
         let look = looked.unwrap_or_default();
 
+        for (file, refused) in &look.unread {
+            self.say_refused(&held(&self.inner.state), file, refused);
+        }
         for file in &look.removed {
             self.remove(file, now);
             let pardoned = self.last_good(file, |kept, file| kept.forget(file)).await;

@@ -259,7 +259,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use rustix::io::Errno;
-    use rustix::process::{getppid, getrlimit, test_kill_process};
+    use rustix::process::{dumpable_behavior, getppid, getrlimit, test_kill_process};
     use std::fs::File;
     use std::io::{self, ErrorKind};
     use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -270,24 +270,27 @@ mod tests {
     /// How a test program ends neither when its tests pass nor when one fails.
     const DONE: i32 = 42;
 
-    /// P-31: what code that got out of the sandbox would find. The walls stand for good, so they are built in a
-    /// process of their own: this test, started once more.
+    /// P-31: what code that got out of the sandbox would find. Two walls hold off much the same, so each is tried
+    /// without the other as well. Walls stand for good, so they are built in processes of their own: this test,
+    /// started once more for each.
     #[test]
     fn behind_the_walls_nothing_is_opened_reached_started_or_ended() {
-        if std::env::var_os(INSIDE).is_some() {
-            knock_at_the_walls();
+        if let Ok(walls) = std::env::var(INSIDE) {
+            knock_at(&walls);
             std::process::exit(DONE);
         }
-        let inside = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", TEST])
-            .env(INSIDE, "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&inside.stdout);
-        assert_eq!(inside.status.code(), Some(DONE), "{said}");
+        for walls in ["all", "landlock", "seccomp"] {
+            let inside = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", TEST])
+                .env(INSIDE, walls)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&inside.stdout);
+            assert_eq!(inside.status.code(), Some(DONE), "{walls}: {said}");
+        }
     }
 
-    fn knock_at_the_walls() {
+    fn knock_at(walls: &str) {
         let program = std::env::current_exe().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -295,8 +298,35 @@ mod tests {
         // All of it can be done before.
         drop(File::open(&program).unwrap());
         drop(TcpStream::connect(address).unwrap());
+        drop(UdpSocket::bind("127.0.0.1:0").unwrap());
         test_kill_process(parent).unwrap();
 
+        let landlock = match walls {
+            "seccomp" => None,
+            "landlock" => Some(line("landlock", shut_files_and_network())),
+            _ => Some(build_all()),
+        };
+        // What landlock holds off, where the kernel has all of it.
+        if landlock.is_some_and(|built| built == "landlock: on") {
+            denied("a file", File::open(&program));
+            denied("a port", TcpStream::connect(address));
+            denied("a program", Command::new(&program).arg("--list").spawn());
+            assert_eq!(test_kill_process(parent), Err(Errno::PERM));
+        }
+        if walls == "landlock" {
+            return;
+        }
+
+        assert_eq!(filter(), "seccomp: on");
+        denied("a file", File::open(&program));
+        denied("a port", TcpStream::connect(address));
+        denied("a socket", UdpSocket::bind("127.0.0.1:0"));
+        denied("a program", Command::new(&program).arg("--list").spawn());
+        assert_eq!(test_kill_process(parent), Err(Errno::PERM));
+    }
+
+    /// Everything but the filter. What is said of landlock?
+    fn build_all() -> String {
         let walls = build(Work::Run, &Limits::default());
         for wall in [
             "resource limits: on",
@@ -314,18 +344,10 @@ mod tests {
             let hard = getrlimit(resource).maximum;
             assert!(hard.is_some_and(|hard| hard <= most), "{hard:?}");
         }
-        // What landlock holds off by itself, where the kernel has all of it.
-        if walls.iter().any(|built| built == "landlock: on") {
-            denied("a file", File::open(&program));
-            denied("a port", TcpStream::connect(address));
-        }
-
-        assert_eq!(filter(), "seccomp: on");
-        denied("a file", File::open(&program));
-        denied("a port", TcpStream::connect(address));
-        denied("a socket", UdpSocket::bind("127.0.0.1:0"));
-        denied("a program", Command::new(&program).arg("--list").spawn());
-        assert_eq!(test_kill_process(parent), Err(Errno::PERM));
+        assert!(rustix::thread::no_new_privs().unwrap());
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+        let landlock = walls.iter().find(|built| built.starts_with("landlock: "));
+        landlock.cloned().unwrap()
     }
 
     fn denied<T>(what: &str, outcome: io::Result<T>) {

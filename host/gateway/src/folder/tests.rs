@@ -446,6 +446,29 @@ fn a_file_that_is_too_large_is_not_read() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_any_more_is_told_once_for_each_reason() {
+    let mut desk = Desk::new();
+    desk.rename_in("a.wasm", "one");
+    assert_eq!(desk.candidates(), [pair("a.wasm", "one")]);
+    for bytes in [2_000, 3_000] {
+        let file = fs::File::create(desk.path("a.wasm")).unwrap();
+        file.set_len(bytes).unwrap();
+        let mut told = Vec::new();
+        // It is tried again all the while.
+        for _ in 0..60 {
+            told.extend(desk.look(1_000).unread);
+        }
+        let [(file, refused)] = &told[..] else {
+            panic!("told {told:?}")
+        };
+        assert_eq!((&**file, &*refused.stage), ("a.wasm", "file"));
+        assert!(refused.reason.contains(&format!("{bytes} bytes")));
+    }
+    desk.rename_in("a.wasm", "one");
+    assert_eq!(desk.candidates(), [pair("a.wasm", "one")]);
+}
+
+#[test]
 fn what_was_condemned_does_not_come_back_with_the_same_content() {
     let mut desk = Desk::new();
     desk.rename_in("a.wasm", "one");

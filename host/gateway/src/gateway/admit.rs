@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Gateway;
 use super::bind::names;
+use super::{Gateway, State};
 use crate::archive::write_whole;
 use crate::folder::{Candidate, Refused, Sha};
 use crate::guest::{Admitted, Trial};
@@ -96,21 +96,27 @@ impl Gateway {
                 Some(version.id().to_owned())
             }
             Err((refused, lasting)) => {
-                let serves = state
-                    .admitted
-                    .get(&file)
-                    .map(|version| version.version.clone());
-                let on = serves.map_or_else(String::new, |version| {
-                    format!("; version {version} serves on")
-                });
-                tracing::warn!(
-                    { plugin.file = file, plugin.stage = refused.stage },
-                    "{file} refused at {}: {}{on}", refused.stage, refused.reason
-                );
+                self.say_refused(&state, &file, &refused);
                 state.folder.refused(&file, refused, lasting, now);
                 None
             }
         }
+    }
+
+    /// Tells the operator, and what of the file serves all the same.
+    pub(super) fn say_refused(&self, state: &State, file: &str, refused: &Refused) {
+        let table = self.inner.table.load();
+        let serving = state.admitted.get(file).filter(|version| {
+            let slot = table.plugins.get(version.id());
+            slot.is_some_and(|slot| Arc::ptr_eq(slot.in_use(), version))
+        });
+        let on = serving.map_or_else(String::new, |version| {
+            format!("; version {} serves on", version.version)
+        });
+        tracing::warn!(
+            { plugin.file = file, plugin.stage = refused.stage },
+            "{file} refused at {}: {}{on}", refused.stage, refused.reason
+        );
     }
 
     /// For each file whose content is refused and of which nothing serves, the last good content of an
@@ -216,10 +222,17 @@ impl Gateway {
         let mut state = held(&self.inner.state);
         state.beyond_help.remove(file);
         if let Some(version) = state.admitted.remove(file) {
-            tracing::info!(
-                { plugin.id = version.id(), plugin.version = version.version, plugin.file = file },
-                "{file} is gone: plugin `{}` {} is retired", version.id(), version.version
-            );
+            match state.folder.ignored(file) {
+                None => tracing::info!(
+                    { plugin.id = version.id(), plugin.version = version.version, plugin.file = file },
+                    "{file} is gone: plugin `{}` {} is retired", version.id(), version.version
+                ),
+                Some(reason) => tracing::warn!(
+                    { plugin.id = version.id(), plugin.version = version.version, plugin.file = file },
+                    "{file} is ignored ({reason}): plugin `{}` {} is retired",
+                    version.id(), version.version
+                ),
+            }
             state.drain(&version, file, now);
         }
     }

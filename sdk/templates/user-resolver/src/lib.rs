@@ -3,7 +3,7 @@
 use postern_sdk::prelude::*;
 
 fn queries(login: &FederatedLogin, settings: &Settings) -> Vec<Query> {
-    match login.attribute(settings.text_or("attribute", "employee_id")) {
+    match login.attribute(settings.text_or("user_attribute", "employee_id")) {
         Some(name) => in_user_stores(name, settings),
         // Nobody to ask for: there is no such account.
         None => Vec::new(),

@@ -5,6 +5,7 @@
 
 mod federated;
 mod openid;
+mod openid_tenants;
 mod saml;
 mod saml_applications;
 mod saml_logout;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::time::Duration;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CALLBACK: &str = "http://127.0.0.1:1/callback";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CALLBACK: &str = "http://127.0.0.1:1/callback";
 const MFA: &str = "https://refeds.org/profile/mfa";
 
 const PARTIES: &str = r#"
@@ -56,7 +56,7 @@ fn request(client: &str, redirect_uri: &str, more: &str) -> String {
     format!("/oauth2/authorize?{query}{more}")
 }
 
-fn shop(more: &str) -> String {
+pub(crate) fn shop(more: &str) -> String {
     request("shop", CALLBACK, more)
 }
 
@@ -78,7 +78,7 @@ fn form(pairs: &[(&str, &str)]) -> String {
 }
 
 /// A parameter of an answer.
-fn said(location: &str, name: &str) -> Option<String> {
+pub(crate) fn said(location: &str, name: &str) -> Option<String> {
     let (_, query) = location.split_once('?')?;
     let pair = query
         .split('&')
@@ -121,16 +121,25 @@ async fn goes_on(phone: &mut Phone, browser: &mut Browser, page: Page) -> Result
         .unwrap_or_else(|| panic!("{}: {}", page.path, page.html)))
 }
 
-struct Tokens {
+pub(crate) struct Tokens {
     status: u16,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 async fn redeem(host: &TestHost, pairs: &[(&str, &str)]) -> Result<Tokens> {
+    redeem_at(host, "", pairs).await
+}
+
+/// At a tenant's address, `/t/NAME`, or at the host's own, which is empty.
+pub(crate) async fn redeem_at(
+    host: &TestHost,
+    base: &str,
+    pairs: &[(&str, &str)],
+) -> Result<Tokens> {
     let mut all = vec![("grant_type", "authorization_code")];
     all.retain(|(name, _)| !pairs.iter().any(|(given, _)| given == name));
     all.extend(pairs);
-    let request = http::Request::post("/oauth2/token")
+    let request = http::Request::post(format!("{base}/oauth2/token"))
         .header("host", host.origin().trim_start_matches("http://"))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form(&all).into())?;
@@ -156,7 +165,11 @@ async fn redeem_for_shop(host: &TestHost, code: &str) -> Result<Tokens> {
 }
 
 async fn userinfo(host: &TestHost, token: &str) -> Result<(u16, Value)> {
-    let request = http::Request::get("/oauth2/userinfo")
+    userinfo_at(host, "", token).await
+}
+
+pub(crate) async fn userinfo_at(host: &TestHost, base: &str, token: &str) -> Result<(u16, Value)> {
+    let request = http::Request::get(format!("{base}/oauth2/userinfo"))
         .header("host", host.origin().trim_start_matches("http://"))
         .header("authorization", format!("Bearer {token}"))
         .body(Default::default())?;

@@ -3,7 +3,9 @@
 use crate::{ALICE, BOB, PASSWORD};
 use http::Request;
 use postern_kit::http::exchange;
-use postern_kit::{Installation, TestHost, anyhow::Result, paths};
+use postern_kit::{Installation, TestHost, Warnings, anyhow::Result, paths};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,6 +70,35 @@ async fn a_bad_file_leaves_the_old_version_serving_and_says_why() -> Result<()> 
     let page = browser.enter_code(&page, &code).await?;
     assert!(page.text().contains("alice"));
     Ok(())
+}
+
+/// What cannot be read leaves what was read before; what is no plugin file any more is as good as gone.
+#[tokio::test]
+async fn the_log_says_what_becomes_of_a_plugin_whose_file_cannot_be_used_any_more() -> Result<()> {
+    let warnings = Warnings::listen();
+    let host = TestHost::start().await?;
+    let plugins = host.host().parts.gateway.plugins();
+    let served = plugins.iter().find(|plugin| plugin.file == "twilio.wasm");
+    let version = served.and_then(|plugin| plugin.version.as_deref());
+    let version = version.expect("it serves");
+
+    let file = host.installation.plugin_folder().join("twilio.wasm");
+    let beside = host.installation.path().join("beside");
+    std::fs::File::create(&beside)?.set_len((32 << 20) + 1)?;
+    std::fs::rename(&beside, &file)?;
+    let said = said_of(&warnings, "twilio.wasm refused at file").await;
+    let on = format!("are accepted; version {version} serves on");
+    assert!(said.contains(&on), "{said}");
+    wait_for(&host, true).await;
+
+    std::fs::set_permissions(&file, Permissions::from_mode(0o666))?;
+    let said = said_of(&warnings, "twilio.wasm is ignored").await;
+    let retired = format!(
+        "by everybody: take that right away (`chmod o-w`)): plugin `twilio` {version} is retired"
+    );
+    assert!(said.contains(&retired), "{said}");
+    wait_for(&host, false).await;
+    host.stop().await
 }
 
 /// What an operator reads after dropping in something that is no plugin: the stage and the reason, the
@@ -242,6 +273,20 @@ pub(crate) fn with_a_false_default(component: &[u8]) -> Vec<u8> {
 fn last(bytes: &[u8], wanted: &[u8]) -> usize {
     let found = bytes.windows(wanted.len()).rposition(|w| w == wanted);
     found.expect("the manifest has it")
+}
+
+/// The warning with these words, when it comes.
+async fn said_of(warnings: &Warnings, words: &str) -> String {
+    let mut all = Vec::new();
+    for _ in 0..1000 {
+        let lines = warnings.take();
+        if let Some(said) = lines.iter().find(|line| line.contains(words)) {
+            return said.clone();
+        }
+        all.extend(lines);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("`{words}` was not said: {all:?}");
 }
 
 /// Until the sender `twilio` is ready, or is not any more.
