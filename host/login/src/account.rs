@@ -200,7 +200,7 @@ impl Logins {
         });
         let what = validated(&login, &caller, CodeStatus::Success, None);
         let accepted = self.event(session, client, what);
-        match self.accept(login, &To::State(used), vec![accepted]).await? {
+        match self.accept(login, To::State(&used), vec![accepted]).await? {
             Some(_) => {
                 self.code_came_back(&settings, &session.tenant, &verified.number);
                 self.bind(session, &account, &verified, &settings, client)

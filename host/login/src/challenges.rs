@@ -192,11 +192,11 @@ impl Logins {
                     reason: StopReason::Closed(Closed::Used),
                     who: Some(who),
                 });
+                let used = To::State(&used);
                 let from = caller.address.clone();
                 let what = validated(&login, &caller, CodeStatus::Success, None);
                 let accepted = event(&login, self.now(), from, what);
-                let used_up = self.accept(login, &To::State(used), vec![accepted]);
-                Ok(match used_up.await? {
+                Ok(match self.accept(login, used, vec![accepted]).await? {
                     Some(_) => {
                         self.code_came_back(&settings, &client.tenant, &verified.number);
                         Verification::Accepted

@@ -73,8 +73,9 @@ struct Right {
 }
 
 /// What a right code leads to.
+#[derive(Clone, Copy)]
 pub(crate) enum To<'a> {
-    State(State),
+    State(&'a State),
     Session(&'a Session),
 }
 
@@ -90,8 +91,8 @@ impl Logins {
             Proof::Moved(moved) => return Ok(moved),
         };
         let settings = Arc::clone(&right.settings);
-        let next = To::State(State::Authenticated(right.authenticated.clone()));
-        let login = self.used_up(right, &next, Vec::new()).await?;
+        let next = State::Authenticated(right.authenticated.clone());
+        let login = self.used_up(right, To::State(&next), Vec::new()).await?;
         Ok(self.moved(&login, &settings))
     }
 
@@ -103,7 +104,7 @@ impl Logins {
         earlier: Option<&SessionId>,
         client: &ClientFacts,
     ) -> Result<Entered, LoginError> {
-        let right = match self.prove(id, typed, client).await? {
+        let right = match Box::pin(self.prove(id, typed, client)).await? {
             Proof::Right(right) => *right,
             Proof::Moved(moved) => return Ok(Entered::Moved(moved)),
         };
@@ -119,9 +120,8 @@ impl Logins {
             return Err(LoginError::Gone);
         };
         let to = To::Session(&opening.session);
-        let login = self
-            .used_up(right, &to, vec![opening.succeeded.clone()])
-            .await?;
+        let used_up = self.used_up(right, to, vec![opening.succeeded.clone()]);
+        let login = Box::pin(used_up).await?;
         Ok(Entered::In(Box::new(self.opened(login, opening).await)))
     }
 
@@ -166,7 +166,7 @@ impl Logins {
                     keep: true,
                     notice: Some(Notice::NumberNotSaved),
                 });
-                let moved = self.accept(login, &To::State(next), Vec::new()).await?;
+                let moved = self.accept(login, To::State(&next), Vec::new()).await?;
                 let login = moved.ok_or(LoginError::Conflict)?;
                 return Ok(Proof::Moved(self.moved(&login, &settings)));
             }
@@ -194,7 +194,7 @@ impl Logins {
     async fn used_up(
         &self,
         right: Right,
-        to: &To<'_>,
+        to: To<'_>,
         then: Vec<AuditEvent>,
     ) -> Result<Login, LoginError> {
         let mut events = vec![right.accepted];
@@ -281,7 +281,7 @@ impl Logins {
             second: SecondFactor::BackupCode,
             at: now,
         });
-        match self.accept(login, &To::State(next), used).await? {
+        match self.accept(login, To::State(&next), used).await? {
             Some(login) => Ok(self.moved(&login, &settings)),
             None => Err(LoginError::Conflict),
         }
@@ -381,7 +381,7 @@ impl Logins {
     pub(crate) async fn accept(
         &self,
         login: Login,
-        to: &To<'_>,
+        to: To<'_>,
         accepted: Vec<AuditEvent>,
     ) -> Result<Option<Login>, LoginError> {
         let clear = login.state.who().map(|who| who.subject.clone());
@@ -403,7 +403,7 @@ impl Logins {
                 }
                 To::Session(session) => {
                     let ending = Ending {
-                        session: (*session).clone(),
+                        session: session.clone(),
                         clear,
                         events,
                     };
