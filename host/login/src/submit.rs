@@ -91,8 +91,7 @@ impl Logins {
             Proof::Moved(moved) => return Ok(moved),
         };
         let settings = Arc::clone(&right.settings);
-        let next = State::Authenticated(right.authenticated.clone());
-        let login = self.used_up(right, To::State(&next), Vec::new()).await?;
+        let login = self.authenticated(right).await?;
         Ok(self.moved(&login, &settings))
     }
 
@@ -108,16 +107,29 @@ impl Logins {
             Proof::Right(right) => *right,
             Proof::Moved(moved) => return Ok(Entered::Moved(moved)),
         };
-        let Right {
-            login, settings, ..
-        } = &right;
+        // Whether failures bar the account is not asked: they did not when the attempt was paid, and a lock
+        // that came with it or behind it goes with a right code (attack A-11).
         let opening = self
-            .opening(login, &right.authenticated, earlier, settings, client)
-            .await?;
-        let Some(opening) = opening else {
-            self.ports.audit.record(right.accepted).await?;
-            let _taken = self.ports.logins.take(&right.login).await?;
-            return Err(LoginError::Gone);
+            .opening(
+                &right.login,
+                &right.authenticated,
+                earlier,
+                &right.settings,
+                client,
+            )
+            .await;
+        let opening = match opening {
+            Ok(Some(opening)) => opening,
+            // Used up and told of all the same, before anybody is answered.
+            Ok(None) => {
+                let login = Box::pin(self.authenticated(right)).await?;
+                let _taken = self.ports.logins.take(&login).await?;
+                return Err(LoginError::Gone);
+            }
+            Err(error) => {
+                Box::pin(self.authenticated(right)).await?;
+                return Err(error);
+            }
         };
         let to = To::Session(&opening.session);
         let used_up = self.used_up(right, to, vec![opening.succeeded.clone()]);
@@ -188,6 +200,12 @@ impl Logins {
             kept,
             accepted,
         })))
+    }
+
+    /// The code is used up, and the session is still to be opened.
+    async fn authenticated(&self, right: Right) -> Result<Login, LoginError> {
+        let next = State::Authenticated(right.authenticated.clone());
+        self.used_up(right, To::State(&next), Vec::new()).await
     }
 
     /// The code is used up, and what it leads to is there. `Conflict`: another one was faster.

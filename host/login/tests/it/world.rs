@@ -68,6 +68,8 @@ pub struct Held {
     pub entropy_broken: bool,
     pub save_refused: bool,
     pub save_policy: bool,
+    /// The user store tells nothing of anybody.
+    pub profiles_away: bool,
     /// A backup code that is tried cannot be taken off the list.
     pub spend_refused: bool,
     pub comparisons: u32,
@@ -773,6 +775,9 @@ impl Directory for Inner {
     async fn profile(&self, _: &TenantId, account: &AccountRef) -> Result<Profile, DirectoryError> {
         yield_now().await;
         let held = self.held();
+        if held.profiles_away {
+            return Err(StoreError::new("the user store is away").into());
+        }
         let user = held.users.get(&account.name);
         Ok(user.map(|user| user.profile.clone()).unwrap_or_default())
     }
