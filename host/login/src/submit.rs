@@ -166,21 +166,29 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let now = self.now();
+        let what = validated(&login, &caller, CodeStatus::Success, None);
+        let accepted = event(&login, now, caller.address.clone(), what);
         let kept = challenged.pending_number.is_some();
         if kept {
-            let kept = self
-                .keep_number(&login, challenged, &verified, client)
-                .await?;
-            if let Kept::Refused = kept {
-                // The code is used up; the next number gets one of its own.
-                let next = State::NumberWanted(NumberWanted {
-                    who: challenged.who.clone(),
-                    keep: true,
-                    notice: Some(Notice::NumberNotSaved),
-                });
-                let moved = self.accept(login, To::State(&next), Vec::new()).await?;
-                let login = moved.ok_or(LoginError::Conflict)?;
-                return Ok(Proof::Moved(self.moved(&login, &settings)));
+            let keeping = self.keep_number(&login, challenged, &verified, client);
+            match keeping.await {
+                Ok(Kept::Saved) => {}
+                Ok(Kept::Refused) => {
+                    // The code is used up; the next number gets one of its own.
+                    let next = State::NumberWanted(NumberWanted {
+                        who: challenged.who.clone(),
+                        keep: true,
+                        notice: Some(Notice::NumberNotSaved),
+                    });
+                    let moved = self.accept(login, To::State(&next), vec![accepted]);
+                    let login = moved.await?.ok_or(LoginError::Conflict)?;
+                    return Ok(Proof::Moved(self.moved(&login, &settings)));
+                }
+                // Good for another try, and told of all the same, before anybody hears that it was right.
+                Err(error) => {
+                    self.ports.audit.record(accepted).await?;
+                    return Err(error);
+                }
             }
         }
         let authenticated = Authenticated {
@@ -190,8 +198,6 @@ impl Logins {
             },
             at: now,
         };
-        let what = validated(&login, &caller, CodeStatus::Success, None);
-        let accepted = event(&login, now, caller.address.clone(), what);
         Ok(Proof::Right(Box::new(Right {
             login,
             settings,
@@ -224,10 +230,12 @@ impl Logins {
             && let Some(account) = &right.authenticated.who.account
         {
             // Whoever else was proving a number for this account is too late (attack B-04).
-            self.ports
-                .logins
-                .close_logins_of(&login.tenant, account, Some(&login.id))
-                .await?;
+            let logins = &self.ports.logins;
+            let closed = logins.close_logins_of(&login.tenant, account, Some(&login.id));
+            if let Err(error) = closed.await {
+                // What this code leads to stands; no second first number is kept, whoever proves it.
+                tracing::error!(%error, "logins that wait for another number could not be ended");
+            }
         }
         Ok(login)
     }

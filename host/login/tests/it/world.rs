@@ -70,6 +70,8 @@ pub struct Held {
     pub save_policy: bool,
     /// The user store tells nothing of anybody.
     pub profiles_away: bool,
+    /// The logins of an account cannot be ended.
+    pub close_refused: bool,
     /// A backup code that is tried cannot be taken off the list.
     pub spend_refused: bool,
     pub comparisons: u32,
@@ -475,8 +477,12 @@ impl LoginStore for Inner {
         account: &AccountRef,
         except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
+        let mut held = self.held();
+        if held.close_refused {
+            return Err(StoreError::new("the disk is full"));
+        }
         let mut closed = 0;
-        for (login, _) in self.held().logins.values_mut() {
+        for (login, _) in held.logins.values_mut() {
             if login.is_open_for(tenant, account) && Some(&login.id) != except {
                 login.state = State::closed();
                 login.version += 1;
