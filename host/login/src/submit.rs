@@ -298,9 +298,10 @@ impl Logins {
         // The code is spent from here on, whoever wins the login.
         let left = self.ports.backup_codes.remaining(&who.subject).await?;
         let told = |what| event(&login, now, caller.address.clone(), what);
+        let spent = told(What::BackupCodeUsed { left });
         let used = vec![
             told(validated(&login, &caller, CodeStatus::Backup, None)),
-            told(What::BackupCodeUsed { left }),
+            spent.clone(),
         ];
         let next = State::Authenticated(Authenticated {
             who,
@@ -309,7 +310,10 @@ impl Logins {
         });
         match self.accept(login, To::State(&next), used).await? {
             Some(login) => Ok(self.moved(&login, &settings)),
-            None => Err(LoginError::Conflict),
+            None => {
+                self.ports.audit.record(spent).await?;
+                Err(LoginError::Conflict)
+            }
         }
     }
 
