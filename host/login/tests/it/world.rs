@@ -70,6 +70,8 @@ pub struct Held {
     pub save_policy: bool,
     /// The user store tells nothing of anybody.
     pub profiles_away: bool,
+    /// Nothing can be counted.
+    pub count_refused: bool,
     /// The logins of an account cannot be ended.
     pub close_refused: bool,
     /// A backup code that is tried cannot be taken off the list.
@@ -657,6 +659,9 @@ impl Counters for Inner {
     async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError> {
         yield_now().await;
         let mut held = self.held();
+        if held.count_refused {
+            return Err(StoreError::new("the store is busy"));
+        }
         for (index, budget) in budgets.iter().enumerate() {
             let hits = held.counters.entry(budget.key.clone()).or_default();
             let ends = |hit: Option<&Timestamp>| hit.map_or(now, |hit| hit.plus(budget.window));
