@@ -407,7 +407,8 @@ impl Logins {
     }
 
     /// Takes the challenge, exactly once: of two right codes one moves the login. A wrong code that
-    /// was written down in between does not stand in the way of a right one that was paid for.
+    /// was written down in between does not stand in the way of a right one that was paid for. The first
+    /// of the events says what was typed.
     pub(crate) async fn accept(
         &self,
         login: Login,
@@ -456,6 +457,10 @@ impl Logins {
                 return Ok(None);
             }
             seen = newer;
+        }
+        // Overtaken too often to be used up, and told of all the same.
+        if let Some(tried) = accepted.into_iter().next() {
+            self.ports.audit.record(tried).await?;
         }
         Ok(None)
     }

@@ -355,6 +355,21 @@ async fn a_code_that_is_right_while_the_user_store_is_away_is_used_up() {
     assert_eq!(finished.unwrap().session.account, "alice");
 }
 
+/// It is good for another try, and each was paid for.
+#[tokio::test]
+async fn a_right_code_that_is_overtaken_again_and_again_is_told_of() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.held().overtaken = 16;
+    let overtaken = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(
+        matches!(overtaken, Err(LoginError::Conflict)),
+        "{overtaken:?}"
+    );
+    assert_eq!(world.count(is_accepted), 1);
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
+}
+
 ///
 #[tokio::test]
 async fn a_code_is_good_once() {

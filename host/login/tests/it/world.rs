@@ -70,6 +70,8 @@ pub struct Held {
     pub save_policy: bool,
     /// The user store tells nothing of anybody.
     pub profiles_away: bool,
+    /// So many moves are lost to somebody who changes nothing.
+    pub overtaken: u32,
     /// Nothing can be counted.
     pub count_refused: bool,
     /// The logins of an account cannot be ended.
@@ -358,6 +360,14 @@ impl Inner {
             return Advanced::Lost;
         }
         held.logins.remove(seen.id.as_str());
+        if held.overtaken > 0 {
+            held.overtaken -= 1;
+            let version = seen.version + 1;
+            let key = seen.id.as_str().to_owned();
+            let moved = Login { version, ..current };
+            held.logins.insert(key, (moved, attempts));
+            return Advanced::Lost;
+        }
         let login = Login {
             id,
             version: seen.version + 1,
