@@ -46,9 +46,14 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let settings = self.settings_of(&login).await?;
-        let opening = self
-            .opening(&login, authenticated, earlier, &settings, client)
-            .await?;
+        let account = authenticated.who.account.as_ref();
+        let opening = match self.barred(&login.tenant, account, &settings).await? {
+            None => {
+                self.opening(&login, authenticated, earlier, &settings, client)
+                    .await?
+            }
+            Some(_) => None,
+        };
         let Some(opening) = opening else {
             let _taken = self.ports.logins.take(&login).await?;
             return Err(LoginError::Gone);
@@ -62,8 +67,8 @@ impl Logins {
         Ok(self.opened(login, opening).await)
     }
 
-    /// What is to open for a login at whose end this is proven. `None`: locked since the first step, and that
-    /// holds at once.
+    /// What is to open for a login at whose end this is proven. `None`: locked by an administrator since the
+    /// first step, and that holds at once.
     pub(crate) async fn opening(
         &self,
         login: &Login,
@@ -74,8 +79,7 @@ impl Logins {
     ) -> Result<Option<Opening>, LoginError> {
         let account = authenticated.who.account.as_ref();
         let profile = self.facts_of(&login.tenant, account).await?;
-        let barred = self.barred(&login.tenant, account, settings).await?;
-        if barred.is_some() || profile.is_some_and(|profile| profile.locked) {
+        if profile.is_some_and(|profile| profile.locked) {
             return Ok(None);
         }
         let mut session =

@@ -12,7 +12,7 @@ use crate::login::{
 use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, TenantSettings};
 use crate::resolve::{federated_number, federated_number_wanted};
 use crate::sign_on::said;
-use crate::throttle::{Outlay, SendLimit, send_budgets};
+use crate::throttle::{Outlay, send_budgets};
 use crate::{LoginError, Logins};
 use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal, need};
@@ -224,22 +224,33 @@ impl Logins {
         let Advanced::Won(login) = settled? else {
             return Err(LoginError::Conflict);
         };
-        let login = match outlay? {
-            Some(Outlay::Granted) => {
+        let login = match outlay {
+            Ok(Some(Outlay::Granted)) => {
                 self.deliver(login, Arc::clone(&settings), Caller::from(client))
                     .await?
             }
-            Some(Outlay::Refused { limit, at }) => self.hold_back(login, limit, at).await?,
-            None => login,
+            Ok(Some(Outlay::Refused { limit, at })) => {
+                self.hold_back(login, limit.notice(), at).await?
+            }
+            Ok(None) => login,
+            // The claim stands, under an id that only this answer tells: as if no provider had taken it.
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &(dyn std::error::Error + 'static),
+                    "whether a message may go out could not be asked"
+                );
+                let retry_at = now.plus(settings.factor.challenge.resend.wait_after(0));
+                self.hold_back(login, Notice::NotSent, retry_at).await?
+            }
         };
         Ok(self.moved(&login, &settings))
     }
 
-    /// What was claimed is not sent: a limit is spent.
+    /// What was claimed is not sent: a limit is spent, or could not be asked.
     async fn hold_back(
         &self,
         login: Login,
-        limit: SendLimit,
+        notice: Notice,
         retry_at: Timestamp,
     ) -> Result<Login, LoginError> {
         let State::Challenged(challenged) = &login.state else {
@@ -254,7 +265,7 @@ impl Logins {
                 retry_at,
                 why: None,
             },
-            notice: Some(limit.notice()),
+            notice: Some(notice),
             ..challenged.clone()
         });
         match self.ports.logins.advance(&login, next).await? {

@@ -91,8 +91,7 @@ impl Logins {
             Proof::Moved(moved) => return Ok(moved),
         };
         let settings = Arc::clone(&right.settings);
-        let next = State::Authenticated(right.authenticated.clone());
-        let login = self.used_up(right, To::State(&next), Vec::new()).await?;
+        let login = self.authenticated(right).await?;
         Ok(self.moved(&login, &settings))
     }
 
@@ -108,16 +107,29 @@ impl Logins {
             Proof::Right(right) => *right,
             Proof::Moved(moved) => return Ok(Entered::Moved(moved)),
         };
-        let Right {
-            login, settings, ..
-        } = &right;
+        // Whether failures bar the account is not asked: they did not when the attempt was paid, and a lock
+        // that came with it or behind it goes with a right code (attack A-11).
         let opening = self
-            .opening(login, &right.authenticated, earlier, settings, client)
-            .await?;
-        let Some(opening) = opening else {
-            self.ports.audit.record(right.accepted).await?;
-            let _taken = self.ports.logins.take(&right.login).await?;
-            return Err(LoginError::Gone);
+            .opening(
+                &right.login,
+                &right.authenticated,
+                earlier,
+                &right.settings,
+                client,
+            )
+            .await;
+        let opening = match opening {
+            Ok(Some(opening)) => opening,
+            // Used up and told of all the same, before anybody is answered.
+            Ok(None) => {
+                let login = Box::pin(self.authenticated(right)).await?;
+                let _taken = self.ports.logins.take(&login).await?;
+                return Err(LoginError::Gone);
+            }
+            Err(error) => {
+                Box::pin(self.authenticated(right)).await?;
+                return Err(error);
+            }
         };
         let to = To::Session(&opening.session);
         let used_up = self.used_up(right, to, vec![opening.succeeded.clone()]);
@@ -154,21 +166,29 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         };
         let now = self.now();
+        let what = validated(&login, &caller, CodeStatus::Success, None);
+        let accepted = event(&login, now, caller.address.clone(), what);
         let kept = challenged.pending_number.is_some();
         if kept {
-            let kept = self
-                .keep_number(&login, challenged, &verified, client)
-                .await?;
-            if let Kept::Refused = kept {
-                // The code is used up; the next number gets one of its own.
-                let next = State::NumberWanted(NumberWanted {
-                    who: challenged.who.clone(),
-                    keep: true,
-                    notice: Some(Notice::NumberNotSaved),
-                });
-                let moved = self.accept(login, To::State(&next), Vec::new()).await?;
-                let login = moved.ok_or(LoginError::Conflict)?;
-                return Ok(Proof::Moved(self.moved(&login, &settings)));
+            let keeping = self.keep_number(&login, challenged, &verified, client);
+            match keeping.await {
+                Ok(Kept::Saved) => {}
+                Ok(Kept::Refused) => {
+                    // The code is used up; the next number gets one of its own.
+                    let next = State::NumberWanted(NumberWanted {
+                        who: challenged.who.clone(),
+                        keep: true,
+                        notice: Some(Notice::NumberNotSaved),
+                    });
+                    let moved = self.accept(login, To::State(&next), vec![accepted]);
+                    let login = moved.await?.ok_or(LoginError::Conflict)?;
+                    return Ok(Proof::Moved(self.moved(&login, &settings)));
+                }
+                // Good for another try, and told of all the same, before anybody hears that it was right.
+                Err(error) => {
+                    self.ports.audit.record(accepted).await?;
+                    return Err(error);
+                }
             }
         }
         let authenticated = Authenticated {
@@ -178,8 +198,6 @@ impl Logins {
             },
             at: now,
         };
-        let what = validated(&login, &caller, CodeStatus::Success, None);
-        let accepted = event(&login, now, caller.address.clone(), what);
         Ok(Proof::Right(Box::new(Right {
             login,
             settings,
@@ -188,6 +206,12 @@ impl Logins {
             kept,
             accepted,
         })))
+    }
+
+    /// The code is used up, and the session is still to be opened.
+    async fn authenticated(&self, right: Right) -> Result<Login, LoginError> {
+        let next = State::Authenticated(right.authenticated.clone());
+        self.used_up(right, To::State(&next), Vec::new()).await
     }
 
     /// The code is used up, and what it leads to is there. `Conflict`: another one was faster.
@@ -206,10 +230,12 @@ impl Logins {
             && let Some(account) = &right.authenticated.who.account
         {
             // Whoever else was proving a number for this account is too late (attack B-04).
-            self.ports
-                .logins
-                .close_logins_of(&login.tenant, account, Some(&login.id))
-                .await?;
+            let logins = &self.ports.logins;
+            let closed = logins.close_logins_of(&login.tenant, account, Some(&login.id));
+            if let Err(error) = closed.await {
+                // What this code leads to stands; no second first number is kept, whoever proves it.
+                tracing::error!(%error, "logins that wait for another number could not be ended");
+            }
         }
         Ok(login)
     }
@@ -272,9 +298,10 @@ impl Logins {
         // The code is spent from here on, whoever wins the login.
         let left = self.ports.backup_codes.remaining(&who.subject).await?;
         let told = |what| event(&login, now, caller.address.clone(), what);
+        let spent = told(What::BackupCodeUsed { left });
         let used = vec![
             told(validated(&login, &caller, CodeStatus::Backup, None)),
-            told(What::BackupCodeUsed { left }),
+            spent.clone(),
         ];
         let next = State::Authenticated(Authenticated {
             who,
@@ -283,7 +310,10 @@ impl Logins {
         });
         match self.accept(login, To::State(&next), used).await? {
             Some(login) => Ok(self.moved(&login, &settings)),
-            None => Err(LoginError::Conflict),
+            None => {
+                self.ports.audit.record(spent).await?;
+                Err(LoginError::Conflict)
+            }
         }
     }
 
@@ -377,7 +407,8 @@ impl Logins {
     }
 
     /// Takes the challenge, exactly once: of two right codes one moves the login. A wrong code that
-    /// was written down in between does not stand in the way of a right one that was paid for.
+    /// was written down in between does not stand in the way of a right one that was paid for. The first
+    /// of the events says what was typed.
     pub(crate) async fn accept(
         &self,
         login: Login,
@@ -426,6 +457,10 @@ impl Logins {
                 return Ok(None);
             }
             seen = newer;
+        }
+        // Overtaken too often to be used up, and told of all the same.
+        if let Some(tried) = accepted.into_iter().next() {
+            self.ports.audit.record(tried).await?;
         }
         Ok(None)
     }

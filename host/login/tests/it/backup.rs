@@ -85,6 +85,22 @@ async fn a_backup_code_typed_a_hundred_times_at_once_opens_one_session() {
     );
 }
 
+/// C-03: two codes of the list at once. Both are gone from it, one signs in.
+#[tokio::test]
+async fn a_backup_code_that_is_spent_is_told_of_whoever_wins_the_login() {
+    let world = world();
+    let (id, _) = world.at_code("alice").await;
+    let client = facts();
+    let (one, two) = tokio::join!(
+        world.logins.submit_backup_code(&id, CODES[0], &client),
+        world.logins.submit_backup_code(&id, CODES[1], &client),
+    );
+    assert!(one.is_ok() != two.is_ok(), "{one:?}, {two:?}");
+    assert_eq!(world.held().backup_codes[&account("alice").key()].len(), 1);
+    let spent = |what: &What| matches!(what, What::BackupCodeUsed { .. });
+    assert_eq!(world.count(spent), 2);
+}
+
 /// C-06: one counter, and a form of its own.
 #[tokio::test]
 async fn backup_guesses_cost_the_accounts_attempts_and_the_code_field_takes_none() {

@@ -3,6 +3,7 @@
 use crate::world::*;
 use postern_login::audit::What;
 use postern_login::login::{Notice, StopReason};
+use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
 use postern_otp::need::Refusal;
 
@@ -215,4 +216,46 @@ async fn a_number_that_the_stores_policy_refuses_may_be_replaced_by_another() {
     let code = world.last_code();
     assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
     assert_eq!(number_of(&world, "bob").as_deref(), Some(other));
+}
+
+/// Whoever is answered hears that the code was right, so the attempt is told of before.
+#[tokio::test]
+async fn a_right_code_is_told_of_whatever_becomes_of_its_number() {
+    for fate in ["taken", "refused", "away"] {
+        let world = capturing();
+        let (id, _) = world.password_of("bob").await;
+        let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+        let code = world.last_code();
+        match fate {
+            "refused" => world.held().save_policy = true,
+            "away" => world.held().save_refused = true,
+            _ => {
+                let bob = user(Some(ALICE));
+                world.held().users.insert("bob".to_owned(), bob);
+            }
+        }
+        let entered = world
+            .logins
+            .sign_in_with_code(&id, &code, None, &facts())
+            .await;
+        assert!(!matches!(entered, Ok(Entered::In(_))), "{fate}");
+        assert_eq!(world.count(is_accepted), 1, "{fate}");
+        assert!(world.held().sessions.is_empty());
+    }
+}
+
+/// The code is used up and the session open by then: the browser must get it.
+#[tokio::test]
+async fn a_first_number_signs_in_though_nobody_elses_login_can_be_ended() {
+    let world = capturing();
+    let (id, _) = world.password_of("bob").await;
+    let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+    world.held().close_refused = true;
+    let code = world.last_code();
+    let entered = world
+        .logins
+        .sign_in_with_code(&id, &code, None, &facts())
+        .await;
+    assert!(matches!(entered, Ok(Entered::In(_))), "{entered:?}");
+    assert_eq!(number_of(&world, "bob").as_deref(), Some(NEW));
 }

@@ -344,6 +344,28 @@ async fn a_refused_resend_does_not_kill_the_code_in_hand() {
     assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
 }
 
+/// The claim is written by then, under an id that the browser must hear of.
+#[tokio::test]
+async fn where_the_limits_cannot_be_asked_nothing_is_sent_and_the_login_goes_on() {
+    let world = World::new();
+    let id = world.begin().await;
+    world.held().count_refused = true;
+    let passed = world.logins.password(&id, "alice", "right", &facts()).await;
+    let passed = passed.unwrap();
+    let held_back = ask(passed.step);
+    assert_eq!(
+        (held_back.sent, held_back.notice),
+        (false, Some(Notice::NotSent))
+    );
+    assert_eq!(world.calls(), 0);
+    world.held().count_refused = false;
+    world.pass(30_000);
+    let moved = world.logins.resend(&passed.id, &facts()).await.unwrap();
+    assert!(ask(moved.step).sent);
+    let code = world.last_code();
+    assert_eq!(world.submit(&moved.id, &code).await, Step::Authenticated);
+}
+
 ///
 #[tokio::test]
 async fn a_number_outside_the_tenants_countries_gets_no_message() {

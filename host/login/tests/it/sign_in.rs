@@ -6,6 +6,7 @@ use postern_login::audit::What;
 use postern_login::login::{Notice, SecondFactor, StopReason};
 use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
+use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal};
 
 #[tokio::test]
@@ -281,10 +282,10 @@ async fn a_code_that_signs_in_leaves_no_login_and_ends_the_session_before() {
     assert!(kept.is_some());
 }
 
-/// The code was right, and is in the log; nobody is in.
+/// The code was right, and is in the log; nobody is in. Of two at once one uses it up.
 #[tokio::test]
 async fn a_code_signs_nobody_in_once_the_account_is_locked() {
-    let world = World::with(|settings| settings.factor.lock_account = true);
+    let world = World::new();
     let (id, code) = world.at_code("alice").await;
     let by_administrator = |locked| {
         if let Some(user) = world.held().users.get_mut("alice") {
@@ -292,18 +293,81 @@ async fn a_code_signs_nobody_in_once_the_account_is_locked() {
         }
     };
     by_administrator(true);
-    let entered = world
-        .logins
-        .sign_in_with_code(&id, &code, None, &facts())
-        .await;
-    assert!(matches!(entered, Err(LoginError::Gone)), "{entered:?}");
+    let client = facts();
+    let (one, two) = tokio::join!(
+        world.logins.sign_in_with_code(&id, &code, None, &client),
+        world.logins.sign_in_with_code(&id, &code, None, &client),
+    );
+    for entered in [one, two] {
+        let over = matches!(entered, Err(LoginError::Gone | LoginError::Conflict));
+        assert!(over, "{entered:?}");
+    }
     by_administrator(false);
     assert!(matches!(
         world.logins.step(&id).await,
         Err(LoginError::Gone)
     ));
     assert_eq!(world.count(is_accepted), 1);
+    assert_eq!(world.ledger("alice").in_a_row, 0);
     assert!(world.held().sessions.is_empty());
+}
+
+/// The attempt that reaches the limit was right: the lock that came with it is taken back, and bars nobody.
+#[tokio::test]
+async fn where_wrong_codes_lock_the_account_a_right_one_at_the_limit_signs_in() {
+    let world = World::with(|settings| {
+        settings.factor.lock_account = true;
+        settings.factor.challenge.attempts.attempts_max = 50;
+    });
+    let (id, code) = world.at_code("alice").await;
+    for _ in 0..9 {
+        world.submit(&id, wrong(&code)).await;
+    }
+    let entered = world
+        .logins
+        .sign_in_with_code(&id, &code, None, &facts())
+        .await;
+    assert!(matches!(entered, Ok(Entered::In(_))), "{entered:?}");
+    let standing = world.ledger("alice").standing(world.time());
+    assert_eq!(standing, Standing::Free);
+}
+
+/// What is to open cannot be looked at. Nobody is answered before the code is used up and told of, and it
+/// need not be typed again.
+#[tokio::test]
+async fn a_code_that_is_right_while_the_user_store_is_away_is_used_up() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.held().profiles_away = true;
+    let entered = world
+        .logins
+        .sign_in_with_code(&id, &code, None, &facts())
+        .await;
+    assert!(
+        matches!(entered, Err(LoginError::Unavailable(_))),
+        "{entered:?}"
+    );
+    assert_eq!(world.count(is_accepted), 1);
+    world.held().profiles_away = false;
+    let step = world.logins.step(&id).await.unwrap();
+    assert_eq!(step, Step::Authenticated);
+    let finished = world.logins.finish(&id, &facts()).await;
+    assert_eq!(finished.unwrap().session.account, "alice");
+}
+
+/// It is good for another try, and each was paid for.
+#[tokio::test]
+async fn a_right_code_that_is_overtaken_again_and_again_is_told_of() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.held().overtaken = 16;
+    let overtaken = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(
+        matches!(overtaken, Err(LoginError::Conflict)),
+        "{overtaken:?}"
+    );
+    assert_eq!(world.count(is_accepted), 1);
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
 }
 
 ///

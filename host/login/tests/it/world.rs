@@ -68,6 +68,14 @@ pub struct Held {
     pub entropy_broken: bool,
     pub save_refused: bool,
     pub save_policy: bool,
+    /// The user store tells nothing of anybody.
+    pub profiles_away: bool,
+    /// So many moves are lost to somebody who changes nothing.
+    pub overtaken: u32,
+    /// Nothing can be counted.
+    pub count_refused: bool,
+    /// The logins of an account cannot be ended.
+    pub close_refused: bool,
     /// A backup code that is tried cannot be taken off the list.
     pub spend_refused: bool,
     pub comparisons: u32,
@@ -352,6 +360,14 @@ impl Inner {
             return Advanced::Lost;
         }
         held.logins.remove(seen.id.as_str());
+        if held.overtaken > 0 {
+            held.overtaken -= 1;
+            let version = seen.version + 1;
+            let key = seen.id.as_str().to_owned();
+            let moved = Login { version, ..current };
+            held.logins.insert(key, (moved, attempts));
+            return Advanced::Lost;
+        }
         let login = Login {
             id,
             version: seen.version + 1,
@@ -473,8 +489,12 @@ impl LoginStore for Inner {
         account: &AccountRef,
         except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
+        let mut held = self.held();
+        if held.close_refused {
+            return Err(StoreError::new("the disk is full"));
+        }
         let mut closed = 0;
-        for (login, _) in self.held().logins.values_mut() {
+        for (login, _) in held.logins.values_mut() {
             if login.is_open_for(tenant, account) && Some(&login.id) != except {
                 login.state = State::closed();
                 login.version += 1;
@@ -649,6 +669,9 @@ impl Counters for Inner {
     async fn spend(&self, budgets: &[Budget], now: Timestamp) -> Result<Spending, StoreError> {
         yield_now().await;
         let mut held = self.held();
+        if held.count_refused {
+            return Err(StoreError::new("the store is busy"));
+        }
         for (index, budget) in budgets.iter().enumerate() {
             let hits = held.counters.entry(budget.key.clone()).or_default();
             let ends = |hit: Option<&Timestamp>| hit.map_or(now, |hit| hit.plus(budget.window));
@@ -773,6 +796,9 @@ impl Directory for Inner {
     async fn profile(&self, _: &TenantId, account: &AccountRef) -> Result<Profile, DirectoryError> {
         yield_now().await;
         let held = self.held();
+        if held.profiles_away {
+            return Err(StoreError::new("the user store is away").into());
+        }
         let user = held.users.get(&account.name);
         Ok(user.map(|user| user.profile.clone()).unwrap_or_default())
     }
