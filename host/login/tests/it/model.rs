@@ -3,6 +3,7 @@
 
 use crate::world::*;
 use postern_login::login::{LoginId, Notice, StopReason};
+use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
 use postern_otp::Closed;
 use proptest::prelude::*;
@@ -12,6 +13,8 @@ use std::time::Duration;
 enum Act {
     Login,
     Right,
+    /// As `Right`, and into the session in the same act, as the pages do.
+    RightAndIn,
     Wrong,
     Older,
     Resend,
@@ -187,6 +190,11 @@ impl Model {
             Act::BackupWrong => self.refused(Notice::BackupCodeWrong),
             _ if expired => self.refused(Notice::CodeExpired),
             Act::Right => self.success(),
+            Act::RightAndIn => {
+                let seen = self.success();
+                self.at = At::Nowhere;
+                seen
+            }
             Act::Older if has_older => self.refused(Notice::CodeSuperseded),
             _ => self.refused(Notice::CodeWrong),
         })
@@ -220,7 +228,7 @@ impl Real {
     async fn perform(&mut self, act: Act) -> Option<Seen> {
         let logins = &self.world.logins;
         let typed = match act {
-            Act::Right => self.codes.last().cloned().unwrap_or_default(),
+            Act::Right | Act::RightAndIn => self.codes.last().cloned().unwrap_or_default(),
             Act::Older if self.codes.len() > 1 => self.codes[self.codes.len() - 2].clone(),
             _ => "not-a-code".to_owned(),
         };
@@ -243,6 +251,14 @@ impl Real {
             }
             Act::Right | Act::Wrong | Act::Older => {
                 logins.submit_code(&self.id, &typed, &facts()).await
+            }
+            Act::RightAndIn => {
+                let entered = logins.sign_in_with_code(&self.id, &typed, None, &facts());
+                match entered.await {
+                    Ok(Entered::In(_)) => return Some(Seen::In),
+                    Ok(Entered::Moved(moved)) => Ok(moved),
+                    Err(error) => Err(error),
+                }
             }
             Act::Resend => logins.resend(&self.id, &facts()).await,
             Act::BackupRight => {
@@ -300,7 +316,8 @@ fn backup_code(index: u32) -> String {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         3 => Just(Act::Login),
-        2 => Just(Act::Right),
+        1 => Just(Act::Right),
+        1 => Just(Act::RightAndIn),
         6 => Just(Act::Wrong),
         2 => Just(Act::Older),
         3 => Just(Act::Resend),
