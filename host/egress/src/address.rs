@@ -262,7 +262,9 @@ impl fmt::Display for Network {
 /// Why a text is no network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NetworkError {
-    #[error("`{0}` is not a network: write it as `10.1.2.0/24` or `2001:db8:7::/48`")]
+    #[error(
+        "`{0}` is no address and no network: write it as `10.1.2.3`, `10.1.2.0/24` or `2001:db8:7::/48`"
+    )]
     Malformed(String),
     #[error(
         "`{0}` is IPv4 written as IPv6: expected the IPv4 network by itself, such as `10.1.2.0/24`"
