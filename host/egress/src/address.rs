@@ -99,10 +99,14 @@ pub fn classify(address: IpAddr) -> Class {
 
 fn classify_v4(address: Ipv4Addr) -> Class {
     match address.octets() {
-        // AWS, Azure, GCP and others; Alibaba's 100.100.100.200; Azure's wire server.
-        [169, 254, 169, 254] | [169, 254, 170, 2] | [100, 100, 100, 200] | [168, 63, 129, 16] => {
-            Class::Metadata
-        }
+        // AWS, Azure, GCP and others; the tasks of ECS, the pods of EKS.
+        [169, 254, 169, 254] | [169, 254, 170, 2 | 23] => Class::Metadata,
+        // Tencent, Scaleway, Alibaba, Oracle's older cloud, Azure's wire server.
+        [169, 254, 0, 23]
+        | [169, 254, 42, 42]
+        | [100, 100, 100, 200]
+        | [192, 0, 0, 192]
+        | [168, 63, 129, 16] => Class::Metadata,
         [0, ..] => Class::Unspecified,
         [127, ..] => Class::Loopback,
         [10, ..] | [192, 168, ..] => Class::Private,
@@ -138,10 +142,15 @@ fn classify_v6(address: Ipv6Addr) -> Class {
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => classify_v4(last_v4()),
         // Other translators may be configured anywhere in this prefix (RFC 8215).
         [0x64, 0xff9b, 1, ..] => Class::Private,
-        // EC2's metadata service over IPv6.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Class::Metadata,
-        // Google's.
+        // The same over IPv6: EC2's and the pods of EKS, Google's.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] => Class::Metadata,
         [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Class::Metadata,
+        // Oracle's, Scaleway's, Alibaba's, Linode's, OpenStack's.
+        [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+        | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42]
+        | [0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200]
+        | [0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1]
+        | [0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe] => Class::Metadata,
         [first, ..] if first & 0xfe00 == 0xfc00 => Class::Private,
         [first, ..] if first & 0xffc0 == 0xfe80 => Class::LinkLocal,
         [first, ..] if first & 0xffc0 == 0xfec0 => Class::Private,
@@ -253,7 +262,9 @@ impl fmt::Display for Network {
 /// Why a text is no network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NetworkError {
-    #[error("`{0}` is not a network: write it as `10.1.2.0/24` or `2001:db8:7::/48`")]
+    #[error(
+        "`{0}` is no address and no network: write it as `10.1.2.3`, `10.1.2.0/24` or `2001:db8:7::/48`"
+    )]
     Malformed(String),
     #[error(
         "`{0}` is IPv4 written as IPv6: expected the IPv4 network by itself, such as `10.1.2.0/24`"
@@ -303,8 +314,12 @@ mod tests {
             ("168.63.129.16", C::Metadata),
             ("169.253.255.255", C::Global),
             ("169.254.0.0", C::LinkLocal),
+            ("169.254.0.23", C::Metadata),
+            ("169.254.42.42", C::Metadata),
             ("169.254.169.254", C::Metadata),
             ("169.254.170.2", C::Metadata),
+            ("169.254.170.3", C::LinkLocal),
+            ("169.254.170.23", C::Metadata),
             ("169.255.0.0", C::Global),
             ("172.15.255.255", C::Global),
             ("172.16.0.0", C::Private),
@@ -312,6 +327,7 @@ mod tests {
             ("172.32.0.0", C::Global),
             ("191.255.255.255", C::Global),
             ("192.0.0.8", C::Reserved),
+            ("192.0.0.192", C::Metadata),
             ("192.0.1.0", C::Global),
             ("192.0.2.1", C::Reserved),
             ("192.88.99.1", C::Reserved),
@@ -374,9 +390,16 @@ mod tests {
             ("fc00::1", C::Private),
             ("fdff::1", C::Private),
             ("fd00:ec2::254", C::Metadata),
+            ("fd00:ec2::253", C::Private),
+            ("fd00:ec2::23", C::Metadata),
+            ("fd00:c1::a9fe:a9fe", C::Metadata),
+            ("fd00:42::42", C::Metadata),
+            ("fd00:100::100:200", C::Metadata),
+            ("fd00:a9fe:a9fe::1", C::Metadata),
             ("fd20:ce::254", C::Metadata),
             ("fe00::1", C::Reserved),
             ("fe80::1", C::LinkLocal),
+            ("fe80::a9fe:a9fe", C::Metadata),
             ("febf::1", C::LinkLocal),
             ("fec0::1", C::Private),
             ("ff02::1", C::Multicast),
@@ -409,6 +432,8 @@ mod tests {
             ("::ffff:10.1.2.3", [false, true, true]),
             ("10.1.3.3", [false, true, false]),
             ("169.254.1.1", [false, true, false]),
+            ("169.254.0.23", [false, false, false]),
+            ("fe80::a9fe:a9fe", [false, false, false]),
             ("169.254.169.254", [false, false, true]),
             ("::ffff:169.254.169.254", [false, false, true]),
             ("fd00:ec2::254", [false, false, false]),

@@ -161,6 +161,7 @@ impl Config {
             files.push(file);
         }
         entries_named(&federation, &sms_otp, &mut findings);
+        account_attribute_named(&federation, &sms_otp, &mut findings);
         for message in inbound
             .iter()
             .flat_map(|inbound| provisioning::unknown_stores(inbound, &user_stores))
@@ -316,6 +317,22 @@ fn entries_named(federation: &Entries, sms_otp: &SmsOtp, findings: &mut Findings
                 ),
             );
         }
+    }
+}
+
+/// The rule that reads the account from an attribute is told from which one, of all or of one identity provider.
+fn account_attribute_named(federation: &Entries, sms_otp: &SmsOtp, findings: &mut Findings) {
+    let step = &sms_otp.step;
+    let mut settings = step.resolver_settings.iter();
+    let of_all = settings.any(|(name, _)| name == "user_attribute");
+    let mut providers = federation.identity_providers.iter();
+    let of_one = providers.any(|provider| provider.user_attribute.is_some())
+        || !step.resolver_settings_after.is_empty();
+    if step.usecase == "user-attribute" && !of_all && !of_one {
+        findings.problem(
+            "sms_otp.user_attribute",
+            "missing: `usecase` is `userAttribute`, which reads the account from this attribute, or from the one of an `[identity_provider.NAME]`",
+        );
     }
 }
 

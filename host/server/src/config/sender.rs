@@ -208,7 +208,7 @@ fn private(s: &mut Section<'_>) -> Private {
                 match network.as_str().map(str::parse::<Network>) {
                     Some(Ok(network)) => {
                         if network.is_everything() {
-                            s.warning(NAME, format!("`{network}` is every address: this sender may reach whatever this machine reaches; list the provider's network"));
+                            s.warning(NAME, format!("`{network}` is every address of its kind: this sender may reach all that is near, metadata addresses alone excepted; list the provider's network"));
                         }
                         private.listed.push(network);
                     }

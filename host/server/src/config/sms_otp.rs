@@ -171,17 +171,10 @@ fn read_who(s: &mut Section<'_>) -> WhoIsIt {
     let usecase = read_usecase(s);
     let mut resolver_settings = Vec::new();
     let mut set = |name: &str, value: String| resolver_settings.push((name.to_owned(), value));
-    let attribute = read_attribute(s, "user_attribute");
-    let after = read_after(s.table("after"));
-    if usecase == "user-attribute" && attribute.is_none() && after.is_empty() {
-        s.problem(
-            "user_attribute",
-            "missing: `usecase` is `userAttribute`, which reads the account from this attribute",
-        );
-    }
-    if let Some(attribute) = attribute {
+    if let Some(attribute) = read_attribute(s, "user_attribute") {
         set("user_attribute", attribute);
     }
+    let after = read_after(s.table("after"));
     let stores = read_stores(s);
     if !stores.is_empty() {
         set("secondary_userstore", stores.join(","));

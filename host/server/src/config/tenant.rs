@@ -9,7 +9,10 @@ use super::secret::Surroundings;
 use super::section::Section;
 use super::sender::{self, Sender};
 use super::sms_otp::SmsOtp;
-use super::{Config, UserStores, entries, entries_named, senders_and_outbox, senders_named};
+use super::{
+    Config, UserStores, account_attribute_named, entries, entries_named, senders_and_outbox,
+    senders_named,
+};
 use crate::import;
 use postern_federation::Entries;
 use postern_login::TenantId;
@@ -73,6 +76,7 @@ impl TenantDocument {
             refuse_files(&senders, &user_stores, &mut findings);
         }
         entries_named(&federation, &sms_otp, &mut findings);
+        account_attribute_named(&federation, &sms_otp, &mut findings);
         senders_named(&senders, &sms_otp, &mut findings);
         senders_and_outbox(&senders, host.outbox.is_some(), &mut findings);
         let Findings { problems, warnings } = findings;
@@ -264,6 +268,10 @@ mod tests {
                 "limits.attempts_per_challenge",
             ),
             ("brand = 1\n", "brand: found"),
+            (
+                "[sms_otp]\nusecase = \"userAttribute\"\n",
+                "sms_otp.user_attribute: missing",
+            ),
         ] {
             let problems = read(text).unwrap_err();
             assert!(

@@ -401,10 +401,30 @@ fn the_older_spellings_of_usecase_are_aliases() {
         let config = load(&format!("[sms_otp]\nusecase = \"{written}\"\n")).unwrap();
         assert_eq!(config.sms_otp.factor.usecase, meant);
     }
-    assert!(
-        !problems("[sms_otp]\nusecase = \"userAttribute\"\n").is_empty(),
-        "it needs user_attribute"
-    );
+}
+
+/// Of all identity providers, or of one: a login reads any of the three.
+#[test]
+fn the_rule_by_attribute_is_told_which_attribute() {
+    let corp = |more: &str| {
+        format!(
+            "[identity_provider.corp]\ndisplay_name = \"Corp\"\nissuer = \"https://idp.corp.example\"\nclient_id = \"postern\"\nclient_secret = {{ env = \"TOKEN\" }}\n{more}"
+        )
+    };
+    let rule = "[sms_otp]\nusecase = \"userAttribute\"\n";
+    for told in [
+        format!("{rule}user_attribute = \"email\"\n{}", corp("")),
+        format!("{rule}[sms_otp.after.corp]\nuser_attribute = \"email\"\n"),
+        format!("{rule}{}", corp("user_attribute = \"email\"\n")),
+    ] {
+        let config = load(&told).unwrap_or_else(|error| panic!("{told}{error}"));
+        assert_eq!(config.sms_otp.factor.usecase, "user-attribute");
+    }
+    for untold in [rule.to_owned(), format!("{rule}{}", corp(""))] {
+        let found = problems(&untold);
+        let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["sms_otp.user_attribute"], "{untold}");
+    }
 }
 
 #[test]
