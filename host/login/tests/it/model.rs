@@ -253,7 +253,8 @@ impl Real {
                 logins.submit_code(&self.id, &typed, &facts()).await
             }
             Act::RightAndIn => {
-                let entered = logins.sign_in_with_code(&self.id, &typed, None, &facts());
+                let client = facts();
+                let entered = logins.sign_in_with_code(&self.id, &typed, None, &client);
                 match entered.await {
                     Ok(Entered::In(_)) => return Some(Seen::In),
                     Ok(Entered::Moved(moved)) => Ok(moved),
