@@ -33,6 +33,8 @@ impl Logins {
         let failures = first_step_failures(&settings, &login.tenant, name, &client.address);
         self.refuse_if_spent(&failures, self.now())?;
 
+        // Before the user store is asked: what it answers may be over when the login moves.
+        let since = Some(self.ports.logins.closings());
         let checked = self
             .ports
             .directory
@@ -56,12 +58,6 @@ impl Logins {
                     .await;
             }
         };
-        let profile = self
-            .ports
-            .directory
-            .profile(&login.tenant, &account)
-            .await
-            .map_err(unavailable)?;
         let who = Who {
             subject: subject_of(&login, &account),
             display: account.name.clone(),
@@ -69,7 +65,7 @@ impl Logins {
             first: FirstFactor::Password,
             attributes: Vec::new(),
         };
-        self.second_step(login, who, Some(profile), None, settings, client)
+        self.second_step(login, who, None, since, settings, client)
             .await
     }
 
@@ -96,6 +92,7 @@ impl Logins {
         let first = FirstFactor::Federated {
             identity_provider: said.identity_provider.clone(),
         };
+        let since = Some(self.ports.logins.closings());
         let account = match self.resolve(&said, &settings).await {
             Resolved::Account(account) => account,
             Resolved::Nobody => {
@@ -112,17 +109,11 @@ impl Logins {
                     attributes: said.attributes.clone(),
                 };
                 return self
-                    .second_step(login, who, None, Some(&said), settings, client)
+                    .second_step(login, who, Some(&said), since, settings, client)
                     .await;
             }
             Resolved::Refused => return self.refused_by_resolver(login, &settings, client).await,
         };
-        let profile = self
-            .ports
-            .directory
-            .profile(&login.tenant, &account)
-            .await
-            .map_err(unavailable)?;
         let who = Who {
             // One counter for an account, whichever way its first step was taken (attack A-09).
             subject: subject_of(&login, &account),
@@ -131,7 +122,7 @@ impl Logins {
             first,
             attributes: said.attributes.clone(),
         };
-        self.second_step(login, who, Some(profile), Some(&said), settings, client)
+        self.second_step(login, who, Some(&said), since, settings, client)
             .await
     }
 

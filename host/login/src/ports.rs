@@ -72,14 +72,22 @@ pub trait LoginStore: Send + Sync {
     ) -> Result<Option<Login>, StoreError>;
     /// Compare-and-swap: writes `next` only if the version is still the one `seen` carries; one
     /// writer wins. On success gives the login back with its new version.
-    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError>;
-    /// As `advance`, and the login continues under a new id: the old one is dead (attack S-01).
-    async fn advance_renamed(
+    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
+        self.advance_as(seen, next, seen.id.clone(), None).await
+    }
+    /// As `advance`, and the login continues under `id`: if that is a new one, the old one is dead
+    /// (attack S-01). Lost as well if `close_logins_of` was called since for the account that `next` is
+    /// open for (`State::open_for`), decided in one step with the move: the two never miss each other.
+    async fn advance_as(
         &self,
         seen: &Login,
         next: State,
         id: LoginId,
+        since: Option<Closings>,
     ) -> Result<Advanced, StoreError>;
+    /// To be read before an account is looked up for a login that is not open for it yet: what is found
+    /// of it then may be out of date when the login moves (`Settlement::since`).
+    fn closings(&self) -> Closings;
     /// `advance`, and what follows from winning it; losing leaves nothing behind. A store that keeps
     /// ledgers and audit rows as well writes all of it in one transaction: one commit to wait for, and
     /// no move without its row. It then says `AuditLog::heard` of each event. This default does one
@@ -92,10 +100,8 @@ pub trait LoginStore: Send + Sync {
         attempts: &dyn AttemptStore,
         audit: &dyn AuditLog,
     ) -> Result<Advanced, StoreError> {
-        let advanced = match then.rename {
-            Some(id) => self.advance_renamed(seen, next, id).await?,
-            None => self.advance(seen, next).await?,
-        };
+        let id = then.rename.unwrap_or_else(|| seen.id.clone());
+        let advanced = self.advance_as(seen, next, id, then.since).await?;
         if let Advanced::Won(_) = advanced {
             if let Some(subject) = &then.clear {
                 attempts.clear(subject).await?;
@@ -134,7 +140,7 @@ pub trait LoginStore: Send + Sync {
     }
     /// Every login that may still let the account in (`Login::is_open_for`), but for `except`, becomes
     /// `State::closed`: its number changed (attack B-04), or its password (attack B-01), or it was locked.
-    /// Returns how many.
+    /// One that is yet to be opened by what was checked before is refused (`advance_as`). Returns how many.
     async fn close_logins_of(
         &self,
         tenant: &TenantId,
@@ -144,11 +150,19 @@ pub trait LoginStore: Send + Sync {
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError>;
 }
 
+/// How often a store has closed logins: a moment among its closings, whatever its clock says. It means
+/// nothing to another store, nor after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closings(pub u64);
+
 /// What else becomes true when an advance is won.
 #[derive(Debug, Clone, Default)]
 pub struct Settlement {
     /// The login continues under a new id (attack S-01).
     pub rename: Option<LoginId>,
+    /// When the account was looked up: the advance is lost if its logins were closed since (attacks B-01,
+    /// B-04).
+    pub since: Option<Closings>,
     /// `AttemptStore::clear` of this subject.
     pub clear: Option<Subject>,
     /// `AuditLog::record`, in this order.

@@ -9,7 +9,7 @@ use crate::login::{
     Authenticated, Challenge, Challenged, Login, LoginId, Notice, NumberWanted, SecondFactor,
     State, StopReason, Stopped, Who,
 };
-use crate::ports::{Advanced, FederatedLogin, Profile, Settlement, TenantSettings};
+use crate::ports::{Advanced, Closings, FederatedLogin, Profile, Settlement, TenantSettings};
 use crate::resolve::{federated_number, federated_number_wanted};
 use crate::sign_on::said;
 use crate::throttle::{Outlay, send_budgets};
@@ -26,22 +26,22 @@ pub(crate) struct Begin {
     /// The number is kept once its code was right.
     pub(crate) keep: bool,
     pub(crate) shown: Option<String>,
-    /// The login continues under this id.
-    pub(crate) rename: Option<LoginId>,
-    pub(crate) events: Vec<AuditEvent>,
+    pub(crate) then: Settlement,
 }
 
 impl Logins {
-    /// The first step is proven: decides by the table and goes on under a new id.
+    /// The first step is proven: decides by the table and goes on under a new id. `since` is from before
+    /// the account was looked up, where the login is not open for it yet.
     pub(crate) async fn second_step(
         &self,
         login: Login,
         who: Who,
-        profile: Option<Profile>,
         said: Option<&FederatedLogin>,
+        since: Option<Closings>,
         settings: Arc<TenantSettings>,
         client: &ClientFacts,
     ) -> Result<Moved, LoginError> {
+        let profile = self.facts_of(&login.tenant, who.account.as_ref()).await?;
         let now = self.now();
         let address = Some(client.address.clone());
         let barred = self
@@ -53,8 +53,12 @@ impl Logins {
             who: Some(who.display.clone()),
             ..event(&login, now, address.clone(), what)
         };
-        let mut events = vec![event(What::FirstStepPassed)];
-        let rename = Some(self.fresh_id()?);
+        let mut then = Settlement {
+            rename: Some(self.fresh_id()?),
+            since,
+            events: vec![event(What::FirstStepPassed)],
+            ..Settlement::default()
+        };
         let next = match (barred, need) {
             (None, Need::Send(number)) => {
                 let shown = shown(&settings, profile.as_ref(), &number, Typed::No);
@@ -63,8 +67,7 @@ impl Logins {
                     number,
                     keep: false,
                     shown,
-                    rename,
-                    events,
+                    then,
                 };
                 return self.challenge(login, begin, settings, client).await;
             }
@@ -74,7 +77,8 @@ impl Logins {
                 notice: None,
             }),
             (None, Need::Skip(why)) => {
-                events.push(event(What::SecondFactorSkipped { why: word_of(&why) }));
+                then.events
+                    .push(event(What::SecondFactorSkipped { why: word_of(&why) }));
                 State::Authenticated(Authenticated {
                     who,
                     second: SecondFactor::NotNeeded(why),
@@ -83,30 +87,43 @@ impl Logins {
             }
             (None, Need::Refuse(refusal)) => {
                 let reason = StopReason::Refused(refusal);
-                events.push(event(stop_event(reason)));
+                then.events.push(event(stop_event(reason)));
                 State::Stopped(Stopped {
                     reason,
                     who: Some(who),
                 })
             }
             (Some(reason), _) => {
-                events.push(event(stop_event(reason)));
+                then.events.push(event(stop_event(reason)));
                 State::Stopped(Stopped {
                     reason,
                     who: Some(who),
                 })
             }
         };
-        let then = Settlement {
-            rename,
-            events,
-            ..Settlement::default()
-        };
         let settled = self.settle(&login, next, then).await?;
         match settled {
             Advanced::Won(login) => Ok(self.moved(&login, &settings)),
-            Advanced::Lost => Err(LoginError::Conflict),
+            Advanced::Lost => self.overtaken(login, since, &settings, client).await,
         }
+    }
+
+    /// The account was changed while it was looked up: the login ends like those that were open for it.
+    /// Or somebody was faster with the login itself, and it stays theirs.
+    async fn overtaken(
+        &self,
+        login: Login,
+        since: Option<Closings>,
+        settings: &TenantSettings,
+        client: &ClientFacts,
+    ) -> Result<Moved, LoginError> {
+        if since.is_none() {
+            return Err(LoginError::Conflict);
+        }
+        let closed = postern_otp::Closed::Overtaken;
+        let (reason, word) = (StopReason::Closed(closed), word_of(&closed));
+        self.stopped_at_first_step(login, settings, client, reason, &word)
+            .await
     }
 
     /// The person typed a number where one was asked for.
@@ -175,8 +192,7 @@ impl Logins {
             keep: wanted.keep,
             shown: shown(&settings, profile.as_ref(), &number, Typed::Yes),
             number,
-            rename: None,
-            events: Vec::new(),
+            then: Settlement::default(),
         };
         self.challenge(login, begin, settings, client).await
     }
@@ -193,9 +209,10 @@ impl Logins {
         let address = Some(client.address.clone());
         let now = self.now();
         let state = self.claim(&begin, &settings, now).await?;
-        let mut events = begin.events;
+        let mut then = begin.then;
+        let since = then.since;
         if let State::Stopped(stopped) = &state {
-            events.push(AuditEvent {
+            then.events.push(AuditEvent {
                 who: Some(begin.who.display.clone()),
                 ..event(&login, now, address.clone(), stop_event(stopped.reason))
             });
@@ -209,11 +226,6 @@ impl Logins {
                 Some(&client.address),
             )
         });
-        let then = Settlement {
-            rename: begin.rename,
-            events,
-            ..Settlement::default()
-        };
         let spending = async {
             match &budgets {
                 Some(budgets) => self.spend_on_sending(budgets, now).await.map(Some),
@@ -221,8 +233,9 @@ impl Logins {
             }
         };
         let (outlay, settled) = tokio::join!(spending, self.settle(&login, state, then));
-        let Advanced::Won(login) = settled? else {
-            return Err(LoginError::Conflict);
+        let login = match settled? {
+            Advanced::Won(login) => login,
+            Advanced::Lost => return self.overtaken(login, since, &settings, client).await,
         };
         let login = match outlay {
             Ok(Some(Outlay::Granted)) => {

@@ -129,9 +129,9 @@ impl Logins {
         };
         let who = who.clone();
         let settings = self.settings_of(&login).await?;
-        let profile = self.facts_of(&login.tenant, who.account.as_ref()).await?;
         let said = said(&login.tenant, &who);
-        self.second_step(login, who, profile, said.as_ref(), settings, client)
+        // Open for the account already, the login is closed with its others.
+        self.second_step(login, who, said.as_ref(), None, settings, client)
             .await
     }
 

@@ -423,9 +423,9 @@ impl Logins {
             let won = match to {
                 To::State(next) => {
                     let then = Settlement {
-                        rename: None,
                         clear,
                         events,
+                        ..Settlement::default()
                     };
                     match self.settle(&seen, next.clone(), then).await? {
                         Advanced::Won(login) => Some(login),

@@ -132,6 +132,8 @@ suite! {
     one_of_many_who_finish_a_login_opens_a_session
     a_login_that_moved_on_is_not_taken
     the_logins_of_an_account_end_together
+    a_login_is_not_opened_by_what_was_checked_before_the_closing
+    a_closing_and_a_first_step_never_miss_each_other
     expired_logins_are_removed_in_small_batches
     a_thousand_guesses_pay_five_attempts
     a_login_that_is_gone_or_over_has_no_budget

@@ -7,6 +7,7 @@
 mod attempts;
 mod audit_chain;
 mod backup_set;
+mod closed;
 pub mod conformance;
 
 mod digest;

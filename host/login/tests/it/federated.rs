@@ -9,8 +9,8 @@ use postern_login::ports::{AccountRef, FederatedLogin, Resolution};
 use postern_login::session::{ASKED_ATTRIBUTE, UNTIL_ATTRIBUTE};
 use postern_login::sign_on::{Demand, Recognized};
 use postern_login::{LoginError, LoginId, Step, TenantId};
-use postern_otp::Timestamp;
 use postern_otp::need::{NotNeeded, Refusal};
+use postern_otp::{Closed, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,26 @@ fn alice() -> Resolution {
     Resolution::Account(AccountRef {
         name: "alice".to_owned(),
     })
+}
+
+/// B-01, B-04: as with a password.
+#[tokio::test]
+async fn an_account_that_changes_while_it_is_resolved_is_not_gone_on_with() {
+    let world = World::new();
+    resolves_to(&world, alice());
+    world.held().changed_meanwhile = Some("alice".to_owned());
+    let moved = federated(&world).await;
+    let reason = StopReason::Closed(Closed::Overtaken);
+    assert_eq!(
+        moved.step,
+        Step::Stopped {
+            reason,
+            backup_codes: false
+        }
+    );
+    assert_eq!(world.calls(), 0);
+    let moved = federated(&world).await;
+    assert!(matches!(moved.step, Step::AskCode(_)), "{:?}", moved.step);
 }
 
 /// one counter, whichever way the first step was taken.

@@ -6,6 +6,7 @@ use postern_login::audit::What;
 use postern_login::login::{Notice, SecondFactor, StopReason};
 use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
+use postern_otp::Closed;
 use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal};
 
@@ -356,6 +357,46 @@ async fn a_code_that_is_right_while_the_user_store_is_away_is_used_up() {
 }
 
 /// It is good for another try, and each was paid for.
+/// B-01, B-04: an account that is changed while its password is looked at has no login to be ended yet.
+#[tokio::test]
+async fn a_password_that_was_right_before_the_account_changed_opens_nothing() {
+    let world = World::with(|settings| {
+        settings.factor.capture_number = true;
+        settings.factor.mandatory = false;
+    });
+    let mut eve = user(None);
+    eve.profile.opted_out = true;
+    world.held().users.insert("eve".to_owned(), eve);
+    let signs_in = async |name: &str, password: &str, changed: &str| {
+        let id = world.begin().await;
+        world.held().changed_meanwhile = Some(changed.to_owned());
+        let moved = world.logins.password(&id, name, password, &facts()).await;
+        moved.unwrap().step
+    };
+    // Of whom a code is asked, a number, and nothing.
+    for name in ["alice", "bob", "eve"] {
+        let step = signs_in(name, "right", name).await;
+        let ended = Step::Stopped {
+            reason: StopReason::Closed(Closed::Overtaken),
+            backup_codes: false,
+        };
+        assert_eq!(step, ended, "{name}");
+        assert_eq!(world.calls(), 0);
+    }
+    let passed = |what: &What| matches!(what, What::FirstStepPassed);
+    assert_eq!(world.count(passed), 0);
+    let overtaken =
+        |what: &What| matches!(what, What::LoginStopped { reason } if reason == "overtaken");
+    assert_eq!(world.count(overtaken), 3);
+    // What happens to somebody else is nothing to them.
+    let step = signs_in("alice", "new", "bob").await;
+    assert!(matches!(step, Step::AskCode(_)), "{step:?}");
+    let step = signs_in("bob", "new", "alice").await;
+    assert_eq!(step, Step::AskNumber { notice: None });
+    let step = signs_in("eve", "new", "alice").await;
+    assert_eq!(step, Step::Authenticated);
+}
+
 #[tokio::test]
 async fn a_right_code_that_is_overtaken_again_and_again_is_told_of() {
     let world = World::new();

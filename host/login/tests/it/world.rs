@@ -74,6 +74,11 @@ pub struct Held {
     pub overtaken: u32,
     /// Nothing can be counted.
     pub count_refused: bool,
+    /// Whose logins were ended.
+    pub closings: Vec<(TenantId, AccountRef)>,
+    /// This account gets another password, `new`, just after the next answer of the user store to a
+    /// password, of the resolver to a person, or of the store to a session.
+    pub changed_meanwhile: Option<String>,
     /// The logins of an account cannot be ended.
     pub close_refused: bool,
     /// A backup code that is tried cannot be taken off the list.
@@ -351,13 +356,33 @@ impl Inner {
         self.state.lock().unwrap()
     }
 
-    fn swap(&self, seen: &Login, next: State, id: LoginId) -> Advanced {
+    /// Time passes between an answer and what is made of it.
+    async fn meanwhile(&self) {
+        let changed = self.held().changed_meanwhile.take();
+        if let Some(name) = changed {
+            let account = AccountRef { name };
+            self.set_password(&tenant(), &account, "new").await.unwrap();
+            let closed = self.close_logins_of(&tenant(), &account, None).await;
+            closed.unwrap();
+        }
+    }
+
+    fn swap(&self, seen: &Login, next: State, id: LoginId, since: Option<Closings>) -> Advanced {
         let mut held = self.held();
         let Some((current, attempts)) = held.logins.get(seen.id.as_str()).cloned() else {
             return Advanced::Lost;
         };
         if current.version != seen.version {
             return Advanced::Lost;
+        }
+        if let (Some(Closings(since)), Some(account)) = (since, next.open_for()) {
+            let since = usize::try_from(since).unwrap();
+            let opens = |(tenant, closed): &(TenantId, AccountRef)| {
+                *tenant == seen.tenant && closed == account
+            };
+            if held.closings[since..].iter().any(opens) {
+                return Advanced::Lost;
+            }
         }
         held.logins.remove(seen.id.as_str());
         if held.overtaken > 0 {
@@ -461,18 +486,18 @@ impl LoginStore for Inner {
         let login = held.logins.get(id.as_str()).map(|(login, _)| login.clone());
         Ok(login.filter(|login| login.tenant == *tenant && now < login.expires_at))
     }
-    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
-        yield_now().await;
-        Ok(self.swap(seen, next, seen.id.clone()))
-    }
-    async fn advance_renamed(
+    async fn advance_as(
         &self,
         seen: &Login,
         next: State,
         id: LoginId,
+        since: Option<Closings>,
     ) -> Result<Advanced, StoreError> {
         yield_now().await;
-        Ok(self.swap(seen, next, id))
+        Ok(self.swap(seen, next, id, since))
+    }
+    fn closings(&self) -> Closings {
+        Closings(self.held().closings.len() as u64)
     }
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
         yield_now().await;
@@ -493,6 +518,7 @@ impl LoginStore for Inner {
         if held.close_refused {
             return Err(StoreError::new("the disk is full"));
         }
+        held.closings.push((tenant.clone(), account.clone()));
         let mut closed = 0;
         for (login, _) in held.logins.values_mut() {
             if login.is_open_for(tenant, account) && Some(&login.id) != except {
@@ -619,13 +645,17 @@ impl SessionStore for Inner {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let held = self.held();
-        let mut own = held
-            .sessions
-            .iter()
-            .filter(|session| session.tenant == *tenant);
-        let found = own.find(|session| session.id == *id);
-        Ok(found.filter(|session| now < session.expires_at).cloned())
+        let found = {
+            let held = self.held();
+            let mut own = held
+                .sessions
+                .iter()
+                .filter(|session| session.tenant == *tenant);
+            let found = own.find(|session| session.id == *id);
+            found.filter(|session| now < session.expires_at).cloned()
+        };
+        self.meanwhile().await;
+        Ok(found)
     }
     async fn close(&self, tenant: &TenantId, id: &SessionId) -> Result<(), StoreError> {
         let mut held = self.held();
@@ -767,11 +797,12 @@ impl Directory for Inner {
         password: &str,
     ) -> Result<PasswordCheck, DirectoryError> {
         yield_now().await;
-        let held = self.held();
         let account = AccountRef {
             name: name.to_owned(),
         };
-        Ok(match held.users.get(name) {
+        let user = self.held().users.get(name).cloned();
+        self.meanwhile().await;
+        Ok(match user {
             Some(user) if user.password != password => PasswordCheck::Wrong,
             Some(user) if user.profile.locked => PasswordCheck::Locked(account),
             Some(_) => PasswordCheck::Right(account),
@@ -952,9 +983,13 @@ impl UserResolver for Inner {
         settings: &[(String, String)],
         _: &FederatedLogin,
     ) -> Resolution {
-        let mut held = self.held();
-        held.resolver_settings = settings.to_vec();
-        held.resolution.clone().unwrap_or(Resolution::NotFound)
+        let resolution = {
+            let mut held = self.held();
+            held.resolver_settings = settings.to_vec();
+            held.resolution.clone()
+        };
+        self.meanwhile().await;
+        resolution.unwrap_or(Resolution::NotFound)
     }
 }
 

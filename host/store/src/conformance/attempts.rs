@@ -56,7 +56,7 @@ pub async fn a_rename_does_not_refill_attempts(store: &impl Store) {
     }
     let id = login_id();
     let renamed = store
-        .advance_renamed(&login, challenged("alice"), id.clone())
+        .advance_as(&login, challenged("alice"), id.clone(), None)
         .await
         .expect("advance");
     assert!(matches!(renamed, Advanced::Won(_)));

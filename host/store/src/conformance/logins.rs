@@ -76,7 +76,7 @@ pub async fn a_renamed_login_is_dead_under_its_old_id(store: &impl Store) {
     store.insert(&login).await.expect("insert");
     let id = login_id();
     let renamed = store
-        .advance_renamed(&login, number_wanted("alice"), id.clone())
+        .advance_as(&login, number_wanted("alice"), id.clone(), None)
         .await
         .expect("advance");
     let Advanced::Won(renamed) = renamed else {
@@ -100,9 +100,8 @@ pub async fn a_move_clears_the_counter_only_if_it_wins(store: &impl Store) {
     let login = login("t1.example", challenged("alice"));
     store.insert(&login).await.expect("insert");
     let then = || Settlement {
-        rename: None,
         clear: Some(subject.clone()),
-        events: Vec::new(),
+        ..Settlement::default()
     };
     for (wins, in_a_row) in [(true, 0), (false, 1)] {
         let paid = store.pay(&subject, &login.id, NOW, &policy()).await;
@@ -247,6 +246,83 @@ pub async fn the_logins_of_an_account_end_together(store: &impl Store) {
     for closes in [1, 0] {
         let closed = store.close_logins_of(&tenant, &account, None).await;
         assert_eq!(closed.expect("close"), closes, "the one that was spared");
+    }
+}
+
+/// B-01, B-04: what was checked before an account's logins were closed opens none of them afterwards.
+pub async fn a_login_is_not_opened_by_what_was_checked_before_the_closing(store: &impl Store) {
+    let alice = unique("alice");
+    let close = async |tenant: &str, name: &str| {
+        let (tenant, account) = (self::tenant(tenant), AccountRef { name: name.into() });
+        let closed = store.close_logins_of(&tenant, &account, None).await;
+        assert_eq!(closed.expect("close"), 0, "there is nothing to be seen");
+    };
+    let settled = async |since, next: State, rename| {
+        let login = login("t1.example", started());
+        store.insert(&login).await.expect("insert");
+        let then = Settlement {
+            rename,
+            since: Some(since),
+            ..Settlement::default()
+        };
+        let settled = store.settle(&login, next, then, store, store).await;
+        let won = matches!(settled.expect("settle"), Advanced::Won(_));
+        let left = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+        let left = left.expect("load");
+        let as_it_was = left.is_some_and(|left| left.version == login.version);
+        assert_ne!(won, as_it_was, "what is refused stays where it was");
+        won
+    };
+    let before = store.closings();
+    close("t1.example", &alice).await;
+    let after = store.closings();
+    close("t2.example", &alice).await;
+    close("t1.example", &unique("bob")).await;
+    let not_needed = SecondFactor::NotNeeded(NotNeeded::OptedOut);
+    for next in [
+        identified(&alice),
+        number_wanted(&alice),
+        challenged(&alice),
+        authenticated(&alice, not_needed),
+        locked(&alice),
+    ] {
+        for rename in [None, Some(login_id())] {
+            let late = settled(before, next.clone(), rename).await;
+            assert!(!late, "{next:?} begins with what was checked before");
+        }
+        let in_time = settled(after, next.clone(), Some(login_id())).await;
+        assert!(in_time, "{next:?} is held up by the closing before it");
+    }
+    // The other ones' logins, and what lets nobody in.
+    let carol = challenged(&unique("carol"));
+    for next in [carol, started(), State::closed()] {
+        assert!(settled(before, next.clone(), None).await, "{next:?}");
+    }
+}
+
+/// B-01: whichever comes first, none is left that may let the account in.
+pub async fn a_closing_and_a_first_step_never_miss_each_other(store: &impl Store) {
+    let name = unique("alice");
+    let account = AccountRef { name: name.clone() };
+    let mut racers = JoinSet::new();
+    let since = store.closings();
+    for _ in 0..64 {
+        let login = login("t1.example", started());
+        store.insert(&login).await.expect("insert");
+        let (store, next) = (store.clone(), challenged(&name));
+        racers.spawn(async move {
+            let moved = store.advance_as(&login, next, login.id.clone(), Some(since));
+            let _either = moved.await.expect("advance");
+            login
+        });
+    }
+    let tenant = tenant("t1.example");
+    let closed = store.close_logins_of(&tenant, &account, None).await;
+    closed.expect("close");
+    for login in racers.join_all().await {
+        let left = LoginStore::load(store, &login.tenant, &login.id, NOW).await;
+        let left = left.expect("load").expect("it is there");
+        assert!(!left.is_open_for(&tenant, &account), "{left:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use super::{LoginRow, Memory, remove_over};
 use crate::digest;
 use async_trait::async_trait;
 use postern_login::error::StoreError;
-use postern_login::ports::{AccountRef, Advanced, LoginStore};
+use postern_login::ports::{AccountRef, Advanced, Closings, LoginStore};
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 
@@ -40,17 +40,43 @@ impl LoginStore for Memory {
             .map(|row| row.login.clone()))
     }
 
-    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, seen.id.clone())
-    }
-
-    async fn advance_renamed(
+    async fn advance_as(
         &self,
         seen: &Login,
         next: State,
         id: LoginId,
+        since: Option<Closings>,
     ) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, id)
+        let mut tables = self.tables();
+        let old = digest::of(seen.id.as_str());
+        let new = digest::of(id.as_str());
+        let current = tables.logins.get(&old).map(|row| row.login.version);
+        if current != Some(seen.version) {
+            return Ok(Advanced::Lost);
+        }
+        if let (Some(since), Some(account)) = (since, next.open_for())
+            && tables.closed.since(since, named(&seen.tenant, account))
+        {
+            return Ok(Advanced::Lost);
+        }
+        if new != old && tables.logins.contains_key(&new) {
+            return Err(StoreError::new("the login's id is taken"));
+        }
+        let login = Login {
+            id,
+            version: seen.version + 1,
+            state: next,
+            ..seen.clone()
+        };
+        if let Some(mut row) = tables.logins.remove(&old) {
+            row.login = login.clone();
+            tables.logins.insert(new, row);
+        }
+        Ok(Advanced::Won(login))
+    }
+
+    fn closings(&self) -> Closings {
+        self.tables().closed.ever()
     }
 
     async fn take(&self, seen: &Login) -> Result<Option<Login>, StoreError> {
@@ -70,8 +96,10 @@ impl LoginStore for Memory {
         account: &AccountRef,
         except: Option<&LoginId>,
     ) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        tables.closed.note(named(tenant, account));
         let mut closed = 0;
-        for LoginRow { login, .. } in self.tables().logins.values_mut() {
+        for LoginRow { login, .. } in tables.logins.values_mut() {
             if login.is_open_for(tenant, account) && Some(&login.id) != except {
                 login.state = State::closed();
                 login.version += 1;
@@ -88,28 +116,6 @@ impl LoginStore for Memory {
     }
 }
 
-impl Memory {
-    fn swap(&self, seen: &Login, next: State, id: LoginId) -> Result<Advanced, StoreError> {
-        let mut tables = self.tables();
-        let old = digest::of(seen.id.as_str());
-        let new = digest::of(id.as_str());
-        let current = tables.logins.get(&old).map(|row| row.login.version);
-        if current != Some(seen.version) {
-            return Ok(Advanced::Lost);
-        }
-        if new != old && tables.logins.contains_key(&new) {
-            return Err(StoreError::new("the login's id is taken"));
-        }
-        let login = Login {
-            id,
-            version: seen.version + 1,
-            state: next,
-            ..seen.clone()
-        };
-        if let Some(mut row) = tables.logins.remove(&old) {
-            row.login = login.clone();
-            tables.logins.insert(new, row);
-        }
-        Ok(Advanced::Won(login))
-    }
+fn named(tenant: &TenantId, account: &AccountRef) -> i64 {
+    digest::of_account(tenant.as_str(), &account.name)
 }

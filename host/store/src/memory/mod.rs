@@ -22,6 +22,7 @@ mod users;
 
 use crate::audit_chain::Link;
 use crate::backup_set::Set;
+use crate::closed::Closed;
 use crate::directory::hashing::Hashing;
 use crate::directory::identities::Identity;
 use crate::directory::users::User;
@@ -50,6 +51,7 @@ pub struct Memory {
 struct Tables {
     /// By the SHA-256 of the id, as on disk: nothing here may depend on the id being stored.
     logins: HashMap<[u8; 32], LoginRow>,
+    closed: Closed,
     ledgers: HashMap<String, Ledger>,
     backup_sets: HashMap<String, Set>,
     sessions: HashMap<[u8; 32], Session>,

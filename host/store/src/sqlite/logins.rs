@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use postern_login::audit::AuditEvent;
 use postern_login::error::StoreError;
 use postern_login::ports::{
-    AccountRef, Advanced, AttemptStore, AuditLog, Ending, LoginStore, SessionStore, Settlement,
-    Subject,
+    AccountRef, Advanced, AttemptStore, AuditLog, Closings, Ending, LoginStore, SessionStore,
+    Settlement, Subject,
 };
 use postern_login::{Login, LoginId, State, TenantId};
 use postern_otp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
 
 #[async_trait]
 impl LoginStore for Sqlite {
@@ -66,18 +67,18 @@ impl LoginStore for Sqlite {
         Ok((now < expires_at).then_some(login))
     }
 
-    async fn advance(&self, seen: &Login, next: State) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, seen.id.clone(), Follows::default())
-            .await
-    }
-
-    async fn advance_renamed(
+    async fn advance_as(
         &self,
         seen: &Login,
         next: State,
         id: LoginId,
+        since: Option<Closings>,
     ) -> Result<Advanced, StoreError> {
-        self.swap(seen, next, id, Follows::default()).await
+        self.swap(seen, next, id, since, Follows::default()).await
+    }
+
+    fn closings(&self) -> Closings {
+        self.parts.closed.ever()
     }
 
     /// The move, the cleared counter and the audit rows in one transaction: nobody gets in without
@@ -92,7 +93,7 @@ impl LoginStore for Sqlite {
     ) -> Result<Advanced, StoreError> {
         let id = then.rename.unwrap_or_else(|| seen.id.clone());
         let follows = self.following(then.clear, &then.events)?;
-        let advanced = self.swap(seen, next, id, follows).await?;
+        let advanced = self.swap(seen, next, id, then.since, follows).await?;
         if let Advanced::Won(_) = advanced {
             for event in &then.events {
                 audit.heard(event);
@@ -146,8 +147,13 @@ impl LoginStore for Sqlite {
     ) -> Result<u64, StoreError> {
         let (tenant, account) = (tenant.clone(), account.clone());
         let except = except.map(|id| digest::of(id.as_str()));
-        self.write(move |db| close_logins_of(db, &tenant, &account, except))
-            .await
+        let noted = Arc::clone(&self.parts.closed);
+        self.write(move |db| {
+            // If it is undone after all, somebody is refused who need not have been.
+            noted.note(digest::of_account(tenant.as_str(), &account.name));
+            close_logins_of(db, &tenant, &account, except)
+        })
+        .await
     }
 
     async fn remove_expired(&self, now: Timestamp, rows_max: u32) -> Result<u64, StoreError> {
@@ -205,6 +211,7 @@ impl Sqlite {
         seen: &Login,
         next: State,
         id: LoginId,
+        since: Option<Closings>,
         follows: Follows,
     ) -> Result<Advanced, StoreError> {
         let old = digest::of(seen.id.as_str());
@@ -218,8 +225,13 @@ impl Sqlite {
             true => Outlives::Power,
             false => Outlives::Process,
         };
+        let closed = Arc::clone(&self.parts.closed);
+        let opens = since.zip(account);
         let won = self
             .write_to_outlive(outlives, move |db| {
+                if opens.is_some_and(|(since, account)| closed.since(since, account)) {
+                    return Ok(false);
+                }
                 let rows = if renamed {
                     db.prepare_cached(
                         "UPDATE logins SET id = ?, version = version + 1, account = ?, body = ?

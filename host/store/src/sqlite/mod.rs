@@ -27,6 +27,7 @@ mod writer;
 
 use crate::RowKeys;
 use crate::audit_chain::Chain;
+use crate::closed::Closed;
 use crate::directory::hashing::Hashing;
 use crate::seal::Seal;
 use clients::ByToken;
@@ -134,6 +135,8 @@ pub struct Sqlite {
 struct Parts {
     readers: Readers,
     by_token: ByToken,
+    /// Noted and asked by the writer, between whose acts nothing comes.
+    closed: Arc<Closed>,
     hashing: Hashing,
     chain: Chain,
     seal: Seal,
@@ -203,6 +206,7 @@ impl Sqlite {
             parts: Arc::new(Parts {
                 readers,
                 by_token,
+                closed: Arc::default(),
                 hashing: options.hashing,
                 chain,
                 seal: Seal::new(&keys.documents),
