@@ -541,11 +541,7 @@ impl Administration {
         if !self.ports.accounts.delete(tenant, &account.name).await? {
             return Err(AdminError::no_user(&account.name));
         }
-        self.ports
-            .logins
-            .close_logins_of(tenant, account, None)
-            .await?;
-        self.end_sessions(tenant, &account.name).await?;
+        self.end_all(tenant, account).await?;
         // Whoever gets the name next must not get in with the codes of the one before.
         self.ports
             .backup_codes
@@ -644,18 +640,30 @@ impl Administration {
         }
         let ends = change.locked == Some(true) || change.password.is_some();
         if ends || change.number.is_some() {
-            let logins = self
-                .ports
-                .logins
-                .close_logins_of(tenant, account, None)
-                .await?;
-            let mut sessions = 0;
-            if ends {
-                sessions = self.end_sessions(tenant, &account.name).await?;
-            }
+            let (logins, sessions) = match ends {
+                true => self.end_all(tenant, account).await?,
+                false => {
+                    let logins = &self.ports.logins;
+                    (logins.close_logins_of(tenant, account, None).await?, 0)
+                }
+            };
             tracing::info!(account = %account.name, logins, sessions, "an account was changed: what was open is closed");
         }
         Ok(())
+    }
+
+    /// The account's logins, and its sessions before and after: no login begins from one of these any
+    /// more, and a login that became one until it was to be closed ends too.
+    async fn end_all(
+        &self,
+        tenant: &TenantId,
+        account: &AccountRef,
+    ) -> Result<(u64, u64), AdminError> {
+        let before = self.end_sessions(tenant, &account.name).await;
+        let logins = &self.ports.logins;
+        let logins = logins.close_logins_of(tenant, account, None).await?;
+        let after = self.end_sessions(tenant, &account.name).await?;
+        Ok((logins, before? + after))
     }
 
     pub(crate) async fn end_sessions(

@@ -6,8 +6,8 @@
 use crate::application::Application;
 use crate::begin::{ClientFacts, Moved};
 use crate::first_step::unavailable;
-use crate::login::{FirstFactor, Identified, Origin, Purpose, SecondFactor, State, Who};
-use crate::ports::{AccountRef, FederatedLogin, Profile};
+use crate::login::{FirstFactor, Identified, Origin, Purpose, SecondFactor, Started, State, Who};
+use crate::ports::{AccountRef, Advanced, FederatedLogin, Profile, Settlement};
 use crate::second_step::needed;
 use crate::session::{Session, SessionId};
 use crate::{LoginError, LoginId, Logins, TenantId};
@@ -91,7 +91,8 @@ impl Logins {
 
     /// A login that begins after the first step, which `session` proves. Nothing is sent yet: a
     /// page of another site can make a browser come here, and must not make it cost a message
-    /// (attack S-04). The person goes on with `second_step_wanted`.
+    /// (attack S-04). The person goes on with `second_step_wanted`. If the session has ended by now, the
+    /// login is at its first step.
     pub async fn step_up(
         &self,
         session: &Session,
@@ -111,10 +112,25 @@ impl Logins {
             Purpose::Login,
             client.locale.clone(),
             &settings,
-            identified,
+            State::Started(Started::default()),
         )?;
         self.ports.logins.insert(&login).await?;
-        Ok(self.moved(&login, &settings))
+        // Whatever ends an account's sessions with its logins does so before the logins: either the session
+        // is not found any more, or they are closed after this, with this one or with its move refused.
+        let since = self.ports.logins.closings();
+        let sessions = &self.ports.sessions;
+        let found = sessions.find(&self.tenant, &session.id, self.now()).await?;
+        if found.is_none() {
+            return Ok(self.moved(&login, &settings));
+        }
+        let then = Settlement {
+            since: Some(since),
+            ..Settlement::default()
+        };
+        match self.settle(&login, identified, then).await? {
+            Advanced::Won(moved) => Ok(self.moved(&moved, &settings)),
+            Advanced::Lost => Ok(self.moved(&login, &settings)),
+        }
     }
 
     /// The person wants to go on: the second step begins.

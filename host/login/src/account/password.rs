@@ -77,6 +77,9 @@ impl Logins {
         }
         let changed = self.event(session, client, What::PasswordChanged);
         let whose = session.subject();
+        let sessions = &self.ports.sessions;
+        // Before the logins: none begins from one of them any more.
+        let ended = sessions.close_all_of(&whose, Some(&session.id)).await;
         let (logins, recorded) = tokio::join!(
             self.ports
                 .logins
@@ -84,11 +87,9 @@ impl Logins {
             self.ports.audit.record(changed)
         );
         logins?;
-        // After the logins: one that becomes a session until then is among those that end here.
-        self.ports
-            .sessions
-            .close_all_of(&whose, Some(&session.id))
-            .await?;
+        ended?;
+        // And after them: one that became a session until then is among those that end here.
+        sessions.close_all_of(&whose, Some(&session.id)).await?;
         recorded?;
         let region = default_region(&settings);
         if let Some(number) = facts(Some(&profile), region.as_ref()).number {

@@ -587,6 +587,24 @@ async fn a_new_password_ends_other_sessions_and_open_challenges_and_is_told() {
     }
 }
 
+/// Nothing begins from them while the logins are ended, nor when these cannot be.
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_before_the_logins() {
+    let world = World::new();
+    changeable(&world);
+    let other = world.session_of("alice").await;
+    let session = world.session_of("alice").await;
+    world.held().close_refused = true;
+    let changed = world
+        .logins
+        .change_password(&session, "right", "better than before", &facts())
+        .await;
+    assert!(matches!(changed, Err(LoginError::Unavailable(_))));
+    let logins = &world.logins;
+    assert!(logins.session(&other.id).await.unwrap().is_none());
+    assert!(logins.session(&session.id).await.unwrap().is_some());
+}
+
 /// B-01: one that goes on from a session, one whose code was right, and one that takes a backup code in
 /// place of the locked factor's.
 #[tokio::test]

@@ -212,6 +212,32 @@ async fn where_wrong_codes_lock_the_account_no_session_of_it_is_stepped_up() {
     }
 }
 
+/// B-01: ended before the login began, or with the account's logins just after it was looked at.
+#[tokio::test]
+async fn from_a_session_that_ends_meanwhile_no_login_goes_on() {
+    for ended in [true, false] {
+        let world = World::new();
+        let session = by_password(&world).await;
+        match ended {
+            true => world.logins.logout(&session.id).await.unwrap(),
+            false => world.held().changed_meanwhile = Some("alice".to_owned()),
+        }
+        let asks = application(SecondStep::SmsOtp);
+        let moved = world
+            .logins
+            .step_up(&session, asks.clone(), browser(), &facts())
+            .await
+            .unwrap();
+        let first = Step::FirstStep {
+            notice: None,
+            application: asks,
+        };
+        assert_eq!(moved.step, first);
+        let wanted = world.logins.second_step_wanted(&moved.id, &facts()).await;
+        assert!(matches!(wanted, Err(LoginError::OutOfOrder)), "{wanted:?}");
+    }
+}
+
 /// What was not needed then may be needed now.
 #[tokio::test]
 async fn an_opt_out_that_is_taken_back_asks_for_the_code() {
