@@ -21,6 +21,7 @@ use crate::error::{Fault, FaultKind, Refusal, Stage, StartError};
 use crate::limits::{ClassLimits, Limits};
 use crate::manifest::Kind;
 use crate::step::{self, Guest, Linked, panic_text};
+use crate::ticker::Ticker;
 use crate::wire::{Answer, CallRef, Outcome, Shape};
 
 /// How much address space a process has for memories. Code is compiled for one or the other.
@@ -124,6 +125,8 @@ pub(crate) struct Engine {
     share: Share,
     plugins: RwLock<HashMap<u32, Arc<Plugin>>>,
     pooled: bool,
+    /// Dropped last: its thread then finds no engine.
+    ticker: Ticker,
 }
 
 struct Plugin {
@@ -166,6 +169,7 @@ impl Engine {
             linker,
             memories: semaphore(share.all),
             share,
+            ticker: Ticker::default(),
             plugins: RwLock::default(),
             limits: limits.clone(),
             pooled,
@@ -178,22 +182,7 @@ impl Engine {
     /// # Errors
     /// If the system gives no thread.
     pub(crate) fn start_ticker(&self) -> Result<(), StartError> {
-        let (engine, tick) = (self.engine.weak(), self.limits.tick());
-        let ticker = std::thread::Builder::new().name("wasm-ticker".into());
-        let raise = move || {
-            loop {
-                std::thread::sleep(tick);
-                // The thread ends with the engine.
-                let Some(engine) = engine.upgrade() else {
-                    return;
-                };
-                engine.increment_epoch();
-            }
-        };
-        ticker
-            .spawn(raise)
-            .map(drop)
-            .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))
+        self.ticker.start(self.engine.weak(), self.limits.tick())
     }
 
     /// Whether instances come from the pool, for the log.
@@ -290,6 +279,7 @@ impl Engine {
                 ),
             ));
         };
+        let _running = self.ticker.running();
         step::run(
             &self.engine,
             &plugin.linked,

@@ -25,6 +25,7 @@ pub mod package;
 mod pipe;
 mod plugins;
 mod step;
+mod ticker;
 pub mod vectors;
 mod walls;
 mod wire;

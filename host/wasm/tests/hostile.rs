@@ -218,6 +218,19 @@ async fn a_check_that_loops_is_ended_like_a_step() {
 
 /// P-01
 #[tokio::test]
+async fn one_that_loops_is_ended_though_nobody_looked_for_a_while() {
+    let plugins = in_process().await;
+    let slow = plugins.admit(Guest::named("loop").build()).await.unwrap();
+    for _ in 0..2 {
+        // While no guest runs nobody looks at budgets.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let fault = step(&plugins, &slow).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Cpu);
+    }
+}
+
+/// P-01
+#[tokio::test]
 async fn one_that_loops_does_not_keep_others_on_its_thread_from_their_turn() {
     // One thread for all: without yielding, the second would wait for the first one's 50 ms.
     let plugins = in_process().await;

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 
 pub const CLIENT_ID: &str = "postern-at-the-stand-in";
 pub const CLIENT_SECRET: &str = "a-secret-that-only-the-two-of-them-know";
+const ACCESS_TOKEN: &str = "an-access-token-of-the-stand-in";
 
 /// How the next ID tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +55,8 @@ struct Held {
     silent_about_issuer: bool,
     error: Option<String>,
     knows_no_pkce: bool,
+    /// Its tokens do not say what they are, and userinfo takes them in this parameter only.
+    token_parameter: Option<String>,
     codes: HashMap<String, HashMap<String, String>>,
     /// What the last authorization request asked for.
     asked: HashMap<String, String>,
@@ -179,6 +182,11 @@ impl IdentityProvider {
     /// It passes a challenge over, and takes a verifier for a wrong secret.
     pub fn know_no_pkce(&self) {
         self.held().knows_no_pkce = true;
+    }
+
+    /// As Foursquare: a token that says no type, and is taken in the address and nowhere else.
+    pub fn take_tokens_in(&self, parameter: &str) {
+        self.held().token_parameter = Some(parameter.to_owned());
     }
 
     /// A parameter of the last authorization request.
@@ -329,23 +337,33 @@ async fn token(
         Ok(id_token) => id_token,
         Err(error) => return refuse(&error.to_string()),
     };
-    Json(json!({
-        "access_token": "an-access-token-of-the-stand-in",
+    let mut answer = json!({
+        "access_token": ACCESS_TOKEN,
         "token_type": "Bearer",
         "expires_in": 300,
         "id_token": id_token,
-    }))
-    .into_response()
+    });
+    if held.token_parameter.is_some() {
+        answer = json!({ "access_token": ACCESS_TOKEN });
+    }
+    Json(answer).into_response()
 }
 
-async fn userinfo(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if bearer != Some("Bearer an-access-token-of-the-stand-in") {
+async fn userinfo(
+    State(shared): State<Shared>,
+    Query(asked): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let held = shared.held();
+    let bearer = headers.get(header::AUTHORIZATION);
+    let bearer = bearer.and_then(|value| value.to_str().ok());
+    let token = match &held.token_parameter {
+        None => bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")),
+        Some(parameter) => asked.get(parameter).map(String::as_str),
+    };
+    if token != Some(ACCESS_TOKEN) || bearer.is_some() == held.token_parameter.is_some() {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let held = shared.held();
     let said = held.userinfo.clone().unwrap_or_else(|| held.person.clone());
     Json(Value::Object(said)).into_response()
 }

@@ -65,6 +65,7 @@ pub(super) fn read(
             trust_email: s.flag("trust_email", false),
         }),
         Spoken::OAuth2 => Protocol::OAuth2(OAuth2 {
+            token_parameter: token_parameter(s),
             authorization_endpoint: address(s, "authorization_endpoint"),
             token_endpoint: address(s, "token_endpoint"),
             userinfo_endpoint: address(s, "userinfo_endpoint"),
@@ -97,6 +98,14 @@ pub(super) fn read(
     }
     section.finish();
     provider
+}
+
+fn token_parameter(s: &mut Section<'_>) -> Option<String> {
+    let name = s.optional("token_parameter", "the name of a parameter");
+    if name.is_some() {
+        s.warning("token_parameter", "the provider's logs, and those of whatever lies between, have the access token with the address: meant for one that takes it nowhere else");
+    }
+    name
 }
 
 fn address(section: &mut Section<'_>, key: &str) -> String {

@@ -280,6 +280,7 @@ fn what_weakens_a_check_is_warned_of() {
         client_secret = { env = "TOKEN" }
         subject = "id"
         pkce = false
+        token_parameter = "oauth_token"
     "#;
     let config = load(text).unwrap();
     let keys: Vec<&str> = config
@@ -298,6 +299,7 @@ fn what_weakens_a_check_is_warned_of() {
         "sender.acme.allow_private_networks",
         "sender.wide.allow_private_networks",
         "identity_provider.face.pkce",
+        "identity_provider.face.token_parameter",
     ] {
         assert!(keys.contains(&key), "{key} is not among {keys:#?}");
     }

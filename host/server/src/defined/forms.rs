@@ -123,6 +123,11 @@ pub(super) fn oauth2() -> Vec<Section> {
             .of(FieldKind::Url)
             .required(),
         text(
+            "token_parameter",
+            "Token parameter",
+            "Only if that takes the token in its address and not in the header.",
+        ),
+        text(
             "issuer",
             "Issuer",
             "If the provider names one in its answers.",

@@ -191,6 +191,35 @@ async fn a_provider_without_id_tokens_is_read_by_its_userinfo() -> Result<()> {
     signs_in(&host, &provider).await
 }
 
+/// Foursquare is one: its token does not say its type, and goes into the address, behind what stands there already.
+#[tokio::test]
+async fn a_provider_takes_its_token_where_the_entry_says() -> Result<()> {
+    let provider = person().await?;
+    provider.vouch_for(json!({"data": {"login": "alice"}}));
+    provider.take_tokens_in("oauth_token");
+    let entry = plain(&provider).replace("/userinfo\"", "/userinfo?v=20240101\"");
+    for named in [false, true] {
+        let parameter = match named {
+            true => "token_parameter = \"oauth_token\"\n",
+            false => "",
+        };
+        let host = TestHost::builder()
+            .provider(Provider::Outbox)
+            .plugin("local")
+            .config(&format!("{entry}{parameter}{BOTH}"))
+            .start()
+            .await?;
+        host.add_user("alice", PASSWORD, ALICE).await?;
+        if named {
+            signs_in(&host, &provider).await?;
+        } else {
+            let page = through(&mut host.browser(), &provider).await?;
+            assert!(!page.asks_for_code(), "{}", page.text());
+        }
+    }
+    Ok(())
+}
+
 /// LinkedIn is one: the entry says so, and nothing that the provider does leaves PKCE out.
 #[tokio::test]
 async fn pkce_is_left_out_by_the_operators_word_alone() -> Result<()> {

@@ -28,6 +28,9 @@ pub struct OAuth2 {
     /// If it names itself in its answers (RFC 9207).
     pub issuer: Option<String>,
     pub client: Registration,
+    /// The parameter in which the userinfo endpoint takes the access token (RFC 6750, section 2.3). `None`: the
+    /// header, where no log of addresses has it.
+    pub token_parameter: Option<String>,
     /// Where userinfo names the person; a dot goes one object down: `data.id`.
     pub subject: String,
 }
@@ -154,6 +157,15 @@ impl OAuth2 {
             check_address(key, address, &mut problems);
         }
         self.client.check(&mut problems);
+        let orderly = |name: &String| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        if !self.token_parameter.iter().all(orderly) {
+            problems.push(Problem::new(
+                "token_parameter",
+                "expected the name of a parameter, such as `access_token`",
+            ));
+        }
         if self.subject.trim().is_empty() {
             problems.push(Problem::new(
                 "subject",

@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use url::Url;
 
 /// The kind under which trips are parked.
 pub const TRIP: &str = "upstream-trip";
@@ -424,9 +425,18 @@ impl Upstreams {
         tokens: &Tokens,
     ) -> Result<Vouched, TripError> {
         let access_token = tokens.access_token().secret();
-        let said = self
-            .userinfo(provider, &oauth2.userinfo_endpoint, access_token)
-            .await?;
+        let endpoint = &oauth2.userinfo_endpoint;
+        let said = match &oauth2.token_parameter {
+            None => self.userinfo(provider, endpoint, access_token).await?,
+            Some(name) => {
+                let mut address = Url::parse(endpoint)
+                    .map_err(|error| broken(provider, format!("`{}`: {error}", shown(endpoint))))?;
+                address.query_pairs_mut().append_pair(name, access_token);
+                let request = Request::get(address.as_str());
+                let body = self.read(provider, endpoint, request).await?;
+                userinfo(provider, &body)?
+            }
+        };
         vouched(provider, said, &oauth2.subject, true)
     }
 
@@ -438,22 +448,24 @@ impl Upstreams {
     ) -> Result<Map<String, Value>, TripError> {
         let bearer = HeaderValue::from_str(&format!("Bearer {access_token}"))
             .map_err(|_| broken(provider, "its access token is no header".to_owned()))?;
-        let body = self.get(provider, address, Some(bearer)).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| broken(provider, format!("its userinfo cannot be read: {error}")))
+        let request = Request::get(address).header(header::AUTHORIZATION, bearer);
+        let body = self.read(provider, address, request).await?;
+        userinfo(provider, &body)
     }
 
-    async fn get(
+    async fn get(&self, provider: &IdentityProvider, address: &str) -> Result<Vec<u8>, TripError> {
+        self.read(provider, address, Request::get(address)).await
+    }
+
+    /// `address` is for errors: the request's own may hold a token.
+    async fn read(
         &self,
         provider: &IdentityProvider,
         address: &str,
-        bearer: Option<HeaderValue>,
+        request: http::request::Builder,
     ) -> Result<Vec<u8>, TripError> {
-        let mut request = Request::get(address).header(header::ACCEPT, "application/json");
-        if let Some(bearer) = bearer {
-            request = request.header(header::AUTHORIZATION, bearer);
-        }
         let request = request
+            .header(header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|error| broken(provider, format!("`{}`: {error}", shown(address))))?;
         let answer = self
@@ -576,7 +588,7 @@ impl Upstreams {
         now: Moment,
     ) -> Result<Known, TripError> {
         let address = discovery::address(&openid.issuer);
-        let document = self.get(provider, &address, None).await?;
+        let document = self.get(provider, &address).await?;
         let metadata = discovery::read(&provider.name, &openid.issuer, &document)?;
         let keys = self.read_keys(provider, &metadata).await?;
         Ok(Known {
@@ -593,7 +605,7 @@ impl Upstreams {
         provider: &IdentityProvider,
         metadata: &Metadata,
     ) -> Result<KeySet, TripError> {
-        let body = self.get(provider, &metadata.jwks_uri, None).await?;
+        let body = self.get(provider, &metadata.jwks_uri).await?;
         KeySet::read(&body)
             .map_err(|error| broken(provider, format!("its keys cannot be read: {error}")))
     }
@@ -622,8 +634,28 @@ impl<'c> AsyncHttpClient<'c> for Fetch<'_> {
             network,
             ..
         } = self.provider;
-        self.outbound.fetch(tenant, name, network, request)
+        let answer = self.outbound.fetch(tenant, name, network, request);
+        match self.provider.protocol {
+            Protocol::OAuth2(_) => Box::pin(async move { answer.await.map(typed) }),
+            Protocol::Oidc(_) | Protocol::Saml(_) => answer,
+        }
     }
+}
+
+/// A token of plain OAuth 2.0 that does not say its type is a bearer token: Foursquare and Instagram leave out
+/// what RFC 6749 asks for in section 5.1.
+fn typed(answer: HttpResponse) -> HttpResponse {
+    if !answer.status().is_success() {
+        return answer;
+    }
+    let (head, body) = answer.into_parts();
+    let said: Option<Map<String, Value>> = serde_json::from_slice(&body).ok();
+    let typed = said.filter(|said| !said.contains_key("token_type"));
+    let typed = typed.and_then(|mut said| {
+        said.insert("token_type".to_owned(), "Bearer".into());
+        serde_json::to_vec(&said).ok()
+    });
+    HttpResponse::from_parts(head, typed.unwrap_or(body))
 }
 
 impl std::fmt::Debug for Upstreams {
@@ -650,6 +682,11 @@ fn client(
         client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
     }
     Ok(client)
+}
+
+fn userinfo(provider: &IdentityProvider, body: &[u8]) -> Result<Map<String, Value>, TripError> {
+    serde_json::from_slice(body)
+        .map_err(|error| broken(provider, format!("its userinfo cannot be read: {error}")))
 }
 
 fn vouched(

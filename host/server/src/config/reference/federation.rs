@@ -98,6 +98,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("authorization_endpoint", Example("\"https://facebook.example/dialog/oauth\""), "where the browser goes"),
             Key::new("token_endpoint", Example("\"https://graph.facebook.example/oauth/access_token\""), "where the code is exchanged"),
             Key::new("userinfo_endpoint", Example("\"https://graph.facebook.example/me\""), "where the attributes are"),
+            Key::new("token_parameter", Example("\"access_token\""), "the parameter in which that takes the token, if not in the header"),
             Key::new("client_id", Example("\"postern\""), "what it calls this host"),
             Key::new("subject", Example("\"id\""), "where userinfo names the person for good"),
         ],

@@ -20,6 +20,7 @@ fn provider(pkce: bool) -> IdentityProvider {
             token_endpoint: "https://corp.example/token".into(),
             userinfo_endpoint: "https://corp.example/me".into(),
             issuer: None,
+            token_parameter: None,
             client: Registration {
                 client_id: "postern".into(),
                 client_secret: Some(Secret::new("s3cret")),
