@@ -266,6 +266,9 @@ impl Logins {
             return Ok(self.moved(&login, &settings));
         }
         self.import_backup_codes(&login.tenant, &who, now).await?;
+        // Asked before anything is spent: nothing may stand between a spent code and the row that tells of it.
+        let codes = &self.ports.backup_codes;
+        let before = codes.remaining(&who.subject).await?;
         let policy = &settings.factor.challenge.attempts;
         let payment = self
             .ports
@@ -282,21 +285,19 @@ impl Logins {
         };
         let attempts_left = paid.attempts_left();
         let right = match BackupCode::imported(typed) {
-            Some(code) => {
-                let codes = &self.ports.backup_codes;
-                codes.consume(&who.subject, &code, now).await?
-            }
+            Some(code) => codes.consume(&who.subject, &code, now).await?,
             None => false,
         };
         if !right {
+            // The row first: what it cost the tenant is counted whatever became of the login.
+            let refused = self.backup_refused(login.clone(), attempts_left, &settings, &caller);
+            let moved = Box::pin(refused).await;
             self.count_tenant_failure(&login, &settings, caller.address())
                 .await?;
-            return self
-                .backup_refused(login, attempts_left, &settings, &caller)
-                .await;
+            return moved;
         }
         // The code is spent from here on, whoever wins the login.
-        let left = self.ports.backup_codes.remaining(&who.subject).await?;
+        let left = before.saturating_sub(1);
         let told = |what| event(&login, now, caller.address.clone(), what);
         let spent = told(What::BackupCodeUsed { left });
         let used = vec![
@@ -391,16 +392,22 @@ impl Logins {
                     why,
                     attempts_left,
                 };
-                self.refuse(login, refused, settings, typed.caller).await
+                // The row first: what it cost the tenant is counted whatever became of the login.
+                let refusing = self.refuse(login.clone(), refused, settings, typed.caller);
+                let judged = Box::pin(refusing).await;
+                self.count_tenant_failure(&login, settings, typed.caller.address())
+                    .await?;
+                judged
             }
             Submission::Close { closed, why } => {
                 let address = typed.caller.address();
-                self.count_tenant_failure(&login, settings, address).await?;
                 let what = validated(&login, typed.caller, status_of(why), Some(0));
                 let told = event(&login, self.now(), address.map(str::to_owned), what);
                 self.ports.audit.record(told).await?;
+                let counted = self.count_tenant_failure(&login, settings, address).await;
                 let reason = StopReason::Closed(closed);
                 let login = self.stop(login, reason, address).await?;
+                counted?;
                 Ok(Judged::Stopped { login, reason })
             }
         }
@@ -478,7 +485,6 @@ impl Logins {
             attempts_left,
         } = refused;
         let address = caller.address();
-        self.count_tenant_failure(&login, settings, address).await?;
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
