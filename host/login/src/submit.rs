@@ -452,6 +452,7 @@ impl Logins {
                 return Ok(won);
             }
             let newer = match self.load(&seen.id).await {
+                Err(LoginError::Gone) if seen.expires_at <= self.now() => break,
                 // The one that was faster is in.
                 Err(LoginError::Gone) => {
                     self.replay(&seen, address.as_deref()).await?;
@@ -459,13 +460,16 @@ impl Logins {
                 }
                 newer => newer?,
             };
-            if !awaits_the_same(&seen.state, &newer.state) {
+            if is_used_up(&newer.state) {
                 self.replay(&newer, address.as_deref()).await?;
                 return Ok(None);
             }
+            if !awaits_the_same(&seen.state, &newer.state) {
+                break;
+            }
             seen = newer;
         }
-        // Overtaken too often to be used up, and told of all the same.
+        // Not used up, for the login ended before or was overtaken too often, and told of all the same.
         if let Some(tried) = accepted.into_iter().next() {
             self.ports.audit.record(tried).await?;
         }
@@ -662,7 +666,7 @@ impl Logins {
         Ok(())
     }
 
-    /// A code for something that is accepted already, or over.
+    /// A code for something that is accepted already.
     pub(crate) async fn replay(
         &self,
         login: &Login,
@@ -761,6 +765,16 @@ fn ends_backup(reason: StopReason) -> bool {
         reason,
         StopReason::Locked { .. } | StopReason::FactorDisabled | StopReason::Closed(_)
     )
+}
+
+/// Whether a code brought the login here: the same code again is a replay. What ended it otherwise used
+/// no code up.
+fn is_used_up(state: &State) -> bool {
+    match state {
+        State::NumberWanted(_) | State::Authenticated(_) => true,
+        State::Stopped(stopped) => stopped.reason == StopReason::Closed(Closed::Used),
+        State::Started(_) | State::Identified(_) | State::Challenged(_) => false,
+    }
 }
 
 /// Whether what was right for the older state may still be carried over to the newer one: it waits
