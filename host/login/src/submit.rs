@@ -184,6 +184,13 @@ impl Logins {
                     let login = moved.await?.ok_or(LoginError::Conflict)?;
                     return Ok(Proof::Moved(self.moved(&login, &settings)));
                 }
+                // Somebody else's first number won: this login ends now, not once the winner's act reaches it.
+                Ok(Kept::Taken) => {
+                    self.ports.audit.record(accepted).await?;
+                    let reason = StopReason::Closed(Closed::Overtaken);
+                    let login = self.stop(login, reason, caller.address()).await?;
+                    return Ok(Proof::Moved(self.moved(&login, &settings)));
+                }
                 // Good for another try, and told of all the same, before anybody hears that it was right.
                 Err(error) => {
                     self.ports.audit.record(accepted).await?;
@@ -697,7 +704,7 @@ impl Logins {
         match saved {
             Ok(FirstNumber::Saved) => {}
             Ok(FirstNumber::Known) => return Ok(Kept::Saved),
-            Ok(FirstNumber::Taken) => return Err(LoginError::Conflict),
+            Ok(FirstNumber::Taken) => return Ok(Kept::Taken),
             Err(DirectoryError::Refused(reason)) => {
                 tracing::warn!(
                     login.id = %login.name,
@@ -723,6 +730,8 @@ enum Kept {
     Saved,
     /// By the store's own policy.
     Refused,
+    /// The account has another one.
+    Taken,
 }
 
 struct Refused {
