@@ -152,9 +152,15 @@ impl Logins {
             self.spend_on_sending(&budgets, now)
         );
         inserted?;
-        if let Outlay::Refused { limit, .. } = spending? {
+        let held_back = match spending {
+            Ok(Outlay::Granted) => None,
+            Ok(Outlay::Refused { limit, .. }) => Some(Ok(limit.notice())),
+            Err(error) => Some(Err(error)),
+        };
+        if let Some(why) = held_back {
+            // Nobody knows the id: nothing to keep.
             let _taken = self.ports.logins.take(&login).await?;
-            return Ok(Err(limit.notice()));
+            return Ok(Err(why?));
         }
         let caller = Caller::from(client);
         let login = self.deliver(login, Arc::clone(&settings), caller).await?;

@@ -366,7 +366,7 @@ impl Logins {
     }
 
     /// The row, the limits and the lock in one round trip: a store commits them together. The row
-    /// goes again if the answer is no; nobody knows its id yet, and nothing was sent.
+    /// goes again if the answer is no, or there is none; nobody knows its id yet, and nothing was sent.
     async fn claim_challenge(
         &self,
         login: Login,
@@ -388,13 +388,16 @@ impl Logins {
             self.ports.attempts.ledger(subject)
         );
         inserted?;
-        let refused = match (locked(ledger?.standing(now)), spending?) {
-            (None, Outlay::Granted) => None,
-            (Some(StopReason::Locked { until }), _) => {
-                Some(ChallengeError::Locked { until: Some(until) })
-            }
-            (Some(_), _) => Some(ChallengeError::Locked { until: None }),
-            (None, Outlay::Refused { at, .. }) => Some(ChallengeError::TooMany { at }),
+        let refused = match (ledger, spending) {
+            (Err(error), _) | (_, Err(error)) => Some(ChallengeError::Unavailable(error)),
+            (Ok(ledger), Ok(outlay)) => match (locked(ledger.standing(now)), outlay) {
+                (None, Outlay::Granted) => None,
+                (Some(StopReason::Locked { until }), _) => {
+                    Some(ChallengeError::Locked { until: Some(until) })
+                }
+                (Some(_), _) => Some(ChallengeError::Locked { until: None }),
+                (None, Outlay::Refused { at, .. }) => Some(ChallengeError::TooMany { at }),
+            },
         };
         match refused {
             None => Ok(login),

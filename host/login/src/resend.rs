@@ -123,13 +123,19 @@ impl Logins {
             },
         );
         let budgets = send_budgets(settings, &login.tenant, &payer, &requested.number, address);
-        if let Outlay::Refused { limit, at } = self.spend_on_sending(&budgets, now).await? {
-            // Nothing was sent: the code in hand is still the newest one.
+        let held_back = match self.spend_on_sending(&budgets, now).await {
+            Ok(Outlay::Granted) => None,
+            Ok(Outlay::Refused { limit, at }) => Some(Ok((limit, at))),
+            Err(error) => Some(Err(error)),
+        };
+        if let Some(why) = held_back {
+            // Nothing was sent: the code in hand is still the newest one, and the next wish is looked at anew.
             let back = self.ports.logins.advance(&claimed, login.state.clone());
             let login = match back.await? {
                 Advanced::Won(login) => login,
                 Advanced::Lost => self.load(&claimed.id).await?,
             };
+            let (limit, at) = why?;
             return Ok(Resent::Limit(login, limit, at));
         }
         let settings = Arc::clone(settings);

@@ -184,6 +184,13 @@ impl Logins {
                     let login = moved.await?.ok_or(LoginError::Conflict)?;
                     return Ok(Proof::Moved(self.moved(&login, &settings)));
                 }
+                // Somebody else's first number won: this login ends now, not once the winner's act reaches it.
+                Ok(Kept::Taken) => {
+                    self.ports.audit.record(accepted).await?;
+                    let reason = StopReason::Closed(Closed::Overtaken);
+                    let login = self.stop(login, reason, caller.address()).await?;
+                    return Ok(Proof::Moved(self.moved(&login, &settings)));
+                }
                 // Good for another try, and told of all the same, before anybody hears that it was right.
                 Err(error) => {
                     self.ports.audit.record(accepted).await?;
@@ -266,6 +273,9 @@ impl Logins {
             return Ok(self.moved(&login, &settings));
         }
         self.import_backup_codes(&login.tenant, &who, now).await?;
+        // Asked before anything is spent: nothing may stand between a spent code and the row that tells of it.
+        let codes = &self.ports.backup_codes;
+        let before = codes.remaining(&who.subject).await?;
         let policy = &settings.factor.challenge.attempts;
         let payment = self
             .ports
@@ -282,21 +292,19 @@ impl Logins {
         };
         let attempts_left = paid.attempts_left();
         let right = match BackupCode::imported(typed) {
-            Some(code) => {
-                let codes = &self.ports.backup_codes;
-                codes.consume(&who.subject, &code, now).await?
-            }
+            Some(code) => codes.consume(&who.subject, &code, now).await?,
             None => false,
         };
         if !right {
+            // The row first: what it cost the tenant is counted whatever became of the login.
+            let refused = self.backup_refused(login.clone(), attempts_left, &settings, &caller);
+            let moved = Box::pin(refused).await;
             self.count_tenant_failure(&login, &settings, caller.address())
                 .await?;
-            return self
-                .backup_refused(login, attempts_left, &settings, &caller)
-                .await;
+            return moved;
         }
         // The code is spent from here on, whoever wins the login.
-        let left = self.ports.backup_codes.remaining(&who.subject).await?;
+        let left = before.saturating_sub(1);
         let told = |what| event(&login, now, caller.address.clone(), what);
         let spent = told(What::BackupCodeUsed { left });
         let used = vec![
@@ -391,16 +399,22 @@ impl Logins {
                     why,
                     attempts_left,
                 };
-                self.refuse(login, refused, settings, typed.caller).await
+                // The row first: what it cost the tenant is counted whatever became of the login.
+                let refusing = self.refuse(login.clone(), refused, settings, typed.caller);
+                let judged = Box::pin(refusing).await;
+                self.count_tenant_failure(&login, settings, typed.caller.address())
+                    .await?;
+                judged
             }
             Submission::Close { closed, why } => {
                 let address = typed.caller.address();
-                self.count_tenant_failure(&login, settings, address).await?;
                 let what = validated(&login, typed.caller, status_of(why), Some(0));
                 let told = event(&login, self.now(), address.map(str::to_owned), what);
                 self.ports.audit.record(told).await?;
+                let counted = self.count_tenant_failure(&login, settings, address).await;
                 let reason = StopReason::Closed(closed);
                 let login = self.stop(login, reason, address).await?;
+                counted?;
                 Ok(Judged::Stopped { login, reason })
             }
         }
@@ -445,6 +459,7 @@ impl Logins {
                 return Ok(won);
             }
             let newer = match self.load(&seen.id).await {
+                Err(LoginError::Gone) if seen.expires_at <= self.now() => break,
                 // The one that was faster is in.
                 Err(LoginError::Gone) => {
                     self.replay(&seen, address.as_deref()).await?;
@@ -452,13 +467,16 @@ impl Logins {
                 }
                 newer => newer?,
             };
-            if !awaits_the_same(&seen.state, &newer.state) {
+            if is_used_up(&newer.state) {
                 self.replay(&newer, address.as_deref()).await?;
                 return Ok(None);
             }
+            if !awaits_the_same(&seen.state, &newer.state) {
+                break;
+            }
             seen = newer;
         }
-        // Overtaken too often to be used up, and told of all the same.
+        // Not used up, for the login ended before or was overtaken too often, and told of all the same.
         if let Some(tried) = accepted.into_iter().next() {
             self.ports.audit.record(tried).await?;
         }
@@ -478,7 +496,6 @@ impl Logins {
             attempts_left,
         } = refused;
         let address = caller.address();
-        self.count_tenant_failure(&login, settings, address).await?;
         let State::Challenged(challenged) = &login.state else {
             return Err(LoginError::OutOfOrder);
         };
@@ -656,7 +673,7 @@ impl Logins {
         Ok(())
     }
 
-    /// A code for something that is accepted already, or over.
+    /// A code for something that is accepted already.
     pub(crate) async fn replay(
         &self,
         login: &Login,
@@ -687,7 +704,7 @@ impl Logins {
         match saved {
             Ok(FirstNumber::Saved) => {}
             Ok(FirstNumber::Known) => return Ok(Kept::Saved),
-            Ok(FirstNumber::Taken) => return Err(LoginError::Conflict),
+            Ok(FirstNumber::Taken) => return Ok(Kept::Taken),
             Err(DirectoryError::Refused(reason)) => {
                 tracing::warn!(
                     login.id = %login.name,
@@ -713,6 +730,8 @@ enum Kept {
     Saved,
     /// By the store's own policy.
     Refused,
+    /// The account has another one.
+    Taken,
 }
 
 struct Refused {
@@ -755,6 +774,16 @@ fn ends_backup(reason: StopReason) -> bool {
         reason,
         StopReason::Locked { .. } | StopReason::FactorDisabled | StopReason::Closed(_)
     )
+}
+
+/// Whether a code brought the login here: the same code again is a replay. What ended it otherwise used
+/// no code up.
+fn is_used_up(state: &State) -> bool {
+    match state {
+        State::NumberWanted(_) | State::Authenticated(_) => true,
+        State::Stopped(stopped) => stopped.reason == StopReason::Closed(Closed::Used),
+        State::Started(_) | State::Identified(_) | State::Challenged(_) => false,
+    }
 }
 
 /// Whether what was right for the older state may still be carried over to the newer one: it waits

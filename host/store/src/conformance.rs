@@ -194,6 +194,7 @@ suite! {
     what_is_given_up_after_its_subject_was_deleted_goes
     a_change_during_the_last_attempt_has_it_tried_anew
     what_waited_before_the_last_attempt_is_no_change_during_it
+    a_retry_during_the_last_attempt_stands
     what_is_tried_anew_waits_for_an_announced_change_no_longer_than_that_is_open
     a_deletion_that_waits_is_given_up_when_its_connector_leads_elsewhere
     who_is_forgotten_by_id_leaves_the_name_to_the_next

@@ -281,6 +281,8 @@ pub trait Deliveries: Send + Sync {
     /// What came of its subject and was not told with it is a change during the attempt: it is not given
     /// up then, and due as soon as that is, from the first attempt on. What was due behind it already when
     /// it was looked up is none: what waits there for long would have it tried for ever.
+    ///
+    /// A `retry` during the attempt stands: it is due as that says, and the attempt counts for nothing.
     async fn failed(
         &self,
         tenant: &str,

@@ -363,6 +363,20 @@ async fn a_number_that_gets_no_codes_is_said_so() {
     assert_eq!(limited.unwrap_err(), Notice::SendLimit);
 }
 
+#[tokio::test]
+async fn a_numbers_proof_whose_limits_cannot_be_asked_leaves_no_row() {
+    let world = World::new();
+    let session = world.session_of("alice").await;
+    let calls = world.calls();
+    world.held().count_refused = true;
+    let failed = world.logins.change_number(&session, NEW, &facts()).await;
+    assert!(
+        matches!(failed, Err(LoginError::Unavailable(_))),
+        "{failed:?}"
+    );
+    assert_eq!((world.calls(), world.held().logins.len()), (calls, 0));
+}
+
 /// A factor that a hundred failures disabled is bound anew, and then it is free.
 #[tokio::test]
 async fn a_new_binding_enables_a_disabled_factor() {

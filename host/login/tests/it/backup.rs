@@ -295,3 +295,20 @@ async fn a_backup_code_that_cannot_be_spent_lets_nobody_in() {
     world.held().spend_refused = false;
     assert_eq!(typed(&world, &id, CODES[0]).await, Step::Authenticated);
 }
+
+/// A code that is gone has a row that says so.
+#[tokio::test]
+async fn a_backup_code_is_not_spent_where_the_rest_cannot_be_counted() {
+    let world = world();
+    let (id, _) = world.at_code("alice").await;
+    world.held().rest_refused = true;
+    let client = facts();
+    let moved = world.logins.submit_backup_code(&id, CODES[0], &client);
+    let error = moved.await.unwrap_err();
+    assert!(matches!(error, LoginError::Unavailable(_)), "{error:?}");
+    assert_eq!(world.ledger("alice").failures, 0, "nothing was paid");
+    world.held().rest_refused = false;
+    assert_eq!(typed(&world, &id, CODES[0]).await, Step::Authenticated);
+    let spent = |what: &What| matches!(what, What::BackupCodeUsed { left: 2 });
+    assert_eq!(world.count(spent), 1);
+}

@@ -5,6 +5,7 @@ use postern_login::audit::What;
 use postern_login::login::{Notice, StopReason};
 use postern_login::submit::Entered;
 use postern_login::{LoginError, Step};
+use postern_otp::Closed;
 use postern_otp::need::Refusal;
 
 const NEW: &str = "+94777654321";
@@ -111,6 +112,25 @@ async fn a_second_capture_does_not_replace_the_first() {
         "{late:?}"
     );
     assert_eq!(number_of(&world, "bob").as_deref(), Some(NEW));
+}
+
+/// B-01: before the winner's act has ended the other login.
+#[tokio::test]
+async fn a_first_number_that_comes_second_reads_that_its_sign_in_was_overtaken() {
+    let world = capturing();
+    let (id, _) = world.password_of("bob").await;
+    let _moved = world.logins.give_number(&id, NEW, &facts()).await.unwrap();
+    let code = world.last_code();
+    let winner = user(Some(ALICE));
+    world.held().users.insert("bob".to_owned(), winner);
+    let overtaken = Step::Stopped {
+        reason: StopReason::Closed(Closed::Overtaken),
+        backup_codes: false,
+    };
+    assert_eq!(world.submit(&id, &code).await, overtaken);
+    assert_eq!(number_of(&world, "bob").as_deref(), Some(ALICE));
+    let again = world.logins.submit_code(&id, &code, &facts()).await;
+    assert!(matches!(again, Err(LoginError::OutOfOrder)), "{again:?}");
 }
 
 /// What an administrator says while the number page is open holds there: no message, nothing is kept.

@@ -172,6 +172,21 @@ async fn a_locked_factor_is_told_before_anything_is_sent() {
     assert_eq!(world.held().logins.len(), 1, "a refused one leaves no row");
 }
 
+#[tokio::test]
+async fn a_challenge_whose_limits_cannot_be_asked_leaves_no_row() {
+    let world = World::new();
+    world.held().count_refused = true;
+    let failed = world
+        .logins
+        .create_challenge(&client("shop"), alice())
+        .await;
+    assert!(
+        matches!(failed, Err(ChallengeError::Unavailable(_))),
+        "{failed:?}"
+    );
+    assert_eq!((world.calls(), world.held().logins.len()), (0, 0));
+}
+
 /// E-04: another client's, another tenant's, a browser's and nobody's.
 #[tokio::test]
 async fn a_challenge_of_somebody_else_is_not_found() {

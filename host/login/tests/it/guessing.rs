@@ -248,6 +248,35 @@ async fn a_tenants_failures_are_bounded_and_no_account_is_locked() {
     assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
 }
 
+/// What was paid for has its row, whatever fails behind it.
+#[tokio::test]
+async fn a_wrong_code_is_told_of_though_it_cannot_be_counted_for_the_tenant() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.held().count_refused = true;
+    for tries in 1..=5 {
+        let client = facts();
+        let failed = if tries == 1 {
+            let typed = "ZZZZZZZZZZ";
+            world.logins.submit_backup_code(&id, typed, &client).await
+        } else {
+            let typed = wrong(&code);
+            world.logins.submit_code(&id, typed, &client).await
+        };
+        assert!(
+            matches!(failed, Err(LoginError::Unavailable(_))),
+            "{failed:?}"
+        );
+        let told = |what: &What| matches!(what, What::CodeValidated { .. });
+        assert_eq!(world.count(told), tries);
+    }
+    let step = world.logins.step(&id).await.unwrap();
+    assert!(
+        matches!(step, Step::Stopped { reason, .. } if reason == EXHAUSTED),
+        "{step:?}"
+    );
+}
+
 /// two logins of one person, and of two people.
 #[tokio::test]
 async fn a_code_of_one_login_is_wrong_in_another() {

@@ -1,11 +1,11 @@
 //! Messages: how many, by whom, and what happens when none goes out.
 
 use crate::world::*;
-use postern_login::Step;
 use postern_login::audit::What;
-use postern_login::login::Notice;
+use postern_login::login::{Challenge, Notice, State};
 use postern_login::ports::FailureReason;
 use postern_login::step::AskCode;
+use postern_login::{LoginError, Step};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -364,6 +364,29 @@ async fn where_the_limits_cannot_be_asked_nothing_is_sent_and_the_login_goes_on(
     assert!(ask(moved.step).sent);
     let code = world.last_code();
     assert_eq!(world.submit(&moved.id, &code).await, Step::Authenticated);
+}
+
+/// Nobody is at it: the next click is not one that waits for somebody else's message.
+#[tokio::test]
+async fn a_resend_whose_limits_cannot_be_asked_leaves_the_login_as_it_was() {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    world.pass(30_000);
+    world.held().count_refused = true;
+    let failed = world.logins.resend(&id, &facts()).await;
+    assert!(
+        matches!(failed, Err(LoginError::Unavailable(_))),
+        "{failed:?}"
+    );
+    world.held().count_refused = false;
+    let state = world.held().logins[id.as_str()].0.state.clone();
+    let State::Challenged(challenged) = state else {
+        unreachable!("{state:?}");
+    };
+    let challenge = challenged.challenge;
+    assert!(matches!(challenge, Challenge::Sent(_)), "{challenge:?}");
+    assert_eq!(world.calls(), 1);
+    assert_eq!(world.submit(&id, &code).await, Step::Authenticated);
 }
 
 ///

@@ -3,9 +3,9 @@
 use crate::world::*;
 use postern_login::application::Application;
 use postern_login::audit::What;
-use postern_login::login::{Notice, SecondFactor, StopReason};
+use postern_login::login::{Notice, SecondFactor, State, StopReason, Stopped};
 use postern_login::submit::Entered;
-use postern_login::{LoginError, Step};
+use postern_login::{LoginError, LoginId, Step};
 use postern_otp::Closed;
 use postern_otp::lock::Standing;
 use postern_otp::need::{NotNeeded, Refusal};
@@ -425,6 +425,53 @@ async fn a_code_is_good_once() {
     assert!(matches!(again, Err(LoginError::Gone)));
     let again = world.logins.finish(&id, &facts()).await;
     assert!(matches!(again, Err(LoginError::Gone)));
+}
+
+/// What else happens to a login between the payment for a right code and its use.
+async fn overtaken(act: impl FnOnce(&World, &LoginId)) -> World {
+    let world = World::new();
+    let (id, code) = world.at_code("alice").await;
+    let submitting = tokio::spawn({
+        let (world, id) = (world.clone(), id.clone());
+        async move { world.logins.submit_code(&id, &code, &facts()).await }
+    });
+    while world.held().comparisons == 0 {
+        tokio::task::yield_now().await;
+    }
+    act(&world, &id);
+    let late = submitting.await.unwrap();
+    assert!(matches!(late, Err(LoginError::Conflict)), "{late:?}");
+    world
+}
+
+/// Whoever reads of a replay looks for somebody who has the code as well.
+#[tokio::test]
+async fn a_right_code_that_comes_too_late_is_a_replay_only_where_a_code_was_used_up() {
+    let ended = |world: &World, id: &LoginId, state: State| {
+        let mut held = world.held();
+        let (login, _) = held.logins.get_mut(id.as_str()).unwrap();
+        login.state = state;
+        login.version += 1;
+    };
+    let used = State::Stopped(Stopped {
+        reason: StopReason::Closed(Closed::Used),
+        who: None,
+    });
+    let is_replay = |what: &What| matches!(what, What::Replay);
+    let told = |world: World| (world.count(is_replay), world.count(is_accepted));
+    let replayed = overtaken(|world, id| ended(world, id, used)).await;
+    assert_eq!(told(replayed), (1, 0));
+    let finished = overtaken(|world, id| {
+        world.held().logins.remove(id.as_str());
+    });
+    assert_eq!(told(finished.await), (1, 0));
+    let closed = overtaken(|world, id| ended(world, id, State::closed())).await;
+    assert_eq!(told(closed), (0, 1));
+    let expired = overtaken(|world, id| {
+        world.pass(HOUR);
+        world.held().logins.remove(id.as_str());
+    });
+    assert_eq!(told(expired.await), (0, 1));
 }
 
 /// `EnableAccountLockingForFailedAttempts`: a code that was right opens nothing once others have locked the

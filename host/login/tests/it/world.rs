@@ -83,6 +83,8 @@ pub struct Held {
     pub close_refused: bool,
     /// A backup code that is tried cannot be taken off the list.
     pub spend_refused: bool,
+    /// How many backup codes there are is not told.
+    pub rest_refused: bool,
     pub comparisons: u32,
 }
 
@@ -611,6 +613,9 @@ impl BackupCodeStore for Inner {
     }
     async fn remaining(&self, subject: &Subject) -> Result<u32, StoreError> {
         let held = self.held();
+        if held.rest_refused {
+            return Err(StoreError::new("the store is busy"));
+        }
         let codes = held.backup_codes.get(&subject.key());
         Ok(codes.map_or(0, |codes| u32::try_from(codes.len()).unwrap()))
     }

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Add a person. The password is asked for, or read from standard input; never an argument,
-    /// because every user of the machine can read those.
+    /// Add a person. The password is asked for, or is the one line of standard input; never an
+    /// argument, because every user of the machine can read those.
     #[command(
         after_help = "Example: postern user add alice --number +12025550142 --display-name 'Alice Example'"
     )]
@@ -89,7 +89,7 @@ pub(super) enum Command {
         #[command(flatten)]
         file: OfTenant,
     },
-    /// Set a new password.
+    /// Set a new password. It is asked for, or is the one line of standard input, as for `add`.
     #[command(after_help = "Example: postern user passwd alice")]
     Passwd {
         name: String,
@@ -140,6 +140,9 @@ pub(super) struct Facts {
     #[arg(long = "claim", value_name = "URI=VALUE")]
     claims: Vec<String>,
 }
+
+/// The first line: what is kept with a password in `pass` is not part of it.
+const PIPED: &str = "pass show postern/alice | head -n 1 | postern user add alice";
 
 const OTHER: &str = "the host answered something else: is it of another version?";
 
@@ -412,25 +415,58 @@ impl Facts {
     }
 }
 
-/// From a terminal: asked for, without being shown. Otherwise: standard input, without its last line
-/// break.
+/// From a terminal: asked for, without being shown. Otherwise: the one line of standard input.
 fn password() -> anyhow::Result<Password> {
     let stdin = std::io::stdin();
-    let mut text = Zeroizing::new(String::new());
-    if stdin.is_terminal() {
-        let asked =
-            rpassword::prompt_password("Password (at least 8 characters; it is not shown): ");
-        text.push_str(&Zeroizing::new(
-            asked.context("cannot ask for the password")?,
-        ));
-    } else {
-        stdin.lock().take(4096).read_to_string(&mut text)?;
+    if !stdin.is_terminal() {
+        return one_line(stdin.lock());
     }
-    let password = Password::new(text.trim_end_matches(['\r', '\n']).to_owned());
-    if password.expose().is_empty() {
+    let asked = rpassword::prompt_password("Password (at least 8 characters; it is not shown): ");
+    let asked = Zeroizing::new(asked.context("cannot ask for the password")?);
+    one_line(asked.as_bytes())
+}
+
+/// A second line is refused: a password that was piped in twice would be one that nobody types.
+fn one_line(input: impl Read) -> anyhow::Result<Password> {
+    let mut text = Zeroizing::new(String::new());
+    input.take(4096).read_to_string(&mut text)?;
+    let line = text.trim_end_matches(['\r', '\n']);
+    if line.is_empty() {
+        bail!("no password was given: type it, or pipe it in as in `{PIPED}`");
+    }
+    if line.contains(['\r', '\n']) {
         bail!(
-            "no password was given: type it, or pipe it in as in `pass show postern/alice | postern user add alice`"
+            "the password is more than one line: pipe it in once and nothing else, as in `{PIPED}`"
         );
     }
-    Ok(password)
+    Ok(Password::new(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_one_line_without_its_end() {
+        let read = |text: &str| {
+            let password = one_line(text.as_bytes()).ok();
+            password.map(|password| password.expose().to_owned())
+        };
+        for text in ["correct horse", "correct horse\n", "correct horse\r\n\n"] {
+            assert_eq!(read(text).as_deref(), Some("correct horse"), "{text:?}");
+        }
+        assert_eq!(
+            read(" correct horse \n").as_deref(),
+            Some(" correct horse ")
+        );
+        for text in [
+            "",
+            "\n",
+            "correct horse\ncorrect horse\n",
+            "correct horse\rcorrect horse",
+            "\ncorrect horse\n",
+        ] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
 }

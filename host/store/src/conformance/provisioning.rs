@@ -9,6 +9,8 @@ use postern_federation::{Moment, Secret};
 use postern_otp::Timestamp;
 use std::time::Duration;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn now() -> Moment {
     Moment(NOW.0)
 }
@@ -694,6 +696,41 @@ pub async fn what_waited_before_the_last_attempt_is_no_change_during_it(store: &
     };
     fails(&due("once", later(9)).await, again).await;
     assert_eq!(waits("once").await, Waits::GivenUp);
+}
+
+/// Whoever asked for it was told that it is tried again.
+pub async fn a_retry_during_the_last_attempt_stands(store: &impl Store) {
+    let tenant = format!("{}.example", unique("r"));
+    let tenant = tenant.as_str();
+    let peer = [String::from("peer")];
+    let due = async |at: Moment| {
+        let due = store.due_of(tenant, "peer", What::User, "alice", at);
+        due.await.expect("due")
+    };
+    let announced = store.announce(tenant, &peer, What::User, "alice", now(), now());
+    announced.await.expect("announce");
+    for (attempts, at) in [(0, later(1)), (1, later(9))] {
+        let tried = due(at).await.expect("it is due");
+        assert_eq!(tried.attempts, attempts);
+        let retried = store.retry(tenant, "peer", Some(tried.seq), at.plus(SECOND));
+        assert_eq!(retried.await.expect("retry"), 1);
+        for failed in [given_up(), failed(Outlook::Refused, later(60))] {
+            let failed = store.failed(tenant, &tried, failed).await;
+            assert_eq!(failed.expect("failed"), Waits::Comes);
+            let again = due(at.plus(SECOND)).await.expect("it is due");
+            let counts = (again.attempts, again.refusals, again.faults);
+            assert_eq!((counts, again.given_up), ((0, 0, 0), false));
+            assert_eq!(again.trouble.as_deref(), Some("why"));
+        }
+        // The next attempt counts, and so does its end.
+        let tried = due(at.plus(SECOND)).await.expect("it is due");
+        let failed = store.failed(tenant, &tried, failed(Outlook::Refused, later(9)));
+        assert_eq!(failed.await.expect("failed"), Waits::Comes);
+        assert_eq!(due(later(9)).await.expect("it is due").attempts, 1);
+    }
+    let tried = due(later(9)).await.expect("it is due");
+    let failed = store.failed(tenant, &tried, given_up()).await;
+    assert_eq!(failed.expect("failed"), Waits::GivenUp);
 }
 
 /// Else it would wait for the time at which what was announced is taken for its host's that died.

@@ -37,6 +37,13 @@ impl Row {
         }
     }
 
+    /// Since it was looked up as `tried`, it was to be tried from the first attempt on.
+    fn is_retried(&self, tried: &Delivery) -> bool {
+        let now = &self.delivery;
+        let anew = now.attempts == 0 && (tried.attempts > 0 || now.due_at > tried.due_at);
+        anew && !now.given_up
+    }
+
     /// From the first attempt on.
     fn anew(&mut self) {
         self.delivery.attempts = 0;
@@ -242,6 +249,10 @@ impl Deliveries for Memory {
         };
         if row.tenant != tenant {
             return Ok(Waits::Nothing);
+        }
+        if row.is_retried(delivery) {
+            row.delivery.trouble = Some(failed.trouble);
+            return Ok(Waits::Comes);
         }
         row.delivery.attempts += 1;
         row.delivery.refusals += u32::from(failed.outlook == Outlook::Refused);

@@ -245,6 +245,22 @@ impl Deliveries for Sqlite {
         let tenant = tenant.to_owned();
         let (seq, delivery) = (delivery.seq, delivery.clone());
         self.write(move |db| {
+            let retried = db
+                .prepare_cached(
+                    "UPDATE deliveries SET trouble = ?
+                     WHERE tenant = ? AND seq = ? AND attempts = 0 AND NOT given_up
+                       AND (? > 0 OR due_at > ?)",
+                )?
+                .execute(params![
+                    failed.trouble,
+                    tenant,
+                    number(seq),
+                    delivery.attempts,
+                    millis(delivery.due_at)
+                ])?;
+            if retried == 1 {
+                return Ok(Waits::Comes);
+            }
             let rows = db
                 .prepare_cached(
                     "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?,

@@ -250,6 +250,20 @@ fn a_password_is_never_an_argument() {
     assert!(!help.contains("--password "), "{help}");
 }
 
+#[test]
+fn a_password_that_is_piped_in_twice_is_nobodys() -> Result<()> {
+    let installation = Installation::lay_out(&[], "")?;
+    installation.add_user("alice", "correct horse battery\n", "+12025550142")?;
+    let twice = "another password\nanother password\n";
+    for act in [["user", "add", "bob"], ["user", "passwd", "alice"]] {
+        let refused = installation.postern(&act, twice).unwrap_err().to_string();
+        assert!(refused.contains("more than one line"), "{refused}");
+    }
+    let listed = installation.postern(&["user", "list"], "")?;
+    assert!(listed.contains("alice") && !listed.contains("bob"));
+    Ok(())
+}
+
 /// The secret is where the host runs, not in the shell of whoever adds a user.
 #[test]
 fn a_sender_without_its_secret_keeps_nobody_from_the_store() -> Result<()> {

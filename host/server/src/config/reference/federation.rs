@@ -71,7 +71,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("subject", Default("\"sub\""), "the member that names the person for good"),
             Key::new("userinfo", Default("true"), "`oidc`: attributes are also asked of its userinfo address"),
             Key::new("trust_email", Default("false"), "`oidc`: an e-mail address it does not say is verified counts all the same"),
-            Key::new("user_attribute", Example("\"email\""), "with `usecase = \"userAttribute\"`: the attribute that names the account, for logins through it").formerly("SMSOTP-userAttribute"),
+            Key::new("user_attribute", Example("\"email\""), "the attribute that names the account with `usecase = \"userAttribute\"`, for logins through it; any resolver plugin is told it").formerly("SMSOTP-userAttribute"),
             Key::new("mobile_attribute", Example("\"phone_number\""), "the attribute that holds the person's number, for logins through it").formerly("federatedMobileAttributeKey"),
             Key::new("allow_private_networks", Default("false"), "it may be at a loopback or private address"),
             Key::new("ca_files", Default("[]"), "further certificate authorities, PEM files"),

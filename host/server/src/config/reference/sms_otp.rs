@@ -13,7 +13,7 @@ pub(super) const TABLES: &[Table] = &[
             Key::new("mandatory", Default("true"), "false: who is not in the directory, and who opted out, signs in with the first step alone").formerly("SMSOTPMandatory"),
             Key::new("enable_by_user_claim", Default("true"), "people may opt out in their profile; with `mandatory` that stops their login").formerly("SMSOTPEnableByUserClaim"),
             Key::new("usecase", Default("\"local\""), "how a federated first step finds its account: local, association, userAttribute, subjectUri, or another resolver plugin").formerly("usecase"),
-            Key::new("user_attribute", Example("\"email\""), "with `usecase = \"userAttribute\"`: the attribute that names the account").formerly("userAttribute"),
+            Key::new("user_attribute", Example("\"email\""), "the attribute that names the account with `usecase = \"userAttribute\"`; any resolver plugin is told it").formerly("userAttribute"),
             Key::new("secondary_userstore", Example("[\"jdbc\", \"abc\"]"), "user stores tried after the primary one, in this order; `primary` among them gives it its place").formerly("secondaryUserstore"),
             Key::new("send_otp_to_federated_mobile", Default("false"), "who has no account here gets the code at the number the identity provider delivers").formerly("SendOtpToFederatedMobile"),
             Key::new("federated_mobile_attribute_key", Example("\"mobile\""), "the attribute that number is delivered in").formerly("federatedMobileAttributeKey"),
