@@ -433,7 +433,7 @@ impl Upstreams {
                     .map_err(|error| broken(provider, format!("`{}`: {error}", shown(endpoint))))?;
                 address.query_pairs_mut().append_pair(name, access_token);
                 let request = Request::get(address.as_str());
-                let body = self.read(provider, endpoint, request).await?;
+                let body = self.answer(provider, endpoint, request).await?;
                 userinfo(provider, &body)?
             }
         };
@@ -449,16 +449,16 @@ impl Upstreams {
         let bearer = HeaderValue::from_str(&format!("Bearer {access_token}"))
             .map_err(|_| broken(provider, "its access token is no header".to_owned()))?;
         let request = Request::get(address).header(header::AUTHORIZATION, bearer);
-        let body = self.read(provider, address, request).await?;
+        let body = self.answer(provider, address, request).await?;
         userinfo(provider, &body)
     }
 
     async fn get(&self, provider: &IdentityProvider, address: &str) -> Result<Vec<u8>, TripError> {
-        self.read(provider, address, Request::get(address)).await
+        self.answer(provider, address, Request::get(address)).await
     }
 
     /// `address` is for errors: the request's own may hold a token.
-    async fn read(
+    async fn answer(
         &self,
         provider: &IdentityProvider,
         address: &str,
