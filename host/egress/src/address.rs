@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use thiserror::Error;
 
 /// What an address is for (IANA special-purpose registries, RFC 6890).
@@ -167,48 +168,24 @@ fn classify_v6(address: Ipv6Addr) -> Class {
     }
 }
 
-/// A network in CIDR notation; a bare address is a network of one.
+/// A network in CIDR notation; a bare address is a network of one. It is written by its first address, and is
+/// never IPv4 in IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// The first one in it, and never an IPv4 address in IPv6.
-    address: IpAddr,
-    prefix: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4()
-            && first_of(address, self.prefix) == self.address
+        self.0.contains(&address.to_canonical())
     }
 
     /// Whether it is a single address.
     pub fn is_one_address(&self) -> bool {
-        self.prefix == bits_of(self.address)
+        self.0.prefix_len() == self.0.max_prefix_len()
     }
 
     /// Whether it is every address of its kind.
     pub fn is_everything(&self) -> bool {
-        self.prefix == 0
-    }
-}
-
-fn bits_of(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-/// The first address of the network that this one is in. The prefix is at most as long as the address.
-fn first_of(address: IpAddr, prefix: u8) -> IpAddr {
-    let behind = u32::from(bits_of(address) - prefix);
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
-            Ipv4Addr::from(u32::from(address) & mask).into()
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(behind).unwrap_or(0);
-            Ipv6Addr::from(u128::from(address) & mask).into()
-        }
+        self.0.prefix_len() == 0
     }
 }
 
@@ -221,16 +198,13 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
+        // By the standard library, which takes no `010.0.0.0`: some read that as octal.
         let address: IpAddr = address.parse().map_err(|_| malformed())?;
-        let bits = bits_of(address);
-        let prefix = match prefix {
-            None => bits,
-            Some(digits) if digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits
-                    .parse::<u8>()
-                    .ok()
-                    .filter(|prefix| *prefix <= bits)
-                    .ok_or_else(malformed)?
+        let network = match prefix {
+            None => IpNet::from(address),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                let prefix = digits.parse().map_err(|_| malformed())?;
+                IpNet::new(address, prefix).map_err(|_| malformed())?
             }
             Some(_) => return Err(malformed()),
         };
@@ -238,24 +212,21 @@ impl FromStr for Network {
         if address.is_ipv6() && address.to_canonical().is_ipv4() {
             return Err(NetworkError::Mapped(text.into()));
         }
-        let first = first_of(address, prefix);
-        if first != address {
+        let first = network.trunc();
+        if first != network {
             return Err(NetworkError::Inside {
                 text: text.into(),
-                network: Network {
-                    address: first,
-                    prefix,
-                },
+                network: Network(first),
                 address,
             });
         }
-        Ok(Network { address, prefix })
+        Ok(Network(network))
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        self.0.fmt(f)
     }
 }
 
@@ -505,6 +476,8 @@ mod tests {
             "fd00::/129",
             "localhost",
             "10.0.0/8",
+            "010.0.0.0/8",
+            "10.0.0.0/256",
             "10.0.0.0/8/8",
         ] {
             let malformed = NetworkError::Malformed(text.into());

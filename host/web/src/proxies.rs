@@ -1,17 +1,12 @@
 //! Whose word about the client's address is believed (attack A-06).
 
 use http::HeaderMap;
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Networks of the proxies in front of this host. Without any, `X-Forwarded-For` says nothing.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<Network>);
-
-#[derive(Debug, Clone, Copy)]
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
+pub struct TrustedProxies(Vec<IpNet>);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("trusted proxy `{0}`: expected an address or a network such as `10.0.0.0/8`")]
@@ -20,7 +15,11 @@ pub struct ProxyError(String);
 impl TrustedProxies {
     pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, ProxyError> {
         list.into_iter()
-            .map(|text| Network::parse(text).ok_or_else(|| ProxyError(text.to_owned())))
+            .map(|text| {
+                let network = text.parse::<IpNet>();
+                let network = network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+                network.map_err(|_| ProxyError(text.to_owned()))
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -52,34 +51,7 @@ impl TrustedProxies {
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
-    }
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { address, bits })
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
-                u32::from(a) & mask == u32::from(b) & mask
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
-                u128::from(a) & mask == u128::from(b) & mask
-            }
-            _ => false,
-        }
+        self.0.iter().any(|network| network.contains(&address))
     }
 }
 
