@@ -100,7 +100,7 @@ impl Default for Options {
 /// Why the store does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the store in `{}` is in use by another process: stop it, or give this one a `data_dir` of its own", .dir.display())]
+    #[error("the store in `{}` is in use by another process: wait for it if that is a host that is starting, else stop it, or give this one a `data_dir` of its own", .dir.display())]
     InUse { dir: PathBuf },
     #[error("the store in `{}` has schema {found}: this version knows up to {known}; use the newer Postern that wrote it", .dir.display())]
     Newer {
