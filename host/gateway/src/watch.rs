@@ -69,6 +69,7 @@ fn watcher(folder: &Path, hint: mpsc::Sender<()>) -> Option<RecommendedWatcher> 
             Err(_) => true,
         };
         if matters {
+            // Full: a hint is waiting already, and the folder is looked at once for both.
             let _ = hint.try_send(());
         }
     });

@@ -648,14 +648,15 @@ fn typed(answer: HttpResponse) -> HttpResponse {
     if !answer.status().is_success() {
         return answer;
     }
-    let (head, body) = answer.into_parts();
-    let said: Option<Map<String, Value>> = serde_json::from_slice(&body).ok();
-    let typed = said.filter(|said| !said.contains_key("token_type"));
-    let typed = typed.and_then(|mut said| {
-        said.insert("token_type".to_owned(), "Bearer".into());
-        serde_json::to_vec(&said).ok()
-    });
-    HttpResponse::from_parts(head, typed.unwrap_or(body))
+    // What cannot be read goes on as it came: whoever reads it next says what is wrong with it.
+    let Ok(mut said) = serde_json::from_slice::<Map<String, Value>>(answer.body()) else {
+        return answer;
+    };
+    if said.contains_key("token_type") {
+        return answer;
+    }
+    said.insert("token_type".to_owned(), "Bearer".into());
+    answer.map(|_| Value::Object(said).to_string().into_bytes())
 }
 
 impl std::fmt::Debug for Upstreams {
