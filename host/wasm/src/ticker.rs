@@ -43,10 +43,9 @@ impl Ticker {
                 engine.inspect(|engine| engine.increment_epoch()).is_some()
             });
         });
-        let spawned = spawned
-            .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))?;
-        self.0.thread.get_or_init(|| spawned.thread().clone());
-        Ok(())
+        spawned
+            .map(drop)
+            .map_err(|error| StartError::Engine(format!("no thread for the ticker: {error}")))
     }
 
     pub(crate) fn running(&self) -> Running<'_> {
@@ -79,6 +78,8 @@ impl Shared {
 
     /// Until `raise` says that there is nothing left to raise.
     fn tick(&self, tick: Duration, raise: impl Fn() -> bool) {
+        // Known before it can sleep, so that whoever finds it asleep can wake it.
+        self.thread.get_or_init(std::thread::current);
         let (mut idle, mut seen) = (0, 0);
         loop {
             std::thread::sleep(tick);
@@ -139,7 +140,6 @@ mod tests {
                 });
             }
         });
-        ticker.0.thread.get_or_init(|| thread.thread().clone());
         for _ in 0..3 {
             until("it never falls asleep", || ticker.0.asleep.load(SeqCst));
             assert!(raised(&ticks) <= 1, "it ticks although nothing runs");
